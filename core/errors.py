@@ -1,0 +1,135 @@
+"""Everything that can go wrong for a user, each with what is wrong, with which file, and what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class KeepersError(Exception):
+    """The root of all errors that Keepers raises on purpose. Its text is one clear sentence or two for the user."""
+
+    code = "error"
+    """A short word that never changes: it stands in reports, JSON and the store."""
+
+
+class UnreadableImage(KeepersError):
+    """An image file that cannot be judged because it cannot be read.
+
+    `code` is one of: empty, not_image, format_not_allowed, truncated, corrupt, too_large, too_small,
+    unsupported_depth, not_a_file, changed, io, non_finite.
+    """
+
+    def __init__(self, path: object, code: str, detail: str) -> None:
+        self.path = str(path)
+        self.code = code
+        self.detail = detail
+        super().__init__(f"{one_line(self.path)}: {detail}")
+
+
+class UnknownName(KeepersError):
+    """A model, label or preset that does not exist; close matches are offered."""
+
+    code = "unknown_name"
+
+    def __init__(self, kind: str, name: str, known: Iterable[str], where: str = "") -> None:
+        self.kind = kind
+        self.name = name
+        self.close = tuple(get_close_matches(name, list(known), n=3, cutoff=0.6))
+        place = f" in {where}" if where else ""
+        hint = f" Did you mean {' or '.join(map(repr, self.close))}?" if self.close else ""
+        super().__init__(f"There is no {kind} {name!r}{place}.{hint}")
+
+
+class GateError(KeepersError):
+    """A gate text that cannot be parsed; `position` counts characters from 0 into `text`."""
+
+    code = "gate"
+
+    def __init__(self, text: str, position: int, message: str) -> None:
+        self.text = text
+        self.position = position
+        self.message = message
+        start = text.rfind("\n", 0, position) + 1
+        end = text.find("\n", position)
+        line = text[start : end if end >= 0 else len(text)]
+        super().__init__(f"{message}\n  {line}\n  {' ' * (position - start)}^")
+
+
+class MissingWeights(KeepersError):
+    """A weight file is not on this machine and may not, or could not, be downloaded."""
+
+    code = "missing_weights"
+
+
+class DownloadFailed(KeepersError):
+    """A download was tried and did not arrive whole."""
+
+    code = "download_failed"
+
+
+class CorruptWeights(KeepersError):
+    """A weight file is truncated, of another size or checksum than published, or no weight file at all."""
+
+    code = "corrupt_weights"
+
+
+class UnsafeWeights(KeepersError):
+    """A weight file asks for something that no tensor file needs; it was not read any further."""
+
+    code = "unsafe_weights"
+
+
+class WrongWeights(KeepersError):
+    """A weight file is sound, but its tensors are not those of the model it was loaded for."""
+
+    code = "wrong_weights"
+
+    def __init__(
+        self, path: object, model: str, missing: Iterable[str] = (), unexpected: Iterable[str] = (), detail: str = ""
+    ) -> None:
+        self.missing = tuple(sorted(missing))
+        self.unexpected = tuple(sorted(unexpected))
+        parts = [f"{one_line(str(path))} does not hold the weights of {model}"]
+        parts += [detail] if detail else []
+        parts += [f"missing {_some(self.missing)}"] if self.missing else []
+        parts += [f"unexpected {_some(self.unexpected)}"] if self.unexpected else []
+        super().__init__("; ".join(parts) + ".")
+
+
+class OutsideFolder(KeepersError):
+    """A path to be written would leave the folder it belongs to; nothing was created."""
+
+    code = "outside_folder"
+
+    def __init__(self, name: str, folder: object, detail: str = "") -> None:
+        why = f" ({detail})" if detail else ""
+        super().__init__(f"{one_line(name)!r} does not stay inside {one_line(str(folder))}{why}. Nothing was written.")
+
+
+class StoreError(KeepersError):
+    """The store of results is damaged, locked, or of a newer version."""
+
+    code = "store"
+
+
+class NotExplainable(KeepersError):
+    """A heatmap was asked of a model that has none."""
+
+    code = "not_explainable"
+
+
+class Cancelled(KeepersError):
+    """The host or the user asked to stop."""
+
+    code = "cancelled"
+
+
+def one_line(text: str) -> str:
+    """Text that is safe on a terminal: control characters, line breaks and text-direction overrides are escaped."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
+
+
+def _some(names: tuple[str, ...], limit: int = 6) -> str:
+    shown = ", ".join(names[:limit])
+    return f"{shown} and {len(names) - limit} more" if len(names) > limit else shown

@@ -1,0 +1,159 @@
+"""What a model says of one image."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .errors import UnknownName
+
+Floats = NDArray[np.float32]
+
+
+class Range(NamedTuple):
+    """What the numbers of a label mean. `low` and `high` are inclusive and may be infinite."""
+
+    low: float
+    high: float
+    unit: str
+    """What a user reads after the number: "probability", "logit", "score", "bits", ..."""
+
+
+PROBABILITY = Range(0.0, 1.0, "probability")
+LOGIT = Range(-np.inf, np.inf, "logit")
+
+
+class Score(NamedTuple):
+    """One label with its value."""
+
+    label: str
+    value: float
+
+
+@dataclass(frozen=True)
+class Labels:
+    """The labels of a model, in the order of its outputs; one object is shared by all its predictions."""
+
+    names: tuple[str, ...]
+    """Unique, as the model's source spells them."""
+    groups: tuple[str, ...] = ()
+    """The group of each name ("species", "accept", "logit", ...); empty for a model without groups."""
+    ranges: tuple[Range, ...] = ()
+    """The range of each name; empty means that all are probabilities."""
+
+    def __post_init__(self) -> None:
+        count = len(self.names)
+        assert len(set(self.names)) == count, "label names must be unique"
+        assert len(self.groups) in (0, count) and len(self.ranges) in (0, count)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @cached_property
+    def _index(self) -> Mapping[str, int]:
+        return {name: index for index, name in enumerate(self.names)}
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._index
+
+    def index(self, name: str, model: str = "") -> int:
+        """The position of a label. Raises UnknownName, with close matches."""
+        try:
+            return self._index[name]
+        except KeyError:
+            raise UnknownName("label", name, self.names, where=model) from None
+
+    def group(self, index: int) -> str:
+        """The group of the label at a position; empty where the model has no groups."""
+        return self.groups[index] if self.groups else ""
+
+    def range(self, index: int) -> Range:
+        """The range of the label at a position."""
+        return self.ranges[index] if self.ranges else PROBABILITY
+
+    def members(self, group: str) -> tuple[int, ...]:
+        """The positions of a group's labels, in order; of all labels for the empty group."""
+        return tuple(i for i in range(len(self.names)) if not group or self.group(i) == group)
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The values that one model gave one image."""
+
+    model: str
+    """The id the model was asked for by, variant included: "coherence", "faramir:mine"."""
+    labels: Labels
+    values: Floats
+    """[len(labels)], read-only. NaN where the model could not judge."""
+    label: str = ""
+    """The model's answer in one word, for models that have one: the class, "ok", the rating."""
+    margin: float = np.inf
+    """How far any value may move before `label` changes; infinite for exact predictions of no interest."""
+    tolerance: float = 0.0
+    """How far the values may be off the exact ones, in the labels' own unit: 0 when computed at `exact`."""
+    fingerprint: str = ""
+    """Identifies weights, preprocessing and options: equal fingerprints give equal values."""
+    notes: tuple[str, ...] = field(default=())
+    """What a user should know of how this was computed ("EXIF orientation ignored", ...)."""
+
+    def __post_init__(self) -> None:
+        values = np.ascontiguousarray(self.values, dtype=np.float32)
+        if values.shape != (len(self.labels),):
+            raise ValueError(f"{self.model} has {len(self.labels)} labels, but {values.shape} values")
+        if values.flags.writeable:
+            values = values.copy()
+            values.flags.writeable = False
+        object.__setattr__(self, "values", values)
+
+    def __getitem__(self, label: str) -> float:
+        """The value of a label. Raises UnknownName, with close matches."""
+        return float(self.values[self.labels.index(label, self.model)])
+
+    def top(self, count: int, group: str = "") -> list[Score]:
+        """The largest values first, ties in label order; of one group when named. NaN is left out."""
+        return self._ranked(self._members(group))[:count]
+
+    def above(self, threshold: float, group: str = "") -> list[Score]:
+        """All labels with a value of at least `threshold`, largest first; of one group when named."""
+        members = self._members(group)
+        return self._ranked(members[self.values[members] >= threshold])
+
+    def _members(self, group: str) -> NDArray[np.intp]:
+        return np.asarray(self.labels.members(group) if group else range(len(self.labels)), dtype=np.intp)
+
+    def _ranked(self, members: NDArray[np.intp]) -> list[Score]:
+        members = members[~np.isnan(self.values[members])]
+        order = members[np.argsort(-self.values[members], kind="stable")]
+        return [Score(self.labels.names[i], float(self.values[i])) for i in order]
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Stands where a prediction should be: the model could not judge this image."""
+
+    model: str
+    code: str
+    """As `KeepersError.code`, or "model_failed"."""
+    reason: str
+    """One line for the user."""
+
+
+Answer = Prediction | Failure
+Answers = Mapping[str, Answer]
+"""By model id."""
+
+
+def argmax_label(labels: Labels, values: Floats, members: Iterable[int] | None = None) -> tuple[str, float]:
+    """The label with the largest value among `members`, and the margin by which it leads (see Prediction.margin)."""
+    chosen = list(range(len(labels)) if members is None else members)
+    found = values[chosen]
+    if np.isnan(found).any():
+        return "", 0.0
+    order = np.argsort(-found, kind="stable")
+    lead = (found[order[0]] - found[order[1]]) / 2 if len(order) > 1 else np.inf
+    return labels.names[chosen[int(order[0])]], float(lead)

@@ -1,0 +1,82 @@
+"""What a host lends us: a device, room on it, a place to show progress, and a way to stop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+    from .spec import Precision
+
+
+def _silent(done: int, total: int, what: str) -> None:
+    """Show no progress."""
+
+
+def _go_on() -> None:
+    """Never cancel."""
+
+
+def move(parts: Sequence[nn.Module], device: torch.device) -> torch.device:
+    """Put the parts of a net on the device and leave them there: what a program without a host does."""
+    for part in parts:
+        part.to(device)
+    return device
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """The defaults serve the CLI and the tests; every host brings its own."""
+
+    device: str = "auto"
+    """"auto", or what torch.device takes."""
+    precision: Literal["auto", "exact", "fast"] = "auto"
+    place: Callable[[Sequence[nn.Module], torch.device], torch.device] = move
+    """Called before every run of a net: makes its parts usable and says on which device they are now."""
+    progress: Callable[[int, int, str], None] = _silent
+    """done, total, what; called between batches and during downloads (bytes)."""
+    check: Callable[[], None] = _go_on
+    """Called between batches; raises (the host's own exception, or Cancelled) to stop."""
+
+    def torch_device(self) -> torch.device:
+        """The device that nets run on."""
+        import torch
+
+        if self.device != "auto":
+            return torch.device(self.device)
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+    def resolve(self, device: torch.device) -> Precision:
+        """The precision that "auto" means on a device: fast where bfloat16 is fast, exact elsewhere.
+
+        float16 is never chosen: on a CPU it is several times slower than float32, and SigLIP loses accuracy in it.
+        """
+        if self.precision != "auto":
+            return self.precision
+        return "fast" if has_fast_bfloat16(device) else "exact"
+
+
+def has_fast_bfloat16(device: torch.device) -> bool:
+    """Whether bfloat16 arithmetic is in hardware on a device."""
+    import torch
+
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device) >= (8, 0)
+    if device.type == "cpu":
+        ops = torch.ops.mkldnn
+        return bool(getattr(ops, "_is_mkldnn_bf16_supported", lambda: False)()) and _cpu_has_bf16()
+    return False
+
+
+def _cpu_has_bf16() -> bool:
+    import torch
+
+    flags = getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)()
+    tiles = getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)()
+    return bool(flags or tiles)

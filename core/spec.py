@@ -1,0 +1,115 @@
+"""Descriptions of models: where their weights are, what they see, how they are built. No torch here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, Protocol
+
+from .prediction import Floats, Labels
+
+if TYPE_CHECKING:
+    import torch
+    from PIL.Image import Image
+    from torch import Tensor, nn
+
+    from .weights import WeightStore
+
+Precision = Literal["exact", "fast"]
+
+
+@dataclass(frozen=True)
+class WeightFile:
+    """One published file. Where no checksum is published, `sha256` stays empty and is never invented."""
+
+    name: str
+    """File name as published; also the name looked for in local folders."""
+    repo: str = ""
+    """Hugging Face repository "owner/name", for files on the hub."""
+    path: str = ""
+    """Path inside `repo`; empty means `name`."""
+    revision: str = "main"
+    url: str = ""
+    """Direct address, for files that are not on the hub."""
+    page: str = ""
+    """A page for a person to open when no direct download exists."""
+    sha256: str = ""
+    git_sha1: str = ""
+    """The git blob id (sha1 over "blob <size>\\0" and the bytes), where that is all that is published."""
+    size: int = 0
+    """Bytes; 0 when unknown."""
+    licence: str = ""
+    folder: str = ""
+    """Sub-folder of the model folder that keeps equal names of different models apart."""
+    alternatives: tuple[WeightFile, ...] = ()
+    """Other published files with the same tensors, in order of preference after this one."""
+    optional: bool = False
+
+
+class View(Protocol, Hashable):
+    """How one image becomes one input of a net. Views are frozen dataclasses: equal views are computed once."""
+
+    def __call__(self, image: Image) -> Tensor:
+        """A float32 tensor without batch dimension, on the CPU. `image` is as `open_image` gives it; never modified."""
+        ...
+
+
+@dataclass(frozen=True)
+class Network:
+    """A net that is ready to be asked."""
+
+    module: nn.Module
+    """module(*views) takes float32 tensors [B, ...], one per view, and gives float32 [B, len(labels)]."""
+    labels: Labels
+    views: tuple[View, ...]
+    name: Callable[[Floats], tuple[str, float]]
+    """From the values of one image to its label and margin (see Prediction)."""
+    tolerance: float = 0.0
+    """How far values may be off the exact ones at this precision; 0 for `exact`."""
+    parts: tuple[nn.Module, ...] = ()
+    """The modules that are moved to a device as units, shared ones by themselves; empty means (module,)."""
+    batch: int = 0
+    """The largest sensible batch on the CPU; 0 means no limit."""
+
+
+@dataclass(frozen=True)
+class Build:
+    """What a model's `build` is given."""
+
+    tensors: Callable[[WeightFile], Mapping[str, Tensor]]
+    """Opens a file's tensors, memory-mapped where possible; raises MissingWeights and its siblings."""
+    metadata: Callable[[WeightFile], Mapping[str, str]]
+    """The text metadata of a safetensors file; empty for others."""
+    precision: Precision
+    device: torch.device
+    shared: Callable[[str, Callable[[], nn.Module]], nn.Module]
+    """shared(key, make): the module under this key, made on first use; kept as long as any model uses it."""
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """One classifier, or one variant of it."""
+
+    id: str
+    """"coherence", or with a variant "coherence:crop". Public: never changes."""
+    title: str
+    summary: str
+    """One or two sentences for users: what it answers, and its limits."""
+    source: str
+    """Address of the model's page."""
+    licence: str
+    build: Callable[[Build], Network]
+    weights: tuple[WeightFile, ...] = ()
+    cost: float = 0.0
+    """GFLOP per image: the cheapest model is asked first."""
+    gate: str = ""
+    """The model's usual question, as a gate text."""
+    labels: Callable[[], Labels] | None = None
+    """The labels where they are known without the weights; lets a gate be checked before anything is loaded."""
+    version: str = "1"
+    """Part of the fingerprint: raised when our preprocessing or arithmetic changes the values."""
+    variants: tuple[ModelSpec, ...] = ()
+    find: Callable[[WeightStore], Iterable[ModelSpec]] | None = field(default=None, compare=False)
+    """Finds variants that the user made (trained detectors, tuned gates) in the model folders."""
+    help: str = ""
+    """Longer text for `keepers models ID`: the card's advice and warnings."""
