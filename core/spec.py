@@ -46,7 +46,7 @@ class WeightFile:
     optional: bool = False
 
 
-class View(Protocol, Hashable):
+class View(Hashable, Protocol):
     """How one image becomes one input of a net. Views are frozen dataclasses: equal views are computed once."""
 
     def __call__(self, image: Image) -> Tensor:
