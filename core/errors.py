@@ -107,6 +107,17 @@ class OutsideFolder(KeepersError):
         super().__init__(f"{one_line(name)!r} does not stay inside {one_line(str(folder))}{why}. Nothing was written.")
 
 
+class WriteFailed(KeepersError):
+    """A file could not be written: a full disk, no rights, a folder that is gone. No part of it is left behind."""
+
+    code = "write_failed"
+
+    def __init__(self, path: object, error: OSError) -> None:
+        self.path = str(path)
+        self.errno = error.errno
+        super().__init__(f"{one_line(self.path)} could not be written: {error.strerror or error}.")
+
+
 class StoreError(KeepersError):
     """The store of results is damaged, locked, or of a newer version."""
 

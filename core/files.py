@@ -1,0 +1,291 @@
+"""Files that appear whole or not at all, and are never written over by accident."""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+import shutil
+import stat
+import time
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager, suppress
+from hashlib import sha256
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+from .errors import UnreadableImage, WriteFailed
+from .paths import numbered
+
+Writer = Callable[[BinaryIO], object]
+"""Writes a file's content into an open binary file that can seek, as `lambda f: image.save(f, "PNG")`."""
+
+_CHUNK = 1 << 20
+_PREFIX, _SUFFIX = ".keepers-", ".tmp"
+_NO_LINKS = frozenset(
+    getattr(errno, name) for name in ("EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EMLINK") if hasattr(errno, name)
+)
+
+
+class Stamp(NamedTuple):
+    """What tells whether a file is still the one that was looked at."""
+
+    size: int
+    mtime_ns: int
+    inode: int
+    device: int
+
+
+def stamp(path: Path) -> Stamp:
+    """The stamp of a regular file. Raises UnreadableImage: not_a_file or io."""
+    try:
+        found = path.stat()
+    except (OSError, ValueError) as error:
+        code = "not_a_file" if isinstance(error, (FileNotFoundError, ValueError)) or _looped(error) else "io"
+        raise UnreadableImage(path, code, _told(error)) from error
+    if not stat.S_ISREG(found.st_mode):
+        raise UnreadableImage(path, "not_a_file", "is not a regular file")
+    return _stamp(found)
+
+
+def check_unchanged(path: Path, before: Stamp) -> None:
+    """Raises UnreadableImage "changed" when the file vanished, was replaced or was written since `before`."""
+    try:
+        same = stamp(path) == before
+    except UnreadableImage:
+        same = False
+    if not same:
+        raise UnreadableImage(path, "changed", "changed while it was read; look at it again when it is complete")
+
+
+def content_hash(path: Path) -> str:
+    """The sha256 of a regular file, in hex. Raises UnreadableImage: not_a_file, io, changed."""
+    before = stamp(path)
+    digest = sha256()
+    for block in _blocks(path):
+        digest.update(block)
+    check_unchanged(path, before)
+    return digest.hexdigest()
+
+
+@contextmanager
+def open_regular(path: Path) -> Generator[BinaryIO]:
+    """Opens a regular file for reading; a pipe or a device that took its place is refused instead of waited for.
+
+    Raises UnreadableImage not_a_file, and OSError.
+    """
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+    with os.fdopen(os.open(path, flags), "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise UnreadableImage(path, "not_a_file", "is not a regular file")
+        yield file
+
+
+def atomic_write(path: Path, data: bytes | Writer, *, exclusive: bool = False, mtime_ns: int | None = None) -> None:
+    """Writes a file so that others see the whole of it or nothing, also after a crash; makes its folder where needed.
+
+    A file that is there already keeps its mode bits and is replaced; with `exclusive` it is never touched.
+    `mtime_ns` sets the time of last change. Raises WriteFailed (full disk, no rights; nothing is left behind),
+    FileExistsError (only with `exclusive`), and whatever `data` raises.
+    """
+    with _wrapped(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    with _temporary(path) as temporary:
+        with _wrapped(path), temporary.open("wb") as file:
+            _fill(file, data)
+            if not exclusive:
+                _keep_mode(path, file)
+        if mtime_ns is not None:
+            os.utime(temporary, ns=(mtime_ns, mtime_ns))
+        _publish(temporary, path, exclusive)
+
+
+def write_unique(path: Path, data: bytes | Writer) -> Path:
+    """Writes under the first free name of `numbered(path)` and returns it; two processes never get the same one.
+
+    Raises WriteFailed.
+    """
+    with _wrapped(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    with _temporary(path) as temporary:
+        with _wrapped(path), temporary.open("wb") as file:
+            _fill(file, data)
+        for name in numbered(path):
+            with suppress(FileExistsError):
+                _publish(temporary, name, exclusive=True)
+                return name
+    raise AssertionError("numbered() has no end")
+
+
+def copy_whole(source: Path, target: Path, *, verify: bool = False) -> str:
+    """Copies a file with its times and mode to a name that must be free; returns the sha256 of what was copied.
+
+    With `verify` the copy is read back and compared before it gets its name.
+    Raises FileExistsError, WriteFailed, UnreadableImage (io, changed); nothing is left behind then.
+    """
+    before, digest = stamp(source), sha256()
+    with _wrapped(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+    with _temporary(target) as temporary:
+        with _wrapped(target), temporary.open("wb") as writer:
+            for block in _blocks(source):
+                digest.update(block)
+                writer.write(block)
+            _flush(writer)
+        check_unchanged(source, before)
+        if verify and content_hash(temporary) != digest.hexdigest():
+            raise WriteFailed(target, OSError(errno.EIO, "what was written is not what was read"))
+        with suppress(OSError):  # a share that takes no times or modes still takes the image
+            shutil.copystat(source, temporary)
+        _publish(temporary, target, exclusive=True)
+    return digest.hexdigest()
+
+
+def link_whole(source: Path, target: Path) -> None:
+    """Gives a file a second name that must be free. Raises FileExistsError, WriteFailed."""
+    with _wrapped(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        os.link(source, target)
+    _sync_folder(target.parent)
+
+
+def move_whole(source: Path, target: Path) -> None:
+    """Moves a file to a name that must be free, on this disk or another; at no moment is there no whole copy.
+
+    To another disk it is copied, read back and compared before the source is removed.
+    Raises FileExistsError, WriteFailed, UnreadableImage (io, changed).
+    """
+    with _wrapped(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            _rename_exclusive(source, target)
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+            _move_across(source, target)
+    _sync_folder(target.parent)
+
+
+def sweep(folder: Path, age: float = 3600.0) -> int:
+    """Removes what killed writes left in a folder: our temporary files older than `age` seconds."""
+    count = 0
+    with suppress(OSError):
+        for entry in os.scandir(folder):
+            ours = entry.name.startswith(_PREFIX) and entry.name.endswith(_SUFFIX)
+            if ours and entry.is_file(follow_symlinks=False) and time.time() - entry.stat().st_mtime > age:
+                with suppress(OSError):
+                    Path(entry.path).unlink()
+                    count += 1
+    return count
+
+
+def _blocks(path: Path) -> Iterator[bytes]:
+    """The content of a file in pieces; a reading error names the file that was read."""
+    try:
+        with open_regular(path) as file:
+            while block := file.read(_CHUNK):
+                yield block
+    except OSError as error:
+        raise UnreadableImage(path, "io", _told(error)) from error
+
+
+@contextmanager
+def _temporary(path: Path) -> Generator[Path]:
+    """A new empty file in the folder of `path`, with the mode a new file gets there; gone afterwards."""
+    temporary = path.parent / f"{_PREFIX}{secrets.token_hex(8)}{_SUFFIX}"
+    with _wrapped(path):
+        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+    try:
+        yield temporary
+    finally:
+        with suppress(OSError):
+            temporary.unlink()
+
+
+@contextmanager
+def _wrapped(path: Path) -> Generator[None]:
+    try:
+        yield
+    except FileExistsError:
+        raise
+    except OSError as error:
+        raise WriteFailed(path, error) from error
+
+
+def _fill(file: BinaryIO, data: bytes | Writer) -> None:
+    if callable(data):
+        data(file)
+    else:
+        file.write(data)
+    _flush(file)
+
+
+def _flush(file: BinaryIO) -> None:
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def _keep_mode(path: Path, file: BinaryIO) -> None:
+    if hasattr(os, "fchmod"):
+        with suppress(OSError):
+            os.fchmod(file.fileno(), stat.S_IMODE(path.stat().st_mode))
+
+
+def _publish(temporary: Path, path: Path, exclusive: bool) -> None:
+    with _wrapped(path):
+        if exclusive:
+            _rename_exclusive(temporary, path)
+        else:
+            temporary.replace(path)
+    _sync_folder(path.parent)
+
+
+def _rename_exclusive(source: Path, target: Path) -> None:
+    """A rename that fails with FileExistsError where the target exists."""
+    if os.name == "nt":
+        source.rename(target)
+        return
+    try:
+        os.link(source, target, follow_symlinks=False)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        # Disks without hard links (exFAT, some shares): the name is taken by an empty file first.
+        os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+        try:
+            source.replace(target)
+        except OSError:
+            target.unlink()
+            raise
+    else:
+        source.unlink()
+
+
+def _move_across(source: Path, target: Path) -> None:
+    before = stamp(source)
+    copy_whole(source, target, verify=True)
+    check_unchanged(source, before)
+    source.unlink()
+
+
+def _sync_folder(folder: Path) -> None:
+    """Makes a new name survive a power cut, where the system lets a folder be synced."""
+    with suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def _stamp(found: os.stat_result) -> Stamp:
+    return Stamp(found.st_size, found.st_mtime_ns, found.st_ino, found.st_dev)
+
+
+def _looped(error: BaseException) -> bool:
+    return isinstance(error, OSError) and error.errno in (errno.ELOOP, errno.ENOTDIR)
+
+
+def _told(error: BaseException) -> str:
+    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return f"cannot be read: {text}"
