@@ -1,5 +1,7 @@
 """One model, loaded: from pictures to predictions."""
 
+# pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false
+# torch leaves parts of its interface untyped.
 from __future__ import annotations
 
 import hashlib
@@ -55,6 +57,7 @@ class Classifier:
                 Build(
                     tensors=store.tensors,
                     metadata=store.metadata,
+                    path=store.path,
                     precision=precision,
                     device=device,
                     shared=shared or (lambda _key, make: make()),

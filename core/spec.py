@@ -9,10 +9,14 @@ from typing import TYPE_CHECKING, Literal, Protocol
 from .prediction import Floats, Labels
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import torch
     from PIL.Image import Image
     from torch import Tensor, nn
 
+    from .near_duplicates import Run
+    from .prediction import Prediction
     from .weights import WeightStore
 
 Precision = Literal["exact", "fast"]
@@ -80,6 +84,8 @@ class Build:
     """Opens a file's tensors, memory-mapped where possible; raises MissingWeights and its siblings."""
     metadata: Callable[[WeightFile], Mapping[str, str]]
     """The text metadata of a safetensors file; empty for others."""
+    path: Callable[[WeightFile], Path]
+    """Where a file is: for tag lists, and for files that lie next to the weights. Raises as `tensors` does."""
     precision: Precision
     device: torch.device
     shared: Callable[[str, Callable[[], nn.Module]], nn.Module]
@@ -111,5 +117,7 @@ class ModelSpec:
     variants: tuple[ModelSpec, ...] = ()
     find: Callable[[WeightStore], Iterable[ModelSpec]] | None = field(default=None, compare=False)
     """Finds variants that the user made (trained detectors, tuned gates) in the model folders."""
+    compare: Callable[[Prediction, Run, str], Prediction] | None = None
+    """Adds what depends on the earlier images of a run (near-duplicates); the result is never stored."""
     help: str = ""
     """Longer text for `keepers models ID`: the card's advice and warnings."""

@@ -1,0 +1,51 @@
+"""The net of fastai's `vision_learner(resnet34)`: a residual body, and a head over joined pooling."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from .resnet import numbered_resnet
+
+
+class ConcatPool(nn.Module):
+    """[B, C, H, W] becomes [B, 2C]: first the largest, then the mean of each channel, in fastai's order."""
+
+    def forward(self, features: Tensor) -> Tensor:
+        return torch.cat([features.amax((2, 3)), features.mean((2, 3))], dim=1)
+
+
+class CoherenceNet(nn.Sequential):
+    """[B, 3, 224, 224], normalised, becomes class probabilities [B, classes]. Body and head are children 0 and 1.
+
+    The numbers of the head's children are fastai's, which count a Flatten that pooling makes superfluous here.
+    """
+
+    def __init__(self, *, width: int = 64, hidden: int = 512, classes: int = 3) -> None:
+        body = numbered_resnet([3, 4, 6, 3], width=width)
+        joined = 16 * width
+        head = nn.Sequential(
+            ConcatPool(),
+            nn.Identity(),
+            nn.BatchNorm1d(joined),
+            nn.Dropout(0.25),
+            nn.Linear(joined, hidden, bias=False),
+            nn.ReLU(),
+            nn.BatchNorm1d(hidden),
+            nn.Dropout(0.5),
+            nn.Linear(hidden, classes, bias=False),
+        )
+        super().__init__(body, head)
+        self.low = torch.float32
+
+    def forward(self, views: Tensor) -> Tensor:
+        """Pixels may come in any memory format; the convolutions run channels-last, which is faster and as exact."""
+        pixels = views.to(dtype=self.low, memory_format=torch.channels_last)
+        features = self[0](pixels).float()
+        return self[1](features).softmax(dim=1)
+
+    def in_low_precision(self) -> CoherenceNet:
+        """Convolutions in bfloat16, the head in float32."""
+        self.low = torch.bfloat16
+        self[0].to(torch.bfloat16)
+        return self

@@ -1,0 +1,51 @@
+"""Every model that Keepers knows: one line each. Importing this loads neither torch nor timm."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from ..core.errors import UnknownName
+from ..core.spec import ModelSpec
+from . import coherence, signals
+
+if TYPE_CHECKING:
+    from ..core.weights import WeightStore
+
+
+class Registry:
+    """Finds a model, or a variant of one, by its id."""
+
+    def __init__(self, *specs: ModelSpec) -> None:
+        self._specs = {spec.id: spec for spec in specs}
+
+    def __iter__(self) -> Iterator[ModelSpec]:
+        return iter(self._specs.values())
+
+    def ids(self) -> tuple[str, ...]:
+        """The ids of all models, without variants."""
+        return tuple(self._specs)
+
+    def variants(self, spec: ModelSpec, store: WeightStore | None) -> tuple[ModelSpec, ...]:
+        """The variants of a model: those that come with Keepers, then those that the user made."""
+        made = spec.find(store) if spec.find and store is not None else ()
+        return (*spec.variants, *made)
+
+    def spec(self, model: str, store: WeightStore | None = None) -> ModelSpec:
+        """The description of "faramir" or "faramir:mine". Raises UnknownName, with close matches."""
+        family, _, variant = model.partition(":")
+        found = self._specs.get(family)
+        if found is None:
+            raise UnknownName("model", model, self._specs)
+        if not variant:
+            return found
+        variants = {one.id: one for one in self.variants(found, store)}
+        if model not in variants:
+            raise UnknownName("model", model, variants)
+        return variants[model]
+
+
+REGISTRY = Registry(
+    signals.SPEC,
+    coherence.SPEC,
+)
