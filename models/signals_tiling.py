@@ -1,0 +1,68 @@
+"""Exact repetition: a picture that consists of copies of one part."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..core.prediction import Floats
+from .signals_levels import shades
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+LINES = 48
+"""Rows, and columns, that are looked at."""
+SMALLEST = 1 / 8
+"""The smallest share of a side that is a part of a picture; what repeats in smaller steps is a pattern on something."""
+SHADES = 2.0
+"""Bits of entropy below which a repeating picture is a pattern (a chessboard, stripes)."""
+EXACT = 0.98
+"""From this repetition on two parts are copies; the rest is what compression adds."""
+
+
+def measure_repetition(grey: NDArray[np.uint8]) -> float:
+    """How exactly a picture [H, W] repeats a part of itself, across or down: 1 for perfect copies.
+
+    The difference function of YIN (de Cheveigne, Kawahara, "YIN, a fundamental frequency estimator", 2002) over the
+    rows and over the columns: 1 - d(s) / mean(d(1..s)), where d(s) is the mean squared difference of pixels s apart.
+    The largest value for s from 1/8 to 1/2 of the side counts. 0 if the picture repeats exactly in smaller steps than
+    that, is constant along the lines, or has too few shades to be a picture.
+    """
+    if min(grey.shape) < 16:
+        return 0.0
+    rows = grey[_spaced(grey.shape[0])]
+    columns = grey[:, _spaced(grey.shape[1])].T
+    if shades(rows) < SHADES:
+        return 0.0
+    return max(_repetition(rows), _repetition(columns))
+
+
+def _spaced(side: int) -> NDArray[np.intp]:
+    return np.unique(np.linspace(0, side - 1, LINES).astype(np.intp))
+
+
+def _repetition(lines: NDArray[np.uint8]) -> float:
+    length = lines.shape[1]
+    differences = _differences(lines.astype(np.float32))
+    averages = np.cumsum(differences) / np.arange(1, len(differences) + 1)
+    likeness = 1 - differences / np.maximum(averages, 4.0)
+    first = int(length * SMALLEST)
+    if float(likeness[: first - 1].max(initial=0.0)) >= EXACT or averages[-1] < 4:
+        return 0.0
+    return float(np.clip(likeness[first - 1 :].max(), 0.0, 1.0))
+
+
+def _differences(lines: Floats) -> NDArray[np.float64]:
+    """The mean squared difference of pixels s apart on the same line, for s from 1 to half the line."""
+    lines = lines - lines.mean()
+    length = lines.shape[1]
+    spectrum = np.fft.rfft(lines, 2 * length, axis=1)
+    power = np.square(np.abs(spectrum)).sum(axis=0)
+    products = np.fft.irfft(power, 2 * length)[: length // 2 + 1]
+    squares = np.square(lines).sum(axis=0, dtype=np.float64)
+    sums = np.concatenate([[0.0], np.cumsum(squares)])
+    steps = np.arange(1, length // 2 + 1)
+    left, right = sums[length - steps], sums[-1] - sums[steps]
+    return np.maximum(left + right - 2 * products[1:], 0) / ((length - steps) * len(lines))
