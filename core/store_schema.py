@@ -1,0 +1,30 @@
+"""The store's tables, as a list of migrations: a file of version n has had the first n applied."""
+
+from __future__ import annotations
+
+FIRST = """
+CREATE TABLE file (
+    path BLOB PRIMARY KEY, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, content TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX file_content ON file (content);
+CREATE TABLE image (
+    content TEXT PRIMARY KEY, width INTEGER NOT NULL, height INTEGER NOT NULL,
+    positive TEXT NOT NULL, negative TEXT NOT NULL, seed TEXT NOT NULL, sampler TEXT NOT NULL, model TEXT NOT NULL,
+    source TEXT NOT NULL, notes TEXT NOT NULL
+);
+CREATE TABLE labels (
+    fingerprint TEXT PRIMARY KEY, model TEXT NOT NULL, names TEXT NOT NULL, groups TEXT NOT NULL, ranges TEXT NOT NULL
+);
+CREATE TABLE prediction (
+    content TEXT NOT NULL, fingerprint TEXT NOT NULL, model TEXT NOT NULL, tolerance REAL NOT NULL, value BLOB NOT NULL,
+    label TEXT NOT NULL, margin REAL NOT NULL, time REAL NOT NULL, PRIMARY KEY (content, fingerprint, tolerance)
+);
+CREATE TABLE verdict (
+    content TEXT NOT NULL, basis TEXT NOT NULL, gate TEXT NOT NULL, outcome TEXT NOT NULL, reason TEXT NOT NULL,
+    error TEXT NOT NULL, time REAL NOT NULL, PRIMARY KEY (content, basis)
+);
+CREATE TABLE thumbnail (content TEXT PRIMARY KEY, data TEXT NOT NULL);
+"""
+
+MIGRATIONS: tuple[str, ...] = (FIRST,)
+"""Statements end in ";" and hold none inside."""
