@@ -189,6 +189,11 @@ def _blocks(path: Path) -> Iterator[bytes]:
         raise UnreadableImage(path, "io", _told(error)) from error
 
 
+def is_temporary(name: str) -> bool:
+    """Whether a file name is one of those under which files are written before they are whole."""
+    return name.startswith(_PREFIX) and name.endswith(_SUFFIX)
+
+
 @contextmanager
 def _temporary(path: Path) -> Generator[Path]:
     """A new empty file in the folder of `path`, with the mode a new file gets there; gone afterwards."""
