@@ -118,6 +118,32 @@ class WriteFailed(KeepersError):
         super().__init__(f"{one_line(self.path)} could not be written: {error.strerror or error}.")
 
 
+class RecipeError(KeepersError):
+    """A caption recipe that says something impossible, or a recipe file that cannot be read."""
+
+    code = "recipe"
+
+
+class CaptionTooLong(KeepersError):
+    """A caption that stays longer than the recipe allows, with what the recipe lets be cut already gone."""
+
+    code = "caption_too_long"
+
+    def __init__(self, length: int, most: int) -> None:
+        super().__init__(f"The caption has {length} characters, but the recipe allows {most} (max_characters).")
+
+
+class SidecarError(KeepersError):
+    """A caption file that cannot be read or may not be written; it was left as it was."""
+
+    code = "sidecar"
+
+    def __init__(self, path: object, detail: str) -> None:
+        self.path = str(path)
+        self.detail = detail
+        super().__init__(f"{one_line(self.path)}: {detail}")
+
+
 class StoreError(KeepersError):
     """The store of results is damaged, locked, or of a newer version."""
 

@@ -119,5 +119,8 @@ class ModelSpec:
     """Finds variants that the user made (trained detectors, tuned gates) in the model folders."""
     compare: Callable[[Prediction, Run, str], Prediction] | None = None
     """Adds what depends on the earlier images of a run (near-duplicates); the result is never stored."""
+    tags: Mapping[str, float] = field(default_factory=dict[str, float], hash=False)
+    """For taggers: the label groups whose labels are tags ("" names all other groups), each with the threshold that
+    the card recommends. Other groups, such as "rating", never reach a caption's tags. Empty for all other models."""
     help: str = ""
     """Longer text for `keepers models ID`: the card's advice and warnings."""
