@@ -71,7 +71,7 @@ class Gate:
         return tuple(dict.fromkeys(every))
 
     def check(self, labels_of: Callable[[str], Labels | None]) -> None:
-        """Compares the gate with the models' labels. `labels_of` raises UnknownName, and gives None where not known yet.
+        """Compares the gate with the models' labels; `labels_of` raises UnknownName, and gives None where unknown.
 
         Raises:
             GateError: for an unknown model or label, and for a number outside its label's range.
@@ -110,7 +110,7 @@ class Gate:
 
         One future is a set of outcomes, because an unjudged clause leaves both its own outcome and the rest's open.
         """
-        futures = [frozenset([frozenset([self._otherwise])])]
+        futures = [frozenset([_Outcomes((self._otherwise,))])]
         for clause, finding in zip(reversed(self.clauses[: len(findings)]), reversed(findings), strict=True):
             rest = futures[0]
             futures.insert(0, frozenset(_meets(clause.outcome, one, r) for one in _each(finding.truth) for r in rest))
@@ -129,7 +129,7 @@ class Gate:
                     missing.update(absent)
                     blurred.update(near)
             passed = [_Outcomes()] if finding.truth & FALSE else []
-            passed += [frozenset([clause.outcome])] if finding.truth & UNJUDGED else []
+            passed += [_Outcomes((clause.outcome,))] if finding.truth & UNJUDGED else []
             before = frozenset(earlier | one for earlier in before for one in passed)
         return Decision(None, *(tuple(model for model in self.models if model in some) for some in (missing, blurred)))
 
@@ -154,7 +154,8 @@ def _meets(outcome: Outcome, truth: int, rest: _Outcomes) -> _Outcomes:
     """What a clause and those after it come to."""
     if truth == FALSE:
         return rest
-    return frozenset([outcome]) if truth == TRUE else rest | {outcome}
+    own = _Outcomes((outcome,))
+    return own if truth == TRUE else own | rest
 
 
 def _final(outcomes: _Outcomes) -> Outcome:

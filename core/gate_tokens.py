@@ -55,7 +55,7 @@ class Token(NamedTuple):
 
 
 def tokens(text: str) -> list[Token]:
-    """All tokens, the last of kind "end"; line breaks that only lay out an expression are left out. Raises GateError."""
+    """All tokens, the last of kind "end", without line breaks that only lay out an expression. Raises GateError."""
     return _joined(_Scanner(text).scan())
 
 
@@ -138,12 +138,11 @@ class _Scanner:
         start = self.at
         found = PLAIN_LABEL.match(self.text, start)
         self.at = found.end() if found else start
-        if glued := _GLUED.match(self.text, self.at):
-            if glued[0]:
-                label = self.text[start : glued.end()]
-                self._refuse(start, f'A label that is no plain word stands in brackets: {model}["{_cut(label)}"].')
+        if (glued := _GLUED.match(self.text, self.at)) and glued[0]:
+            label = self.text[start : glued.end()]
+            self._refuse(start, f'A label that is no plain word stands in brackets: {model}["{_cut(label)}"].')
         if found is None:
-            self._refuse(start, f"A label is missing after {model}. as in faramir.accept.")
+            self._refuse(start, f"A label is missing after {model}. Write it as in faramir.accept.")
         return found[0]
 
     def _number(self) -> Token | None:
@@ -186,9 +185,9 @@ class _Scanner:
         if found is None:
             self._refuse_sign(start)
         self.at = found.end()
-        if found[0].lower() in _WORDS:
-            return Token("word", found[0].lower(), start)
-        self._refuse_word(start, found[0], self.text[self.at : self.at + 1])
+        if found[0].lower() not in _WORDS:
+            self._refuse_word(start, found[0], self.text[self.at : self.at + 1])
+        return Token("word", found[0].lower(), start)
 
     def _refuse_word(self, start: int, word: str, following: str) -> NoReturn:
         shown = _cut(word)

@@ -1,7 +1,7 @@
 """What can be said of a gate's terms by the answers so far: Kleene's logic, with a lasting unknown beside the open one.
 
 A truth is a set of what a node may still turn out to be, once every model has answered exactly: any of FALSE,
-UNJUDGED and TRUE. An unjudged term (a failure, a NaN) stays so whatever else is asked; an open term may become anything.
+UNJUDGED and TRUE. An unjudged term (a failure, a NaN) stays so whatever else is asked; an open one may become any.
 """
 
 from __future__ import annotations
