@@ -7,13 +7,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from .prediction import Floats, Labels, Prediction
-from .spec import Build, ModelSpec, Network, Precision, View, WeightFile
+from .spec import Build, ModelSpec, Network, Precision, View
 
 if TYPE_CHECKING:
     import torch
@@ -50,7 +49,9 @@ class Classifier:
         """
         import torch
 
-        paths = {file: path for file in spec.weights if (path := _locate(store, file)) is not None}
+        for file in spec.weights:
+            if not file.optional:
+                store.path(file)  # downloads what may be downloaded, or says what is missing
         device = runtime.torch_device()
         with torch.inference_mode(False), torch.no_grad():
             network = spec.build(
@@ -64,7 +65,7 @@ class Classifier:
                 )
             )
             network.module.eval()
-        return cls(spec, network, fingerprint(spec, store, paths), runtime, device)
+        return cls(spec, network, model_fingerprint(spec, store), runtime, device)
 
     @property
     def labels(self) -> Labels:
@@ -122,14 +123,15 @@ class Classifier:
         )
 
 
-def fingerprint(spec: ModelSpec, store: WeightStore, paths: Mapping[WeightFile, Path]) -> str:
+def model_fingerprint(spec: ModelSpec, store: WeightStore) -> str:
     """Identifies what decides a model's values: its id, our version of its arithmetic, and the bytes of its weights.
 
-    Precision is not part of it: a prediction tells its own tolerance.
+    Precision is not part of it: a prediction tells its own tolerance. Empty when a needed file is not on this machine.
     """
-    parts = [spec.id, spec.version, *(store.fingerprint(path) for path in paths.values())]
+    parts = [spec.id, spec.version]
+    for file in spec.weights:
+        path = store.find(file)
+        if path is None and not file.optional:
+            return ""
+        parts.append(store.fingerprint(path) if path else "")
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
-
-
-def _locate(store: WeightStore, file: WeightFile) -> Path | None:
-    return store.find(file) if file.optional else store.path(file)

@@ -45,6 +45,8 @@ class Subject:
     """Why the image cannot be judged whatever a model says (NaN in its pixels): the verdict is then review."""
     name: str = ""
     """How duplicates of it call it."""
+    settled: Verdict | None = None
+    """A verdict that stands already: no model is asked, but the search for near-duplicates still sees the image."""
 
 
 @dataclass(frozen=True)
@@ -235,12 +237,12 @@ class _Case:
         self._views: dict[View, Tensor] = {}
 
     def wants(self, model: str, gate: Gate, everything: bool) -> bool:
-        if model in self.answers:
+        if model in self.answers or self.subject.settled:
             return False
-        return everything or (not self.flaw and model in gate.decide(self.answers).models)
+        return not self.flaw and (everything or model in gate.decide(self.answers).models)
 
     def blurred(self, model: str, gate: Gate) -> bool:
-        return not self.flaw and model in gate.decide(self.answers).blurred
+        return not self.flaw and not self.subject.settled and model in gate.decide(self.answers).blurred
 
     def prepare(self, classifier: Classifier) -> Prepared | None:
         """The model's views of the picture, computed once; where that fails, the reason becomes the model's answer."""
@@ -278,6 +280,8 @@ class _Case:
         return Judged(self._verdict(gate), self.answers, self.fresh, self.notes, self.error)
 
     def _verdict(self, gate: Gate) -> Verdict:
+        if self.subject.settled:
+            return self.subject.settled
         if self.flaw:
             return Verdict("review", f"review: {self.flaw}")
         verdict = gate.decide(self.answers).verdict

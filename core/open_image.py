@@ -59,6 +59,18 @@ def open_image(source: Path | bytes, *, name: str = "", pixel_limit: int = PIXEL
             return _decode(picture, label, pixel_limit, notes)
 
 
+def image_size(data: bytes) -> tuple[int, int]:
+    """Width and height from the header alone, as stored; (0, 0) where there is none to be read."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            picture, _ = _identify(data, "image")
+            with picture:
+                return picture.size
+    except UnreadableImage:
+        return 0, 0
+
+
 def read_image_file(path: Path) -> bytes:
     """The whole file, checked to be regular and unchanged: a FIFO would hang, a device would never end.
 

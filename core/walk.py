@@ -81,8 +81,8 @@ def _look(path: Path) -> Found | PassedOver | None:
     try:
         found = path.stat()
     except FileNotFoundError:
-        dangling = path.is_symlink()
-        return PassedOver(path, "not_a_file", "the link leads nowhere" if dangling else "there is no such file or folder")
+        reason = "the link leads nowhere" if path.is_symlink() else "there is no such file or folder"
+        return PassedOver(path, "not_a_file", reason)
     except PermissionError:
         return PassedOver(path, "io", "no permission to read it")
     except (OSError, ValueError) as error:
