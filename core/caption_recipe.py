@@ -25,8 +25,13 @@ CATEGORY_ORDER = (
     *("meta", "lore"),
 )
 IMAGE_ENDINGS = frozenset(
-    (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".jxl", ".heic", ".jfif", ".apng")
+    f".{ending}"
+    for ending in (
+        *("png", "apng", "jpg", "jpeg", "jfif", "webp", "gif", "bmp", "dib", "tif", "tiff", "avif", "jxl", "heic"),
+        *("heif", "jp2", "j2k", "mpo", "ppm", "pgm", "pbm", "pnm", "tga", "qoi", "psd", "ico", "exr", "hdr"),
+    )
 )
+"""What a caption file may not be called: it would replace an image."""
 
 
 @dataclass(frozen=True)

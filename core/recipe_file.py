@@ -62,8 +62,11 @@ def recipe_names(path: Path) -> tuple[str, ...]:
 
 
 def _tables(content: Mapping[str, object]) -> dict[str, Mapping[str, object]]:
-    tables = ((key, value) for key, value in content.items() if isinstance(value, Mapping) and key not in OPTIONS)
-    return {key: cast("Mapping[str, object]", value) for key, value in tables}
+    return {
+        key: cast("Mapping[str, object]", value)
+        for key, value in content.items()
+        if isinstance(value, Mapping) and key not in OPTIONS
+    }
 
 
 def _split(name: str) -> tuple[Path, str]:
