@@ -63,15 +63,14 @@ def build(request: Build, file: WeightFile = EITHER, trunk: Callable[[], nn.Modu
     """
     import torch
 
-    from .nets.fill import fill
+    from ..core.assign import Renamed, assign, build_on_meta
     from .nets.jtp import Tagger
 
     tensors, path = request.tensors(file), request.path(file)
     head = _head(tensors, path)
-    with torch.device("meta"):
-        tower = (trunk or _siglip)()
+    own = Renamed(tensors, lambda name: None if name.startswith("head.") else name)
     dtype = torch.bfloat16 if request.precision == "fast" else torch.float32
-    fill(tower, {key: tensors[key] for key in tensors if not key.startswith("head.")}, path, "jtp", dtype)
+    tower = assign(build_on_meta(trunk or _siglip), own, path=path, model="jtp", dtype=dtype)
     return Network(
         Tagger(tower, head),
         labels=_labels(path, head.count),

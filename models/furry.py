@@ -1,0 +1,193 @@
+"""ZenithO-o's furry-image-model: 228 tags in five groups and a rating, from a file that `keepers convert` has made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from ..core.errors import CorruptWeights, WrongWeights
+from ..core.prediction import PROBABILITY, Floats, Labels, Range
+from ..core.spec import Build, ModelSpec, Network, WeightFile
+from .furry_format import RATING, Layout, read_layout
+from .tag_files import check_tags
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from .nets.furry import Dense
+
+SOURCE = "https://github.com/ZenithO-o/furry-image-model"
+LICENCE = "MIT"
+LISTS = Path(__file__).parent / "labels" / "furry"
+GROUPS = ("identity", "species", "body", "clothing", "action", RATING)
+"""The order of the outputs in the published models; each file's own order counts."""
+RATING_RANGE = Range(0.0, 1.0, "rating")
+FAST_TOLERANCE = 0.05
+
+HELP = """Download one of the four published zips in a browser and convert it once, without TensorFlow:
+  keepers convert furry efficientnet_v2_m_384_3.zip
+Plain `furry` takes the first that is there of: efficientnet_v2_m_384_3, convnext_tiny_224_5,
+efficientnet_v2_b3_300_2c, mobilenet_v3_224_2c (by the F1 scores their author gives). A tag counts from 0.5.
+`furry.rating` is one number from 0 (safe) to 1 (explicit); the label is safe below 1/3, explicit from 2/3, and
+questionable between, unless the file was converted with other cuts.
+The author's table says that three models were trained on normalised pixels; whether the published
+efficientnet_v2_b3_300_2c was cannot be known. The variants that end in -raw leave normalisation out."""
+
+
+class Published(NamedTuple):
+    """One of the author's models."""
+
+    name: str
+    drive: str
+    """Its id on Google Drive."""
+    cost: float
+    """GFLOP."""
+    normalised: bool = True
+    """What the author's table says of its input."""
+
+
+PUBLISHED = (
+    Published("efficientnet_v2_m_384_3", "1UT_nZkGEeE7TmvaMIYt1UyTdpWW1NhIY", 16.8),
+    Published("convnext_tiny_224_5", "1VIhh0yfhJuXXTFo_0XPnOeQp5ePqnjDW", 9.0),
+    Published("efficientnet_v2_b3_300_2c", "1n-qEMXU86G8A_UEpZ9_CmAPWdBkMO_zY", 6.0),
+    Published("mobilenet_v3_224_2c", "1fh2VrLo-bKgGHIkLEQecwUltsuI0W0Tm", 0.1, normalised=False),
+)
+
+
+@cache
+def built_in_tags() -> Mapping[str, tuple[str, ...]]:
+    """The tags of each group, in the order of the outputs."""
+    groups = {path.stem: check_tags(path.read_text("utf-8").split(), path) for path in sorted(LISTS.glob("*.txt"))}
+    return {**groups, RATING: (RATING,)}
+
+
+@cache
+def built_in_labels() -> Labels:
+    """The 229 labels of the published models."""
+    return make_labels({group: built_in_tags()[group] for group in GROUPS})
+
+
+def make_labels(tags: Mapping[str, Iterable[str]]) -> Labels:
+    """Labels from the tags of each output, in order."""
+    pairs = [(tag, group) for group, names in tags.items() for tag in names]
+    ranges = tuple(RATING_RANGE if group == RATING else PROBABILITY for _, group in pairs)
+    return Labels(tuple(tag for tag, _ in pairs), tuple(group for _, group in pairs), ranges)
+
+
+def build(request: Build, file: WeightFile, raw: bool | None = None) -> Network:
+    """The net of a converted file; its metadata says what it is. `raw` overrides whether pixels are normalised.
+
+    Raises MissingWeights and its siblings, and WrongWeights.
+    """
+    import torch
+
+    from ..core.assign import Renamed, assign, build_on_meta
+    from .furry_towers import make_tower
+    from .nets.furry import FurryNet
+    from .nets.furry_view import SquashView
+
+    tensors, path = request.tensors(file), request.path(file)
+    layout = read_layout(request.metadata(file), path)
+    fast = request.precision == "fast"
+    own = Renamed(tensors, lambda name: name.removeprefix("tower.") if name.startswith("tower.") else None)
+    dtype = torch.bfloat16 if fast else torch.float32
+    tower = assign(build_on_meta(lambda: make_tower(layout.backbone)), own, path=path, model="furry", dtype=dtype)
+    heads = _heads(layout, tensors, path)
+    mean, std = layout.scaling(raw)
+    net = FurryNet(tower.to(memory_format=torch.channels_last), heads, mean, std)
+    labels = make_labels(layout.tags)
+    return Network(
+        net,
+        labels=labels,
+        views=(SquashView(layout.size, mean, std),),
+        name=_rating_of(labels, layout.cuts),
+        tolerance=FAST_TOLERANCE if fast else 0.0,
+        batch=8,
+    )
+
+
+def _heads(layout: Layout, tensors: Mapping[str, Tensor], path: Path) -> dict[str, list[Dense]]:
+    """The dense layers of each output; every tensor outside the tower must belong to one."""
+    from .nets.furry import Dense
+
+    names = {
+        f"heads.{group}.{index}.{part}"
+        for group, layers in layout.activations.items()
+        for index in range(len(layers))
+        for part in ("weight", "bias")
+    }
+    found = {key for key in tensors if not key.startswith("tower.")}
+    if names != found:
+        raise WrongWeights(path, "furry", missing=names - found, unexpected=found - names)
+    heads = {
+        group: [
+            Dense(tensors[f"heads.{group}.{i}.weight"], tensors[f"heads.{group}.{i}.bias"], activation)
+            for i, activation in enumerate(activations)
+        ]
+        for group, activations in layout.activations.items()
+    }
+    for group, layers in heads.items():
+        if not layers or layers[-1].bias.shape[0] != len(layout.tags[group]):
+            raise CorruptWeights(f"{path}: the output {group!r} does not have as many values as tags.")
+    return heads
+
+
+def _rating_of(labels: Labels, cuts: tuple[float, float]) -> Callable[[Floats], tuple[str, float]]:
+    """safe, questionable or explicit, by the rating alone."""
+    if RATING not in labels:
+        return lambda _values: ("", np.inf)
+    index = labels.index(RATING)
+
+    def name(values: Floats) -> tuple[str, float]:
+        value = float(values[index])
+        if np.isnan(value):
+            return "", 0.0
+        word = "explicit" if value >= cuts[1] else "questionable" if value >= cuts[0] else "safe"
+        return word, min(abs(value - cut) for cut in cuts)
+
+    return name
+
+
+def _spec(model: str, title: str, file: WeightFile, cost: float, raw: bool | None = None) -> ModelSpec:
+    return ModelSpec(
+        id=model,
+        title=title,
+        summary="Tags furry art with 228 tags of identity, species, body, clothing and action, and rates its safety.",
+        source=SOURCE,
+        licence=LICENCE,
+        build=lambda request: build(request, file, raw),
+        weights=(file,),
+        cost=cost,
+        labels=built_in_labels,
+        help=HELP,
+    )
+
+
+def converted(name: str, drive: str) -> WeightFile:
+    """The file that converting a published zip makes; it can only be made here, not downloaded."""
+    page = f"https://drive.google.com/uc?export=download&id={drive}"
+    return WeightFile(f"furry_{name}.safetensors", page=page, licence=LICENCE)
+
+
+def _variants() -> Iterable[ModelSpec]:
+    for one in PUBLISHED:
+        file = converted(one.name, one.drive)
+        yield _spec(f"furry:{one.name}", f"furry-image-model {one.name}", file, one.cost)
+        other = "raw" if one.normalised else "norm"
+        title = f"furry-image-model {one.name}, pixels {'not ' if one.normalised else ''}normalised"
+        yield _spec(f"furry:{one.name}-{other}", title, file, one.cost, raw=one.normalised)
+
+
+def _main() -> ModelSpec:
+    from dataclasses import replace
+
+    first, *others = (converted(one.name, one.drive) for one in PUBLISHED)
+    spec = _spec("furry", "furry-image-model", replace(first, alternatives=tuple(others)), PUBLISHED[0].cost)
+    return replace(spec, variants=tuple(_variants()))
+
+
+SPEC = _main()
