@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from typing import NoReturn
 
 from .errors import GateError, UnknownName
-from .gate_tree import Clause, Comparison, Link, Number, Test, Value, terms
+from .gate_tree import Clause, Comparison, Link, Number, Value, WordTest, terms
 from .prediction import Labels, Range
 
 LabelsOf = Callable[[str], Labels | None]
@@ -16,13 +16,13 @@ LabelsOf = Callable[[str], Labels | None]
 def check_clause(clause: Clause, text: str, labels_of: LabelsOf) -> None:
     """Raises GateError for a model or label that does not exist, and for a number that its label never reaches."""
     for term in terms(clause.when):
-        if isinstance(term, Test):
+        if isinstance(term, WordTest):
             _check_test(term, text, labels_of)
         else:
             _check_comparison(term, text, labels_of)
 
 
-def _check_test(test: Test, text: str, labels_of: LabelsOf) -> None:
+def _check_test(test: WordTest, text: str, labels_of: LabelsOf) -> None:
     labels = _labels(test.model, test.position, text, labels_of)
     for name in test.names if labels else ():
         # An answer need not be a label ("ok", "explicit"), but what nearly is one was mistyped.

@@ -6,7 +6,7 @@ from typing import NoReturn, cast
 
 from .errors import GateError
 from .gate_tokens import Token, tokens
-from .gate_tree import And, Clause, Comparison, Node, Not, Number, Operand, Or, Outcome, Test, Value
+from .gate_tree import And, Clause, Comparison, Node, Not, Number, Operand, Or, Outcome, Value, WordTest
 
 LONGEST = 10_000
 DEEPEST = 64
@@ -112,10 +112,10 @@ class _Parser:
             self._refuse(first.position, "Here a comparison is missing, as in faramir.accept >= 0.5.")
         return self._comparison(first)
 
-    def _test(self, name: Token) -> Test:
+    def _test(self, name: Token) -> WordTest:
         negated = self._taken("word", "not")
         if self._taken("word", "in"):
-            return Test(name.model, self._names(), negated, name.position)
+            return WordTest(name.model, self._names(), negated, name.position)
         if negated or not (self._here.kind == "operator" and self._here.text in ("==", "!=")):
             self._refuse_answer(name)
         negated = self._take().text == "!="
@@ -123,9 +123,9 @@ class _Parser:
         if word.kind != "string":
             self._refuse_answer(name)
         self._no_chain()
-        return Test(name.model, (word.text,), negated, name.position)
+        return WordTest(name.model, (word.text,), negated, name.position)
 
-    def _mirrored_test(self, word: Token) -> Test:
+    def _mirrored_test(self, word: Token) -> WordTest:
         operator, name = self._take(), self._here
         if operator.kind != "operator" or operator.text not in ("==", "!=") or name.kind not in ("name", "value"):
             self._refuse(word.position, 'A word is compared with an answer, as in coherence.label == "coherent".')
@@ -133,7 +133,7 @@ class _Parser:
         if name.kind == "value":
             self._refuse_word_for_number(name, word)
         self._no_chain()
-        return Test(name.model, (word.text,), operator.text == "!=", name.position)
+        return WordTest(name.model, (word.text,), operator.text == "!=", name.position)
 
     def _names(self) -> tuple[str, ...]:
         if not self._taken("mark", "("):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from .errors import one_line
-from .gate_tree import Leaf, Link, Number, Operand, Test, Value, asked
+from .gate_tree import Leaf, Link, Number, Operand, Value, WordTest, asked
 from .gate_truth import Reading, Unjudged, holds, read, word
 from .prediction import Answers, Prediction
 
@@ -34,10 +34,10 @@ def _joined(parts: Sequence[str], more: int) -> str:
 
 
 def _told(leaf: Leaf, answers: Answers) -> str:
-    return _told_test(leaf, answers) if isinstance(leaf, Test) else _told_link(leaf, answers)
+    return _told_test(leaf, answers) if isinstance(leaf, WordTest) else _told_link(leaf, answers)
 
 
-def _told_test(test: Test, answers: Answers) -> str:
+def _told_test(test: WordTest, answers: Answers) -> str:
     answer = str(word(test, answers))
     is_it = f"{test.model} is {one_line(answer)}"
     return is_it if answer in test.names else f"{is_it}, not {one_line(' or '.join(test.names))}"
@@ -73,7 +73,7 @@ def _plain(value: float, decimals: int) -> str:
 
 
 def _words(leaves: Sequence[Leaf], answers: Answers) -> str:
-    said = {leaf.model for leaf in leaves if isinstance(leaf, Test)}
+    said = {leaf.model for leaf in leaves if isinstance(leaf, WordTest)}
     models = dict.fromkeys(model for leaf in leaves for model in asked(leaf) if model not in said)
     words = {model: _label(model, answers) for model in models}
     found = {model: label for model, label in words.items() if label}
@@ -88,5 +88,7 @@ def _label(model: str, answers: Answers) -> str:
 
 
 def _reasons(leaf: Leaf, answers: Answers) -> list[str]:
-    found = [word(leaf, answers)] if isinstance(leaf, Test) else [read(leaf.left, answers), read(leaf.right, answers)]
+    found = (
+        [word(leaf, answers)] if isinstance(leaf, WordTest) else [read(leaf.left, answers), read(leaf.right, answers)]
+    )
     return [one_line(one.reason) for one in found if isinstance(one, Unjudged)]

@@ -81,7 +81,7 @@ class Comparison:
 
 
 @dataclass(frozen=True)
-class Test:
+class WordTest:
     """Whether a model's answer in one word is one of `names`; or, negated, none of them."""
 
     model: str
@@ -126,8 +126,8 @@ class Or:
         return " or ".join(f"({part})" if isinstance(part, Or) else str(part) for part in self.parts)
 
 
-Node = Comparison | Test | Not | And | Or
-Leaf = Link | Test
+Node = Comparison | WordTest | Not | And | Or
+Leaf = Link | WordTest
 
 
 @dataclass(frozen=True)
@@ -146,7 +146,7 @@ def quoted(text: str) -> str:
     return '"' + "".join(_ESCAPES.get(c, c) for c in text) + '"'
 
 
-def terms(node: Node) -> Iterator[Comparison | Test]:
+def terms(node: Node) -> Iterator[Comparison | WordTest]:
     """The comparisons and tests of a tree, as written."""
     if isinstance(node, Not):
         yield from terms(node.part)
@@ -157,9 +157,9 @@ def terms(node: Node) -> Iterator[Comparison | Test]:
         yield node
 
 
-def asked(term: Comparison | Link | Test) -> tuple[str, ...]:
+def asked(term: Comparison | Link | WordTest) -> tuple[str, ...]:
     """The models that a term asks, as written."""
-    if isinstance(term, Test):
+    if isinstance(term, WordTest):
         return (term.model,)
     operands = term.operands if isinstance(term, Comparison) else (term.left, term.right)
     return tuple(operand.model for operand in operands if isinstance(operand, Value))

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .errors import UnknownName
-from .gate_tree import And, Comparison, Leaf, Link, Node, Not, Number, Operand, Or, Test, asked
+from .gate_tree import And, Comparison, Leaf, Link, Node, Not, Number, Operand, Or, WordTest, asked
 from .prediction import Answer, Answers, Failure, Prediction
 
 FALSE, UNJUDGED, TRUE = 1, 2, 4
@@ -84,7 +84,7 @@ def read(operand: Operand, answers: Answers) -> Reading | Unjudged | None:
     return Reading(value, answer.tolerance)
 
 
-def word(test: Test, answers: Answers) -> str | Unjudged | None:
+def word(test: WordTest, answers: Answers) -> str | Unjudged | None:
     """A model's answer in one word; None while the model has not answered, or while its answer may still change."""
     answer = answers.get(test.model)
     if not isinstance(answer, Prediction):
@@ -103,7 +103,7 @@ def could_not(model: str, failure: Failure) -> Unjudged:
 
 def needs(leaf: Leaf, answers: Answers) -> tuple[list[str], list[str]]:
     """The models that an open term waits for: those without an answer, else those whose answer is too coarse."""
-    truth = _test(leaf, answers) if isinstance(leaf, Test) else _link(leaf, answers)
+    truth = _test(leaf, answers) if isinstance(leaf, WordTest) else _link(leaf, answers)
     if truth != OPEN:
         return [], []
     models = asked(leaf)
@@ -132,7 +132,7 @@ def _link(link: Link, answers: Answers) -> int:
     return TRUE if holds(link.operator, left.value, right.value) else FALSE
 
 
-def _test(test: Test, answers: Answers) -> int:
+def _test(test: WordTest, answers: Answers) -> int:
     found = word(test, answers)
     if found is None:
         return OPEN
