@@ -147,9 +147,10 @@ class Scan:
 
     def _windows_judged(self, plan: Plan, pool: ThreadPoolExecutor) -> Iterator[Scanned]:
         windows = self._windows(self._loads(plan, pool))
-        ready = self._subjects(next(windows, []), pool)
+        nothing: list[_Loaded] = []
+        ready = self._subjects(next(windows, nothing), pool)
         while ready:
-            following = self._subjects(next(windows, []), pool)  # is decoded while this window is judged
+            following = self._subjects(next(windows, nothing), pool)  # is decoded while this window is judged
             yield from self._judged(ready)
             ready = following
 

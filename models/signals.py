@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from ..core.near_duplicates import DUPLICATE, HASH_GROUP
+from ..core.near_duplicates import DUPLICATE, HASH_GROUP, with_duplicate
 from ..core.phash import hash_words
 from ..core.prediction import PROBABILITY, Floats, Labels, Range
 from ..core.spec import Build, ModelSpec, Network
@@ -57,8 +57,8 @@ def name_failure(values: Floats) -> tuple[str, float]:
         "black": value["brightest"] < 16,
         "blank": value["darkest"] > 239,
         "solid": value["spread"] < 16,
-        "noise": value["noise"] >= 0.8,
-        "blur": value["blur"] >= 10,
+        "noise": value["noise"] >= 0.75,
+        "blur": value["blur"] >= 12,
         "clipped": value["clipped"] >= 0.5,
         "tiled": value["repetition"] >= 0.98,
     }
@@ -99,8 +99,8 @@ def measure(image: Image.Image) -> Floats:
     values = (
         side,
         *measure_levels(halved),
-        measure_noise(grey),
-        measure_blur(np.asarray(small), min(small.size)),
+        measure_noise(picture, grey),
+        measure_blur(np.asarray(small)),
         measure_clipping(halved.reduce(2)),
         measure_repetition(np.asarray(grey)),
         0.0,
@@ -128,4 +128,5 @@ SPEC = ModelSpec(
     cost=0.01,
     gate='accept: signals.ok >= 0.5\nreview: signals.label in ("tiny", "duplicate")',
     labels=lambda: LABELS,
+    compare=with_duplicate,
 )

@@ -1,0 +1,34 @@
+"""Which numbers of a prediction are worth showing to a person."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ..core.prediction import Answer, Prediction
+
+FEW = 40
+"""A model with at most so many labels is shown whole; of a larger one the strongest labels are."""
+STRONGEST = 30
+HIDDEN_GROUPS = frozenset({"hash", "logit", "raw", "gate", "input"})
+"""Groups that serve the machine: perceptual hashes, logits, inputs of a decision."""
+
+
+def shown(prediction: Prediction) -> dict[str, float]:
+    """Label and value of what is worth showing, in label order for small models, strongest first for taggers."""
+    labels = prediction.labels
+    members = [i for i in range(len(labels)) if labels.group(i) not in HIDDEN_GROUPS]
+    if len(members) <= FEW:
+        return {labels.names[i]: float(prediction.values[i]) for i in members}
+    allowed = {labels.names[i] for i in members}
+    ranked = (score for score in prediction.top(STRONGEST + len(labels) - len(members)) if score.label in allowed)
+    return {score.label: score.value for score, _ in zip(ranked, range(STRONGEST), strict=False)}
+
+
+def shown_by_model(answers: Mapping[str, Answer]) -> dict[str, dict[str, float]]:
+    """As `shown`, for every model that gave a prediction."""
+    return {model: shown(answer) for model, answer in answers.items() if isinstance(answer, Prediction)}
+
+
+def words(answers: Mapping[str, Answer]) -> dict[str, str]:
+    """The answers in one word, for the models that have one."""
+    return {m: answer.label for m, answer in answers.items() if isinstance(answer, Prediction) and answer.label}
