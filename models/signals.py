@@ -14,7 +14,7 @@ from ..core.prediction import PROBABILITY, Floats, Labels, Range
 from ..core.spec import Build, ModelSpec, Network
 from .signals_detail import measure_blur, measure_noise
 from .signals_levels import measure_clipping, measure_levels
-from .signals_tiling import measure_repetition
+from .signals_tiling import EXACT, measure_repetition
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -57,10 +57,10 @@ def name_failure(values: Floats) -> tuple[str, float]:
         "black": value["brightest"] < 16,
         "blank": value["darkest"] > 239,
         "solid": value["spread"] < 16,
-        "noise": value["noise"] >= 0.75,
+        "noise": value["noise"] >= 0.7,
         "blur": value["blur"] >= 12,
         "clipped": value["clipped"] >= 0.5,
-        "tiled": value["repetition"] >= 0.98,
+        "tiled": value["repetition"] >= EXACT,
     }
     return next((name for name, failed in failures.items() if failed), "ok"), np.inf
 

@@ -15,13 +15,20 @@ if TYPE_CHECKING:
 FINE = 8
 """Pixels per side of the block that separates fine from coarse; also that of a latent pixel."""
 
+CELL = 64
+"""Pixels per side of the part of a shrunk picture in which an edge is looked for."""
 
-def measure_noise(grey: Image.Image) -> float:
-    """How near a picture is to white noise: 1 for white noise, 0 for a picture whose detail is all large.
+
+def measure_noise(picture: Image.Image, grey: Image.Image) -> float:
+    """How near a picture is to pure noise: 1 for white noise, 0 for a picture whose detail is all large.
 
     The aggregated-variance method (Taqqu, Teverovsky, Willinger, "Estimators for long-range dependence", 1995): the
-    variance of the means over blocks of m x m pixels falls as 1/m^2 for white noise and hardly at all for pictures, so
-    log(var(a) / var(b)) / log((b / a)^2) is measured from 1 to 8 pixels and from 8 to 64, and the smaller one counts.
+    variance of the means over blocks of m x m pixels falls as 1 / m^2 for white noise and hardly at all for pictures,
+    so whiteness is log(var(a) / var(b)) / log((b / a)^2) for blocks of a and b pixels. What counts is the larger of
+    - the smaller whiteness of the brightness from 1 to 8 and from 8 to 64 pixels: noise of pixels;
+    - the smallest whiteness of brightness and both colour differences from 8 to 64 pixels, where colours vary by 12
+      levels at least: noise of latents, which a decoder has turned into motley blots of about 8 pixels.
+    Gravel, grass and brick are white from 8 pixels on, but neither below that nor in colour.
     0 for pictures of few bright points (kurtosis above 6), such as a starry sky, which are white but no noise.
     """
     widest = min(64, _power_of_two(min(grey.size) / 12))
@@ -30,11 +37,24 @@ def measure_noise(grey: Image.Image) -> float:
     if widest < 2 or variance < 1 or kurtosis > 6:
         return 0.0
     blocks = np.asarray(grey.reduce(middle), dtype=np.float32)
-    white = _whiteness(variance, float(blocks.var()), middle)
-    if widest > middle:
-        wide = _block_means(blocks, widest // middle)
-        white = min(white, _whiteness(float(blocks.var()), float(wide.var()), widest // middle))
-    return white
+    pixels = _whiteness(variance, float(blocks.var()), middle)
+    if widest == middle:
+        return pixels
+    coarse = _coarse_whiteness(blocks, widest // middle)
+    return max(min(pixels, coarse), min(coarse, _colour_whiteness(picture, widest // middle)))
+
+
+def _colour_whiteness(picture: Image.Image, factor: int) -> float:
+    if picture.mode != "RGB":
+        return 0.0
+    colours = np.asarray(picture.reduce(FINE).convert("YCbCr"), dtype=np.float32)[..., 1:]
+    if float(colours.std(axis=(0, 1)).min()) < 12:
+        return 0.0
+    return min(_coarse_whiteness(colours[..., i], factor) for i in (0, 1))
+
+
+def _coarse_whiteness(blocks: Floats, factor: int) -> float:
+    return _whiteness(float(blocks.var()), float(_block_means(blocks, factor).var()), factor)
 
 
 def _power_of_two(limit: float) -> int:
@@ -58,33 +78,48 @@ def _whiteness(narrow: float, wide: float, factor: int) -> float:
 
 
 def _block_means(values: Floats, factor: int) -> Floats:
-    height, width = (side // factor * factor for side in values.shape)
-    cut = values[:height, :width].reshape(height // factor, factor, width // factor, factor)
+    height, width = (side // factor for side in values.shape)
+    cut = values[: height * factor, : width * factor].reshape(height, factor, width, factor)
     return cut.mean(axis=(1, 3))
 
 
-def measure_blur(small: NDArray[np.uint8], side: int) -> float:
+def measure_blur(small: NDArray[np.uint8]) -> float:
     """The width of the sharpest edge in thousandths of the picture's shorter side, as the sigma of a Gaussian blur.
 
-    A step of height h that is blurred by sigma has the slope h / (sigma * sqrt(2 pi)); h is taken as the contrast of
-    the whole picture, the slope as the steepest one found anywhere: one sharp subject in fog is enough.
-    0 where nothing could be blurred: what a smooth gradient leaves unexplained has a standard deviation below 4 levels.
-    `small` [H, W] is the picture shrunk so that its shorter side has `side` pixels.
+    A step of height h that is blurred by sigma has the slope h / (sigma * sqrt(2 pi)). In each cell of 64 x 64 pixels
+    h is taken as the range of levels and the slope as the steepest one; the smallest sigma counts, so one sharp subject
+    in fog is enough. Cells with less than 12 levels, or an eighth of the picture's contrast, say nothing.
+    0 where an edge is as sharp as 1.5 pixels allow, and where nothing could be blurred: where a smooth gradient (a
+    polynomial of degree 4) explains 94 % of the variance.
+    `small` [H, W] is the picture shrunk so that its shorter side has 256 to 511 pixels, if it had more.
     """
     values = small.astype(np.float32)
-    if min(values.shape) < 8 or beyond_gradient(values) < 4:
+    side = min(values.shape)
+    if side < 2 * CELL or beyond_gradient(values) < 0.06:
         return 0.0
-    low, high = np.percentile(values, (1, 99))
-    across = np.abs(values[:, 2:] - values[:, :-2]).max() / 2
-    down = np.abs(values[2:] - values[:-2]).max() / 2
-    steepest = max(float(across), float(down))
-    return float(high - low) / (steepest * np.sqrt(2 * np.pi)) / side * 1000
+    across = np.abs(values[1:-1, 2:] - values[1:-1, :-2]) / 2
+    down = np.abs(values[2:, 1:-1] - values[:-2, 1:-1]) / 2
+    inner = _cells(values[1:-1, 1:-1])
+    heights = inner.max(axis=(1, 3)) - inner.min(axis=(1, 3))
+    slopes = _cells(np.maximum(across, down)).max(axis=(1, 3))
+    telling = heights >= max(12.0, float(np.ptp(values)) / 8)
+    if not telling.any():
+        return 0.0
+    sigma = float((heights[telling] / np.maximum(slopes[telling], 1e-3)).min()) / np.sqrt(2 * np.pi)
+    return sigma / side * 1000 if sigma >= 1.5 else 0.0
+
+
+def _cells(values: Floats) -> Floats:
+    """Whole cells only: [rows, CELL, columns, CELL]."""
+    height, width = (side // CELL for side in values.shape)
+    return values[: height * CELL, : width * CELL].reshape(height, CELL, width, CELL)
 
 
 def beyond_gradient(values: Floats) -> float:
-    """The standard deviation, in levels, of what no smooth gradient (a polynomial of degree 4 in x and y) explains."""
+    """The share of the variance that no smooth gradient (a polynomial of degree 4 in x and y) explains."""
     coarse = np.asarray(Image.fromarray(values).resize((24, 24), Image.Resampling.BOX)).ravel()
-    return float((coarse - _GRADIENTS @ (_GRADIENTS.T @ coarse)).std())
+    rest = coarse - _GRADIENTS @ (_GRADIENTS.T @ coarse)
+    return float(rest.var() / max(float(coarse.var()), 1.0))
 
 
 def _gradients(side: int, degree: int) -> Floats:

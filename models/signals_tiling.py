@@ -16,9 +16,11 @@ LINES = 48
 """Rows, and columns, that are looked at."""
 SMALLEST = 1 / 8
 """The smallest share of a side that is a part of a picture; what repeats in smaller steps is a pattern on something."""
-SHADES = 2.0
-"""Bits of entropy below which a repeating picture is a pattern (a chessboard, stripes)."""
-EXACT = 0.98
+RICHNESS = 12
+"""Lines with fewer independent components (stripes have 0, a chessboard 1, dots about 10) ..."""
+SHADES = 5.5
+"""... and fewer bits of entropy than this are a pattern, not a picture."""
+EXACT = 0.985
 """From this repetition on two parts are copies; the rest is what compression adds."""
 
 
@@ -28,14 +30,12 @@ def measure_repetition(grey: NDArray[np.uint8]) -> float:
     The difference function of YIN (de Cheveigne, Kawahara, "YIN, a fundamental frequency estimator", 2002) over the
     rows and over the columns: 1 - d(s) / mean(d(1..s)), where d(s) is the mean squared difference of pixels s apart.
     The largest value for s from 1/8 to 1/2 of the side counts. 0 if the picture repeats exactly in smaller steps than
-    that, is constant along the lines, or has too few shades to be a picture.
+    that, is constant along the lines, or is too poor to be a picture.
     """
     if min(grey.shape) < 16:
         return 0.0
     rows = grey[_spaced(grey.shape[0])]
     columns = grey[:, _spaced(grey.shape[1])].T
-    if shades(rows) < SHADES:
-        return 0.0
     return max(_repetition(rows), _repetition(columns))
 
 
@@ -51,7 +51,16 @@ def _repetition(lines: NDArray[np.uint8]) -> float:
     first = int(length * SMALLEST)
     if float(likeness[: first - 1].max(initial=0.0)) >= EXACT or averages[-1] < 4:
         return 0.0
-    return float(np.clip(likeness[first - 1 :].max(), 0.0, 1.0))
+    best = float(np.clip(likeness[first - 1 :].max(), 0.0, 1.0))
+    is_picture = richness(lines) >= RICHNESS or shades(lines) >= SHADES
+    return best if best < EXACT or is_picture else 0.0
+
+
+def richness(lines: NDArray[np.uint8]) -> int:
+    """How many principal components of the lines [N, L] hold 99 % of their variance."""
+    centred = lines - lines.mean(dtype=np.float32)
+    energies = np.linalg.eigvalsh(centred @ centred.T)[::-1].clip(min=0)
+    return int(np.searchsorted(np.cumsum(energies), 0.99 * energies.sum())) + 1
 
 
 def _differences(lines: Floats) -> NDArray[np.float64]:
