@@ -4,9 +4,9 @@
     caption = write_caption(predictions, generation, recipe, taggers(registry))
     caption.text
 
-`predictions` are those of one image; classifiers among them are passed over. `generation` is anything with a `prompt`,
-or None. `taggers` tells which models have tags; without it every probability outside a group "rating" is a tag.
-Who makes many captions keeps one CaptionWriter; write_caption keeps the last few by itself.
+`predictions` are those of one image; classifiers among them are passed over. `generation` is anything that has its
+prompt as `positive`, or None. `taggers` tells which models have tags; without it every probability outside a group
+"rating" is a tag. Who makes many captions keeps one CaptionWriter; write_caption keeps the last few by itself.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Prompted(Protocol):
     """Where an image's prompt is found."""
 
     @property
-    def prompt(self) -> str:
+    def positive(self) -> str:
         """The positive prompt as it was written; empty when unknown."""
         ...
 
@@ -82,7 +82,7 @@ class CaptionWriter:
         """The caption of one image. Raises CaptionTooLong."""
         given = list(predictions)
         heard = self._heard(given)
-        prompt = generation.prompt if generation is not None else ""
+        prompt = generation.positive if generation is not None else ""
         notes = [f"{p.model} has values that are not numbers" for p in heard if np.isnan(p.values).any()]
         said = self._said(heard, prompt)
         rating = next((word for word in map(rating_of, given) if word), "")

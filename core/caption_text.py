@@ -13,7 +13,7 @@ SEPARATORS: dict[Style, str] = {"booru": ", ", "e621": ", ", "spaces": " ", "jso
 """What stands between two tags unless a recipe says otherwise."""
 
 _BLANK = re.compile(r"[\s_]+")
-_ESCAPED_PARENTHESIS = re.compile(r"\\+(?=[()])")
+_ESCAPED_PARENTHESIS = re.compile(r"\\(?=[()])")
 _BACKSLASHES = re.compile(r"\\{2,}")
 _SPECIAL = re.compile(r"([\\()])")
 _ESCAPED = re.compile(r"\\([\\()])")
@@ -25,7 +25,7 @@ def normal(tag: str) -> str:
 
     It is idempotent, and the same for a tag in every style: "Long Hair", "long_hair"; "fox \\(cute\\)", "fox_(cute)".
     """
-    text = _BACKSLASHES.sub(r"\\", _ESCAPED_PARENTHESIS.sub("", tag)).casefold()
+    text = _ESCAPED_PARENTHESIS.sub("", _BACKSLASHES.sub(r"\\", tag)).casefold() if "\\" in tag else tag.casefold()
     return "_".join(part for part in _BLANK.split(text) if part) or ("_" if "_" in text else "")
 
 

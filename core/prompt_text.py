@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 
 from .caption_text import unique
 
-_COMMENTS = re.compile(r"/\*.*?\*/|(?m:^\s*(?:#|//).*$)", re.DOTALL)
 _CALLS = re.compile(r"<[A-Za-z][\w .-]*:[^<>]*>")
 """<lora:name:0.8>, <lyco:...>, <hypernet:...>, <segment:...>"""
 _EMBEDDINGS = re.compile(r"\(?\bembedding:[^\s,()]+(?:\s*:\s*[\d.]+)?\)?", re.IGNORECASE)
@@ -20,7 +19,6 @@ _COMPOSED_WEIGHT = re.compile(r"\s:\s*-?\d+(?:\.\d+)?(?=\s*(?:$|,|\n))")
 _DOUBLE_COLONS = re.compile(r"-?\d+(?:\.\d+)?::(.*?)::", re.DOTALL)
 """1.3::text::, the numeric emphasis of NovelAI."""
 _NUMBER = re.compile(r"\s*[+-]?(?:\d+\.?\d*|\.\d+)\s*$")
-_LINES = re.compile(r"[ \t]*[\r\n]+[ \t]*")
 _COMMAS = re.compile(r"\s*,(?:\s*,)*\s*")
 _PAIRS = {")": "(", "]": "[", "}": "{"}
 
@@ -32,7 +30,7 @@ def clean_prompt(prompt: str) -> str:
     commas. Of a schedule [from:to:0.5] stays what the image ends with, of an alternation [a|b] both, as the image mixes
     them, and of a random choice {a|b} nothing, as nobody knows which was drawn. Escaped brackets are meant literally.
     """
-    text = _COMMENTS.sub("", prompt)
+    text = _without_comments(prompt)
     composed = "AND" in text
     for pattern, put in ((_CALLS, ""), (_EMBEDDINGS, ""), (_WILDCARDS, ""), (_WORDS, ",")):
         text = pattern.sub(put, text)
@@ -40,14 +38,25 @@ def clean_prompt(prompt: str) -> str:
         text = _COMPOSED_WEIGHT.sub("", text)
     text = _DOUBLE_COLONS.sub(r"\1", text)
     text = _without_emphasis(text)
-    text = _LINES.sub(", ", text.strip())
-    text = _COMMAS.sub(", ", " ".join(text.split()))
+    text = " ".join(", ".join(text.splitlines()).split())
+    text = _COMMAS.sub(", ", text)
     return text.strip(" ,")
 
 
 def prompt_tags(prompt: str) -> tuple[str, ...]:
     """The parts of the cleaned prompt between its commas, each once."""
     return unique(part.strip() for part in clean_prompt(prompt).split(","))
+
+
+def _without_comments(text: str) -> str:
+    """Without /* comments */, which may span lines, and without lines that begin with # or //."""
+    kept: list[str] = []
+    position = 0
+    while (start := text.find("/*", position)) >= 0 and (end := text.find("*/", start + 2)) >= 0:
+        kept.append(text[position:start])
+        position = end + 2
+    lines = ("".join(kept) + text[position:]).splitlines(keepends=True)
+    return "".join(line for line in lines if not line.lstrip().startswith(("#", "//")))
 
 
 @dataclass
