@@ -52,8 +52,10 @@ class GateError(KeepersError):
         self.message = message
         start = text.rfind("\n", 0, position) + 1
         end = text.find("\n", position)
-        line = text[start : end if end >= 0 else len(text)]
-        super().__init__(f"{message}\n  {line}\n  {' ' * (position - start)}^")
+        start = max(start, position - 60)
+        line = text[start : end if end >= 0 else len(text)][:100]
+        shown = "".join(c if c.isprintable() else " " for c in line)
+        super().__init__(f"{message}\n  {shown}\n  {' ' * (position - start)}^")
 
 
 class MissingWeights(KeepersError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping
 from dataclasses import replace
+from random import Random
 
 import numpy as np
 import pytest
@@ -193,10 +194,12 @@ def test_a_long_gate_still_prints_to_an_equal_one() -> None:
 def test_any_text_parses_or_ends_in_a_gate_error(text: str) -> None:
     try:
         gate = Gate.parse(text)
-    except GateError as error:
-        assert 0 <= error.position <= len(text)
-        return
-    assert Gate.parse(str(gate)) == gate
+    except GateError as refused:
+        gate, position = None, refused.position
+    else:
+        position = 0
+    assert 0 <= position <= len(text)
+    assert gate is None or Gate.parse(str(gate)) == gate
 
 
 # Trees
@@ -283,7 +286,9 @@ def plain(node: Node, answers: Mapping[str, Answer]) -> bool | None:
         if isinstance(answer, Failure) or not answer.label or np.isnan(answer.values).all():
             return None
         return (answer.label in node.names) != node.negated
-    results = [plain_link(*link, answers) for link in zip(node.operands, node.operators, node.operands[1:])]
+    results = [
+        plain_link(*link, answers) for link in zip(node.operands, node.operators, node.operands[1:], strict=False)
+    ]
     return False if False in results else None if None in results else True
 
 
@@ -334,7 +339,7 @@ def test_lazy_equals_eager_in_every_order(gate: Gate, answers: dict[str, Answer]
 
 @given(gates, answer_sets(), st.randoms(use_true_random=False))
 @settings(max_examples=120, deadline=None)
-def test_asking_only_the_named_models_suffices(gate: Gate, answers: dict[str, Answer], random: object) -> None:
+def test_asking_only_the_named_models_suffices(gate: Gate, answers: dict[str, Answer], random: Random) -> None:
     asked_so_far: dict[str, Answer] = {}
     while (decision := gate.decide(asked_so_far)).verdict is None:
         model = decision.models[random.randrange(len(decision.models))]
@@ -482,6 +487,15 @@ def test_an_infinite_score_is_no_number() -> None:
 # Reasons
 
 
+def test_an_error_shows_a_short_printable_line() -> None:
+    with pytest.raises(GateError) as caught:
+        Gate.parse("a.x > 1 and " * 50 + "\x1b[31m a.x > 1" + " and a.x > 1" * 50)
+    _, line, caret = str(caught.value).split("\n")
+    assert line.isprintable()
+    assert len(line) <= 110
+    assert line[: caret.index("^")].endswith("and ")
+
+
 @pytest.mark.parametrize(
     ("text", "answers", "expected"),
     [
@@ -491,8 +505,10 @@ def test_an_infinite_score_is_no_number() -> None:
         (
             USUAL,
             (coherence(0.8), faramir(0.75, "clean")),
-            "accept: coherence.coherent 0.80 >= 0.50 and faramir.accept 0.75 >= 0.50; "
-            "coherence: coherent, faramir: clean",
+            (
+                "accept: coherence.coherent 0.80 >= 0.50 and faramir.accept 0.75 >= 0.50; "
+                "coherence: coherent, faramir: clean"
+            ),
         ),
         ("0.5 <= faramir.accept", (faramir(0.31, ""),), "reject: faramir.accept 0.31 < 0.50"),
         ("0.2 < faramir.accept < 0.5", (faramir(0.1),), "reject: faramir.accept 0.10 <= 0.20; degraded"),
