@@ -16,7 +16,7 @@ from .errors import CorruptWeights, UnsafeWeights
 
 MOST_BYTES = 64 << 20
 """Of one pickle, tensors not counted: an exported learner with the list of its training files has about 10 MB."""
-MOST_STEPS = 5_000_000
+MOST_STEPS = 3_000_000
 
 
 class Stream(Protocol):

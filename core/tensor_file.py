@@ -77,9 +77,9 @@ def map_file(path: Path) -> mmap.mmap:
 
     Raises CorruptWeights for an empty file, OSError where it cannot be opened.
     """
+    if path.exists() and not path.is_file():  # opening a named pipe would wait for ever
+        raise CorruptWeights(f"{one_line(str(path))} is not a regular file.")
     with path.open("rb") as file:
-        if not path.is_file():
-            raise CorruptWeights(f"{one_line(str(path))} is not a regular file.")
         try:
             return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
         except ValueError:
@@ -105,9 +105,7 @@ def spot(
     count = math.prod(size)
     span = 1 + sum((n - 1) * step for n, step in zip(size, stride, strict=True)) if count else 0
     if count > available or offset + span > available:
-        raise UnsafeWeights(
-            f"a tensor of shape {size} with strides {stride} does not fit into its {available} elements"
-        )
+        raise UnsafeWeights(f"a tensor of shape {size} with strides {stride} is larger than its {available} elements")
     return Spot(dtype, start + offset * dtype.itemsize, size, stride, span, order != sys.byteorder)
 
 

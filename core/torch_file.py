@@ -10,11 +10,10 @@ from __future__ import annotations
 import mmap
 import struct
 import zipfile
-import zlib
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import torch
 
@@ -45,17 +44,33 @@ def looks_like_pickle(buffer: mmap.mmap) -> bool:
 
 def read_zip(buffer: mmap.mmap, path: Path) -> dict[str, Spot]:
     """The places of the tensors in a zip archive. Raises CorruptWeights or UnsafeWeights."""
+    with path.open("rb") as file:
+        members, tree, order, root = _opened(file)
+    return state_dict(tree, _zip_storages(buffer, members, f"{root}data/", order))
+
+
+def _opened(file: BinaryIO) -> tuple[dict[str, zipfile.ZipInfo], Any, str, str]:
+    """The members of an archive, the tree its pickle describes, its byte order, and its root folder."""
     try:
-        with path.open("rb") as file, zipfile.ZipFile(file) as archive:
+        with zipfile.ZipFile(file) as archive:
             members = {info.filename: info for info in archive.infolist()}
             if len(members) > 2 * MOST_TENSORS:
                 raise CorruptWeights(f"it has {len(members):,} members")
             root = _root(members)
             tree = read_pickle(BytesIO(_small(archive, members[f"{root}data.pkl"], MOST_BYTES)))
             order = _order(archive, members.get(f"{root}byteorder"))
-    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, struct.error) as error:
+    # A damaged directory makes zipfile seek to impossible places, besides its own errors.
+    except (
+        zipfile.BadZipFile,
+        NotImplementedError,
+        RuntimeError,
+        EOFError,
+        struct.error,
+        OSError,
+        ValueError,
+    ) as error:
         raise CorruptWeights(f"its archive is damaged ({error})") from None
-    return state_dict(tree, _zip_storages(buffer, members, f"{root}data/", order))
+    return members, tree, order, root
 
 
 def _root(members: dict[str, zipfile.ZipInfo]) -> str:
