@@ -98,6 +98,7 @@ def embed_header(header: Header) -> dict[str, object]:
     """The header as JSON values."""
     return {
         "title": header.title,
+        "separator": os.sep,
         "gate": header.gate,
         "models": [[model.id, model.title, model.fingerprint] for model in header.models],
         "counts": [[name, count] for name, count in header.counts.items()],

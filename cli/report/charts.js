@@ -37,8 +37,8 @@ function legend(names, toggle) {
 }
 
 /* The frame that bars, lines and points share: grid lines, tick texts and the names of the axes. */
-function axes({ width, height, x, y, xTicks = [], yTicks = [], xLabel = "", yLabel = "", left = MARGIN.left }) {
-  const inner = { left, right: width - MARGIN.right, top: MARGIN.top, bottom: height - MARGIN.bottom };
+function axes({ width, height, x, y, xTicks = [], yTicks = [], xLabel = "", yLabel = "", left = MARGIN.left, under = MARGIN.bottom }) {
+  const inner = { left, right: width - MARGIN.right, top: MARGIN.top, bottom: height - under };
   return draw("g", { class: "axes" },
     ...yTicks.map((tick) => draw("line", { class: "rule", x1: inner.left, x2: inner.right, y1: y(tick), y2: y(tick) })),
     ...yTicks.map((tick) => draw("text", { x: inner.left - 8, y: y(tick) + 4, "text-anchor": "end" }, tickText(tick))),
@@ -81,22 +81,22 @@ function barsOf(data, i, along, across, thick) {
   }).filter(Boolean);
 }
 function standingBars({ title, data }, width) {
-  const height = 260, { range } = barParts(data);
-  const y = linear(range, [height - MARGIN.bottom, MARGIN.top]);
+  const height = 250, under = 26, { range } = barParts(data);
+  const y = linear(range, [height - under, MARGIN.top]);
   const slot = (width - MARGIN.left - MARGIN.right) / Math.max(1, data.categories.length);
   const every = Math.ceil((Math.max(1, ...data.categories.map((c) => c.length)) * 7 + 8) / slot);
   const parts = data.categories.map((name, i) => {
     const left = MARGIN.left + i * slot;
     return draw("g", { class: "slot", onpointermove: (event) => barTip(event, data, i), onpointerleave: hideTip },
-      draw("rect", { class: "hit", x: left, y: MARGIN.top, width: slot, height: height - MARGIN.top - MARGIN.bottom }),
+      draw("rect", { class: "hit", x: left, y: MARGIN.top, width: slot, height: height - MARGIN.top - under }),
       ...barsOf(data, i, y, left + slot * 0.12, slot * 0.76).map((bar) => draw("rect", { class: bar.class, x: bar.at, y: bar.from, width: bar.thick, height: bar.size, rx: 1.5 })),
-      i % every ? null : draw("text", { x: left + slot / 2, y: height - MARGIN.bottom + 17, "text-anchor": "middle" }, name));
+      i % every ? null : draw("text", { x: left + slot / 2, y: height - under + 17, "text-anchor": "middle" }, name));
   });
-  return picture2d(width, height, title, axes({ width, height, y, yTicks: niceTicks(...range), yLabel: data.unit }), ...parts);
+  return picture2d(width, height, title, axes({ width, height, y, under, yTicks: niceTicks(...range), yLabel: data.unit }), ...parts);
 }
 function lyingBars({ title, data }, width, longest) {
   const line = data.stacked || data.series.length === 1 ? 24 : 10 + 13 * data.series.length;
-  const left = Math.min(width * 0.4, 14 + longest * 6.6), { range } = barParts(data);
+  const left = Math.min(width * 0.4, 16 + longest * 7.2), { range } = barParts(data);
   const height = data.categories.length * line + MARGIN.top + MARGIN.bottom;
   const x = linear(range, [left, width - MARGIN.right - 44]);
   const parts = data.categories.map((name, i) => {
@@ -107,7 +107,7 @@ function lyingBars({ title, data }, width, longest) {
     return draw("g", { class: "slot", onpointermove: (event) => barTip(event, data, i), onpointerleave: hideTip },
       draw("rect", { class: "hit", x: 0, y: top, width, height: line }),
       ...bars.map((bar) => draw("rect", { class: bar.class, x: bar.from, y: bar.at, width: bar.size, height: bar.thick, rx: 1.5 })),
-      draw("text", { x: left - 8, y: top + line / 2 + 4, "text-anchor": "end" }, clip(name, Math.floor(left / 6.6) - 1)),
+      draw("text", { x: left - 8, y: top + line / 2 + 4, "text-anchor": "end" }, clip(name, Math.floor((left - 12) / 7.2))),
       alone === null ? null : draw("text", { class: "strong", x: end + 6, y: top + line / 2 + 4 }, shortNumber(alone)));
   });
   return picture2d(width, height, title, axes({ width, height, x, xTicks: niceTicks(...range, 4), xLabel: data.unit, left }), ...parts);

@@ -19,7 +19,8 @@ const everyRow = Array.from({ length: count }, (_, row) => row);
 
 const verdictOf = (row) => VERDICTS[report.rows.verdict[row]];
 const textOf = (column, row) => report.strings[report.rows[column][row]];
-const nameOf = (row) => report.rows.path[row].split(/[/\\]/).pop() || report.rows.path[row];
+const separators = report.header.separator === "\\" ? /[/\\]/ : /\//;
+const nameOf = (row) => report.rows.path[row].split(separators).pop() || report.rows.path[row];
 const labelOf = (set, row) => report.strings[set.words[row]];
 const real = (value) => (typeof value === "string" ? Number(value.replace("inf", "Infinity").replace("nan", "NaN")) : value);
 

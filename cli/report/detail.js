@@ -6,7 +6,7 @@ function openDetail(row) {
   saveHash();
   drawDetail(row);
   if (!byId("detail").open) byId("detail").showModal();
-  byId("frame").focus({ preventScroll: true });
+  byId("detail").focus({ preventScroll: true });
 }
 function closeDetail() {
   state.open = -1;
@@ -40,7 +40,8 @@ function drawLarge(row) {
   image.addEventListener("load", () => { byId("frame").classList.remove("behind"); byId("frame").style.backgroundImage = ""; });
   image.addEventListener("error", () => {
     const text = verdictOf(row) === "error" ? "This file cannot be shown." : "The original is not where it was, or the browser cannot show it.";
-    byId("frame").append(make("p", { class: "missing" }, text));
+    byId("frame").append(make("p", { class: small ? "missing" : "missing alone" }, text));
+    if (small) byId("frame").classList.remove("behind");
     if (small && image.getAttribute("src") !== small) image.src = small; else image.remove();
   });
   if (hrefOf(row)) image.src = hrefOf(row); else image.dispatchEvent(new Event("error"));

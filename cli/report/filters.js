@@ -37,7 +37,7 @@ function scoreOptions(extra) {
   const groups = new Map();
   for (const column of columns.values()) groups.set(column.model, [...(groups.get(column.model) || []), column]);
   return [...extra, ...[...groups].map(([model, list]) => make("optgroup", { label: model },
-    ...list.map((column) => make("option", { value: column.key }, column.label))))];
+    ...list.map((column) => make("option", { value: column.key }, column.key))))];
 }
 function setUpFilters() {
   byId("scores").hidden = columns.size === 0;
@@ -80,7 +80,6 @@ function drawScore() {
   const { ends } = column;
   const [low, high] = state.ranges.get(state.score) || [-Infinity, Infinity];
   byId("score").value = state.score;
-  byId("unit").textContent = column.unit;
   const active = document.activeElement;
   const [first, last] = [low === -Infinity ? 0 : place(low, ends), high === Infinity ? STEPS : place(high, ends)];
   byId("low").value = first;
@@ -97,7 +96,7 @@ function drawScore() {
   }
   drawHistogram(column, low, high);
 }
-function drawHistogram({ at, ends, key }, low, high) {
+function drawHistogram({ at, ends, key, unit }, low, high) {
   const bins = Array.from({ length: BINS }, () => [0, 0, 0, 0]);
   let unscored = 0;
   for (const row of passing(`range ${key}`)) {
@@ -128,7 +127,8 @@ function drawHistogram({ at, ends, key }, low, high) {
     showTip(event.clientX, event.clientY, make("b", {}, `${from} to ${to}`), ...bins[i].map((n, v) => (n ? make("span", {}, `${whole(n)} ${VERDICTS[v]}`) : "")));
   });
   svg.addEventListener("pointerleave", hideTip);
-  byId("histogram").replaceChildren(svg, unscored ? make("small", {}, `${several(unscored, "image")} without this score`) : "");
+  byId("histogram").replaceChildren(svg);
+  byId("unit").textContent = unscored ? `${unit}, ${several(unscored, "image")} without it` : unit;
 }
 
 function drawAnswers() {

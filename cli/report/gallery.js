@@ -5,7 +5,7 @@ const OVERSCAN = 2;
 const LIST_HEIGHT = 76;
 const PADDING = 16;
 const GAP = 12;
-const CAPTION = 46;
+const CAPTION = 64;
 
 function measure() {
   const box = byId("gallery");
@@ -72,16 +72,18 @@ function fillCell(cell, position) {
   cell.box.setAttribute("aria-setsize", shown.length);
   cell.box.setAttribute("aria-posinset", position + 1);
   cell.box.setAttribute("aria-label", `${readable(nameOf(row))}, ${verdict}, ${textOf("reason", row)}`);
-  cell.mark.className = `mark ${verdict}`;
-  cell.mark.title = verdict;
-  cell.mark.replaceChildren(icon(ICONS[verdict]));
+  if (cell.mark.title !== verdict) {
+    cell.mark.className = `mark ${verdict}`;
+    cell.mark.title = verdict;
+    cell.mark.replaceChildren(icon(ICONS[verdict]));
+  }
   cell.name.textContent = readable(nameOf(row));
   cell.line.textContent = withoutVerdict(textOf("reason", row), verdict) || wordsOf(row);
   cell.more.textContent = state.view === "list" ? textOf("prompt", row).replace(/\s+/g, " ") : "";
   cell.box.title = readable(report.rows.path[row]);
   const column = columns.get(state.sort) || columns.get(state.score);
   const value = column ? column.at(row) : null;
-  cell.score.textContent = value === null ? "" : shortNumber(value);
+  cell.score.replaceChildren(value === null ? "" : shortNumber(value), value !== null && state.view === "list" ? make("small", {}, column.label) : "");
   cell.score.title = column ? column.key : "";
   picture(cell, row);
 }
@@ -167,10 +169,9 @@ function setUpGallery() {
     state.sort = event.target.value;
     state.down = columns.has(state.sort) || state.sort === "date";
     if (columns.has(state.sort)) state.score = state.sort;
-    state.cursor = 0;
-    update({ keep: true });
+    update();
   });
-  byId("down").addEventListener("click", () => { state.down = !state.down; state.cursor = 0; update({ keep: true }); });
+  byId("down").addEventListener("click", () => { state.down = !state.down; update(); });
   byId("clear-empty").addEventListener("click", clearFilters);
   byId("copy-list").addEventListener("click", () => copyText(shown.map((row) => copyable(report.rows.path[row])).join("\n"), `${several(shown.length, "path")} copied`));
 }

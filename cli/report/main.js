@@ -11,6 +11,7 @@ function goTo(tab) {
     byId(`tab-${name}`).setAttribute("aria-selected", name === state.tab);
     byId(`tab-${name}`).tabIndex = name === state.tab ? 0 : -1;
   }
+  byId("drawer").hidden = state.tab !== "images";
   hideTip();
   if (state.tab === "charts") drawPanels();
   if (state.tab === "run") drawRun();

@@ -54,8 +54,7 @@ function sorted(rows) {
   return keyed.map(([, row]) => row);
 }
 
-function update({ keep = false } = {}) {
-  const current = shown[state.cursor];
+function update() {
   facets = { verdicts: [0, 0, 0, 0], words: new Map() };
   for (const row of passing("verdicts")) facets.verdicts[report.rows.verdict[row]] += 1;
   for (const { set } of answered) {
@@ -64,8 +63,7 @@ function update({ keep = false } = {}) {
     facets.words.set(set.model, found);
   }
   shown = sorted(passing());
-  const place = keep ? -1 : shown.indexOf(current);
-  state.cursor = Math.max(0, keep ? Math.min(state.cursor, shown.length - 1) : place);
+  state.cursor = Math.max(0, shown.indexOf(state.open));
   saveHash();
   document.dispatchEvent(new Event("shown"));
 }
