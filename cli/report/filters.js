@@ -29,8 +29,9 @@ function pickVerdict(name, add = false) {
   if (v < 0 || (alone && !add)) state.verdicts.clear();
   else if (!add) state.verdicts = new Set([v]);
   else if (!state.verdicts.delete(v)) state.verdicts.add(v);
+  const focused = document.activeElement?.dataset.verdict;
   update();
-  document.querySelector(`[data-verdict="${name}"]`)?.focus({ preventScroll: true });
+  if (focused) document.querySelector(`[data-verdict="${focused}"]`)?.focus({ preventScroll: true });
 }
 
 function scoreOptions(extra) {
