@@ -9,13 +9,14 @@ import os
 import secrets
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, cast
 
 from .errors import KeepersError, OutsideFolder, SidecarError, WriteFailed, one_line
 from .files import atomic_write, content_hash
+from .metadata_write import embed, read_record
 from .paths import inside
 
 NAME = ".keepers-captions.jsonl"
@@ -33,6 +34,8 @@ class Entry:
     """What the file held; None when it was new."""
     after: str
     """The sha256 of what the run put there."""
+    embedded: bool = False
+    """Whether `before` and `after` are not the file's content, but the caption in its metadata."""
 
 
 @dataclass(frozen=True)
@@ -50,15 +53,15 @@ def new_run() -> str:
     return f"{time.time_ns():020d}-{secrets.token_hex(4)}"
 
 
-def record(run: str, path: Path, before: bytes | None, after: str) -> None:
-    """Notes that a run is about to write a file. Raises WriteFailed."""
+def record(run: str, path: Path, before: bytes | None, after: str, *, embedded: bool = False) -> None:
+    """Notes that a run is about to write a file, or the caption in its metadata. Raises WriteFailed."""
     journal = path.parent / NAME
-    line = {"run": run, "name": path.name, "before": _packed(before), "after": after}
+    line = _line(Entry(run, path.name, before, after, embedded))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with journal.open("ab") as file:
             # A leading line break parts this line from one that a crash cut short.
-            file.write(b"\n" + json.dumps(line).encode())
+            file.write(b"\n" + line)
             file.flush()
             os.fsync(file.fileno())
     except OSError as error:
@@ -78,11 +81,13 @@ def undo(folders: Iterable[Path]) -> Undone:
     for folder, entries in journals.items():
         for entry in reversed([entry for entry in entries if entry.run == last]):
             path = folder / entry.name
+            if path in removed:
+                continue  # noted twice: copied, then written to
             reason = _take_back(folder, entry)
             if reason:
                 left.append((path, reason))
             else:
-                (removed if entry.before is None else restored).append(path)
+                (removed if entry.before is None and not entry.embedded else restored).append(path)
         _rewrite(folder, [entry for entry in entries if entry.run != last])
     return Undone(tuple(restored), tuple(removed), tuple(left))
 
@@ -106,6 +111,8 @@ def _take_back(folder: Path, entry: Entry) -> str:
     """Restores one file; why not, where it cannot be."""
     try:
         path = inside(folder, entry.name, native=True)
+        if entry.embedded:
+            return _restore_embedded(path, entry)
         if os.path.lexists(path):
             return _restore(path, entry.before) if _untouched(path, entry) else "changed since"
         return "gone already" if entry.before is None else _restore(path, entry.before)
@@ -132,11 +139,19 @@ def _restore(path: Path, before: bytes | None) -> str:
     return ""
 
 
+def _restore_embedded(path: Path, entry: Entry) -> str:
+    found = read_record(path)
+    if found is None or sha256(found.caption.encode()).hexdigest() != entry.after:
+        return "its caption changed since"
+    before = (entry.before or b"").decode("utf-8", "replace")
+    embed(path, replace(found, caption=before), keep_mtime=True)
+    return ""
+
+
 def _rewrite(folder: Path, entries: list[Entry]) -> None:
     path = folder / NAME
     if entries:
-        lines = ({"run": e.run, "name": e.name, "before": _packed(e.before), "after": e.after} for e in entries)
-        atomic_write(path, b"\n".join(json.dumps(line).encode() for line in lines))
+        atomic_write(path, b"\n".join(map(_line, entries)))
         return
     try:
         path.unlink()
@@ -150,12 +165,15 @@ def _entry(line: bytes) -> Entry | None:
         before = found["before"]
         packed = None if before is None else base64.b64decode(before, validate=True)
         texts = (found["run"], found["name"], found["after"])
-    except (ValueError, KeyError, TypeError, RecursionError, binascii.Error):
+        embedded = found.get("embedded", False) is True
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, binascii.Error):
         return None
     if not all(isinstance(text, str) for text in texts):
         return None
-    return Entry(texts[0], texts[1], packed, texts[2])
+    return Entry(texts[0], texts[1], packed, texts[2], embedded)
 
 
-def _packed(data: bytes | None) -> str | None:
-    return None if data is None else base64.b64encode(data).decode()
+def _line(entry: Entry) -> bytes:
+    before = None if entry.before is None else base64.b64encode(entry.before).decode()
+    line: dict[str, object] = {"run": entry.run, "name": entry.name, "before": before, "after": entry.after}
+    return json.dumps(line | ({"embedded": True} if entry.embedded else {})).encode()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import Field, fields
+from dataclasses import Field, fields, replace
 from typing import Any, cast, get_args
 
 from .caption_recipe import Empty, Existing, Order, Recipe, Source, Tagger, TooLong
@@ -30,6 +30,11 @@ def recipe_of(values: Mapping[str, object], where: str = "") -> Recipe:
     Lists may be texts parted by commas or lines; tables map texts. `where` is what errors call the source.
     Raises RecipeError for a value of the wrong kind or range, UnknownName for an option or choice that does not exist.
     """
+    return changed(Recipe(), values, where)
+
+
+def changed(recipe: Recipe, values: Mapping[str, object], where: str = "") -> Recipe:
+    """A recipe with the options that `values` names put in the place of its own; as `recipe_of`."""
     place = where or "the recipe"
     known = {option.name: option for option in fields(Recipe)}
     for name in values:
@@ -37,7 +42,7 @@ def recipe_of(values: Mapping[str, object], where: str = "") -> Recipe:
             raise UnknownName("recipe option", name, known, where=place)
     read: dict[str, Any] = {name: _value(known[name], value, place) for name, value in values.items()}
     try:
-        return Recipe(**read)
+        return replace(recipe, **read)
     except RecipeError as error:
         raise RecipeError(f"{place}: {error}" if where else str(error)) from None
 
