@@ -10,7 +10,7 @@ import shutil
 import ssl
 import time
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from http.client import HTTPException
 from pathlib import Path
@@ -23,7 +23,8 @@ from .http_source import Opened, Refused, open_url
 from .mistaken import not_weights
 
 WAITS = (0.5, 1.0, 2.0)
-"""Seconds before each new attempt; attempts that brought bytes are not counted."""
+"""Seconds before each new attempt; counting starts anew after one that brought ENOUGH bytes."""
+ENOUGH = 256 << 10
 SILENCE = 20.0
 """Seconds without a byte after which a connection is given up."""
 SLOWEST = 1024
@@ -123,10 +124,15 @@ class _Download:
                 self._accept(self._receive())
                 return
             except _Broken as error:
-                waits = iter(WAITS) if self._have() > before else waits
+                waits = iter(WAITS) if self._have() >= before + ENOUGH else waits
                 wait = next(waits, None)
                 if wait is None:
-                    raise self._failed(f"{error}. What arrived is kept; the next try goes on from there") from None
+                    kept = ". What arrived is kept; the next try goes on from there" if self._have() else ""
+                    raise self._failed(f"{error}{kept}") from None
+            except OSError as error:
+                if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                    self._discard()
+                raise
             self._pause(wait)
 
     def _receive(self) -> _Remote:
@@ -226,7 +232,7 @@ class _Download:
             file.seek(have)
             try:
                 while block := _read(opened):
-                    self._write(file, block)
+                    file.write(block)
                     have += len(block)
                     self._progress(have, remote.size, self._source.name)
                     self._check()
@@ -234,18 +240,10 @@ class _Download:
                     if have > (remote.size or LARGEST):
                         raise self._failed("the server sends more than it announced")
             finally:
-                file.flush()
-                os.fsync(file.fileno())
+                with suppress(OSError):  # what went wrong before says more
+                    _sync(file)
         if have < remote.size:
             raise _Broken(f"the connection ended after {have:,} of {remote.size:,} bytes")
-
-    def _write(self, file: BinaryIO, block: bytes) -> None:
-        try:
-            file.write(block)
-        except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                self._discard()
-            raise
 
     def _accept(self, remote: _Remote) -> None:
         """Checks the whole partial file and gives it its name."""
@@ -258,6 +256,8 @@ class _Download:
                 self._mismatch(f"its {digest.__name__} is {found}, expected is {wanted}")
         if self._source.size and self._have() != self._source.size:
             self._mismatch(f"it has {self._have():,} bytes, expected are {self._source.size:,}")
+        with self._part.open("r+b") as file:
+            _sync(file)
         self._part.replace(self._target)
         self._note.unlink(missing_ok=True)
 
@@ -307,6 +307,11 @@ class _Pace:
             if self._bytes < SLOWEST * passed:
                 raise _Broken(f"the server sends only {self._bytes / passed:.0f} bytes a second")
             self._since, self._bytes = time.monotonic(), 0
+
+
+def _sync(file: BinaryIO) -> None:
+    file.flush()
+    os.fsync(file.fileno())
 
 
 def _read(opened: Opened) -> bytes:
