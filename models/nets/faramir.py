@@ -1,0 +1,130 @@
+"""FARAMIR's own part: an attention pool, a norm and a gated head over SigLIP, the aesthetic head and ARNIQA."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from .aesthetic import AestheticHead
+from .arniqa import Encoder
+from .siglip import AttentionPool, SigLip
+
+CLASSES = 30
+FREE = 2
+HIDDEN = 64
+DECISION = 8
+AESTHETIC = 16
+
+IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+
+
+class AdaptiveSigmoid(nn.Module):
+    """FARAMIR's activation: between x and tanh(x), gated by a sigmoid whose slope depends on the sign of x."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.alpha = nn.Parameter(torch.empty(width))
+        self.gamma_m = nn.Parameter(torch.empty(width))
+        self.gamma_p = nn.Parameter(torch.empty(width))
+
+    def forward(self, x: Tensor) -> Tensor:
+        slope = torch.where(x < 0.0, self.gamma_m, self.gamma_p.abs() + 1.0)
+        return torch.lerp(x, x.tanh(), self.alpha.sigmoid()) * (x * slope).sigmoid()
+
+
+class ChannelNorm(nn.Module):
+    """Subtracts the training data's mean and divides by its deviation, channel by channel."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.mean: Tensor
+        self.stddev: Tensor
+        self.register_buffer("mean", torch.empty(width))
+        self.register_buffer("stddev", torch.empty(width))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (x - self.mean) / self.stddev
+
+
+class Norm(nn.Module):
+    """One ChannelNorm for each of the three experts."""
+
+    def __init__(self, width: int, quality: int) -> None:
+        super().__init__()
+        self.ap_norm = ChannelNorm(width)
+        self.ae_norm = ChannelNorm(AESTHETIC)
+        self.q_norm = ChannelNorm(quality)
+
+    def forward(self, pooled: Tensor, aesthetic: Tensor, quality: Tensor) -> Tensor:
+        """The experts' vectors, normalised and joined."""
+        return torch.cat([self.ap_norm(pooled), self.ae_norm(aesthetic), self.q_norm(quality)], dim=-1)
+
+
+class Head(nn.Module):
+    """From the experts' joined vectors to thirty gated classes, two free values, and the decision."""
+
+    def __init__(self, joined: int) -> None:
+        super().__init__()
+        self.linear_1 = nn.Linear(joined, HIDDEN)
+        self.activation_1 = AdaptiveSigmoid(HIDDEN)
+        self.linear_2 = nn.Linear(HIDDEN, 2 * CLASSES + FREE)
+        self.linear_3 = nn.Linear(CLASSES + FREE, DECISION)
+        self.activation_2 = AdaptiveSigmoid(DECISION)
+        self.linear_4 = nn.Linear(DECISION, 1)
+
+    def classes(self, joined: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Raw logits [B, 30], gate logits [B, 30], free values [B, 2]."""
+        raw, gate, free = self.linear_2(self.activation_1(self.linear_1(joined))).split(
+            [CLASSES, CLASSES, FREE], dim=-1
+        )
+        return raw, gate, free
+
+    def decide(self, inputs: Tensor) -> Tensor:
+        """The 32 inputs of the decision (gated class values, then free values) to its logit, [B, 1]."""
+        return self.linear_4(self.activation_2(self.linear_3(inputs)))
+
+
+class Own(nn.Module):
+    """What faramir-v1.pth holds, under its names."""
+
+    def __init__(self, *, width: int = 1152, hidden: int = 4304, quality: int = 128) -> None:
+        super().__init__()
+        self.attn_pool = AttentionPool(width, hidden)
+        self.norm = Norm(width, quality)
+        self.head = Head(width + AESTHETIC + quality)
+
+
+class Faramir(nn.Module):
+    """The whole ensemble. Trunk, pools and convolutions may be in bfloat16; heads always compute in float32."""
+
+    def __init__(self, tower: SigLip, encoder: Encoder, aesthetic: AestheticHead, own: Own) -> None:
+        super().__init__()
+        self.tower = tower
+        self.encoder = encoder
+        self.aesthetic = aesthetic
+        self.own = own
+
+    def forward(self, picture: Tensor, crop: Tensor) -> Tensor:
+        """[B, 3, 384, 384] and [B, 3, 512, 512], both 0 to 1, to the columns of models/faramir.py's LABELS."""
+        return self.judge(self.tower.features((picture - 0.5) * 2.0), self.quality(crop))
+
+    def quality(self, crop: Tensor) -> Tensor:
+        """ARNIQA's 128 values for the quality crop."""
+        mean, std = (crop.new_tensor(values)[:, None, None] for values in IMAGENET)
+        return self.encoder.projected((crop - mean) / std)
+
+    def judge(self, features: Tensor, quality: Tensor) -> Tensor:
+        """From the patches' vectors [B, N, C] and ARNIQA's values to all columns."""
+        return self.columns(self.own.attn_pool(features).float(), *self.aesthetics(features), quality)
+
+    def aesthetics(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """The aesthetic head on SigLIP's own pool: hidden values [B, 16] and the score [B, 1]."""
+        return self.aesthetic(self.tower.attn_pool(features))
+
+    def columns(self, pooled: Tensor, hidden: Tensor, score: Tensor, quality: Tensor) -> Tensor:
+        """From the three experts' vectors to all columns."""
+        raw, gate, free = self.own.head.classes(self.own.norm(pooled, hidden, quality))
+        value = raw * gate.sigmoid()
+        logit = self.own.head.decide(torch.cat([value, free], dim=-1))
+        accept = logit.sigmoid()
+        return torch.cat([accept, value.sigmoid(), accept, logit, value, raw, gate, free, score], dim=-1)
