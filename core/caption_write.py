@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
@@ -9,6 +10,7 @@ from typing import Literal
 from .caption import Caption
 from .caption_journal import new_run, record
 from .caption_recipe import Recipe
+from .containers import BrokenContainer
 from .metadata_write import embed, embedded, read_record
 from .record import Record
 from .sidecar import Change, digest, plan_sidecar, write_sidecar
@@ -70,7 +72,8 @@ class CaptionFiles:
         changed = replace(found, caption=text)
         if image in self._copied:
             # A copy is taken back as a whole, so what counts is its content with the caption in it.
-            record(self.run, image, None, digest(embedded(image.read_bytes(), changed)))
+            with suppress(BrokenContainer, OverflowError):  # embed tells of these
+                record(self.run, image, None, digest(embedded(image.read_bytes(), changed)))
         else:
             record(self.run, image, found.caption.encode() or None, digest(text.encode()), embedded=True)
         embed(image, changed, keep_mtime=True)
