@@ -163,6 +163,7 @@ def _spec(model: str, title: str, file: WeightFile, cost: float, raw: bool | Non
         weights=(file,),
         cost=cost,
         labels=built_in_labels,
+        tags={"": 0.5},
         help=HELP,
     )
 
