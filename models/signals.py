@@ -58,7 +58,7 @@ def name_failure(values: Floats) -> tuple[str, float]:
         "blank": value["darkest"] > 239,
         "solid": value["spread"] < 16,
         "noise": value["noise"] >= 0.7,
-        "blur": value["blur"] >= 12,
+        "blur": value["blur"] >= 14,
         "clipped": value["clipped"] >= 0.5,
         "tiled": value["repetition"] >= EXACT,
     }

@@ -17,6 +17,8 @@ FINE = 8
 
 CELL = 64
 """Pixels per side of the part of a shrunk picture in which an edge is looked for."""
+SMALLEST = 200
+"""Pixels of the shorter side below which blur is not measured."""
 
 
 def measure_noise(picture: Image.Image, grey: Image.Image) -> float:
@@ -88,25 +90,25 @@ def measure_blur(small: NDArray[np.uint8]) -> float:
 
     A step of height h that is blurred by sigma has the slope h / (sigma * sqrt(2 pi)). In each cell of 64 x 64 pixels
     h is taken as the range of levels and the slope as the steepest one; the smallest sigma counts, so one sharp subject
-    in fog is enough. Cells with less than 12 levels, or an eighth of the picture's contrast, say nothing.
-    0 where an edge is as sharp as 1.5 pixels allow, and where nothing could be blurred: where a smooth gradient (a
-    polynomial of degree 4) explains 94 % of the variance.
+    in fog is enough. Cells with less than 16 levels, or a quarter of the picture's contrast, say nothing.
+    0 where an edge is as sharp as pixels allow (sigma below 2 of them), and where blur cannot be told: where a side is
+    below 200 pixels, or a smooth gradient (a polynomial of degree 4) explains 94 % of the variance.
     `small` [H, W] is the picture shrunk so that its shorter side has 256 to 511 pixels, if it had more.
     """
     values = small.astype(np.float32)
     side = min(values.shape)
-    if side < 2 * CELL or beyond_gradient(values) < 0.06:
+    if side < SMALLEST or beyond_gradient(values) < 0.06:
         return 0.0
-    across = np.abs(values[1:-1, 2:] - values[1:-1, :-2]) / 2
-    down = np.abs(values[2:, 1:-1] - values[:-2, 1:-1]) / 2
-    inner = _cells(values[1:-1, 1:-1])
+    across = np.abs(values[2:-2, 4:] - values[2:-2, :-4]) / 4
+    down = np.abs(values[4:, 2:-2] - values[:-4, 2:-2]) / 4
+    inner = _cells(values[2:-2, 2:-2])
     heights = inner.max(axis=(1, 3)) - inner.min(axis=(1, 3))
     slopes = _cells(np.maximum(across, down)).max(axis=(1, 3))
-    telling = heights >= max(12.0, float(np.ptp(values)) / 8)
+    telling = heights >= max(16.0, float(np.ptp(values)) / 4)
     if not telling.any():
         return 0.0
     sigma = float((heights[telling] / np.maximum(slopes[telling], 1e-3)).min()) / np.sqrt(2 * np.pi)
-    return sigma / side * 1000 if sigma >= 1.5 else 0.0
+    return sigma / side * 1000 if sigma >= 2 else 0.0
 
 
 def _cells(values: Floats) -> Floats:
