@@ -263,14 +263,23 @@ def _rename_exclusive(source: Path, target: Path) -> None:
             target.unlink()
             raise
     else:
-        source.unlink()
+        _remove_or_take_back(source, target)
 
 
 def _move_across(source: Path, target: Path) -> None:
     before = stamp(source)
     copy_whole(source, target, verify=True)
     check_unchanged(source, before)
-    source.unlink()
+    _remove_or_take_back(source, target)
+
+
+def _remove_or_take_back(source: Path, target: Path) -> None:
+    """Ends a move; from a folder that lets nothing go, the file is not moved at all."""
+    try:
+        source.unlink()
+    except OSError:
+        target.unlink()
+        raise
 
 
 def _sync_folder(folder: Path) -> None:
