@@ -5,16 +5,18 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from . import hub
 from .checksum import fingerprint, git_sha1, sha256
 from .download import Source, download
-from .errors import CorruptWeights, MissingWeights, one_line
-from .read_tensors import read_tensors
+from .errors import CorruptWeights, MissingWeights, OutsideFolder, one_line
 from .spec import WeightFile
-from .tensor_file import TensorFile
+
+if TYPE_CHECKING:
+    from .tensor_file import TensorFile
 
 FOLDERS = "KEEPERS_MODELS"
 """Names folders with weight files, separated as in PATH. Downloads go into the first."""
@@ -91,7 +93,11 @@ class WeightStore:
         return self._inside(self.folders[0], file)
 
     def _inside(self, folder: Path, file: WeightFile) -> Path:
-        assert Path(file.name).name == file.name and ".." not in Path(file.folder).parts, "a plain name and folder"
+        # Links are followed: people keep models on another disk. Names come from descriptions that others may write.
+        names = PureWindowsPath(file.folder, file.name)  # knows both systems' separators
+        plain = len(PureWindowsPath(file.name).parts) == 1 and not names.anchor and ".." not in names.parts
+        if not plain:
+            raise OutsideFolder(f"{file.folder}/{file.name}", folder)
         return folder / file.folder / file.name
 
     def path(self, file: WeightFile, *, model: str = "") -> Path:
@@ -111,6 +117,8 @@ class WeightStore:
 
         Raises as `path` does, and CorruptWeights or UnsafeWeights for a file that cannot be read.
         """
+        from .read_tensors import read_tensors  # torch takes seconds to import; finding and fetching need none of it
+
         path = self.path(file, model=model)
         try:
             return read_tensors(path)

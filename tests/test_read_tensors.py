@@ -190,6 +190,41 @@ def test_big_endian_archive(tmp_path: Path) -> None:
     assert torch.equal(read_tensors(path)["a"], values)
 
 
+@pytest.mark.parametrize("kind", ["zip", "legacy"])
+def test_saved_on_another_device(kind: str, tmp_path: Path) -> None:
+    """A published head was saved from a GPU, in bfloat16."""
+    wanted = {"head.weight": torch.arange(6).view(2, 3).bfloat16()}
+    path = STATE_DICT_WRITERS[kind](tmp_path / "a.pth", wanted)
+    here, there = b"X\x03\x00\x00\x00cpu", b"X\x06\x00\x00\x00cuda:0"
+    if kind == "legacy":
+        path.write_bytes(path.read_bytes().replace(here, there))
+    else:
+        with zipfile.ZipFile(path) as old:
+            members = {info.filename: old.read(info).replace(here, there) for info in old.infolist()}
+        with zipfile.ZipFile(path, "w") as new:
+            for name, data in members.items():
+                new.writestr(name, data)
+    assert there in path.read_bytes()
+    assert same(read_tensors(path), wanted)
+
+
+@WRITERS
+def test_loaders_that_hosts_replace_are_not_used(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = STATE_DICT_WRITERS[kind](tmp_path / "a", {"a": torch.ones(2)})
+
+    def replaced(*_: Any, **__: Any) -> None:
+        raise AssertionError("a host would rename the file now")
+
+    monkeypatch.setattr(torch, "load", replaced)
+    monkeypatch.setattr("safetensors.torch.load_file", replaced)
+    monkeypatch.setattr("safetensors.torch.load", replaced)
+    assert read_tensors(path)["a"].sum() == 2
+    path.write_bytes(path.read_bytes()[:-5])
+    with pytest.raises((CorruptWeights, UnsafeWeights)):
+        read_tensors(path)
+    assert [p.name for p in tmp_path.iterdir()] == ["a"]
+
+
 def test_unaligned_tensor(tmp_path: Path) -> None:
     entries = {"a": ("U8", [1], 1), "b": ("F32", [2], 8)}
     path = safetensors(tmp_path, entries, b"\x09" + struct.pack("<2f", 1.5, -2))
