@@ -36,7 +36,7 @@ def thumbnail(image: Image.Image) -> str:
 
 def _attempts() -> Iterator[tuple[int, int]]:
     for edge in (EDGE, 128, 96, 64, 32):
-        yield from ((edge, quality) for quality in ((72, 55, 40, 25) if edge == EDGE else (40, 20)))
+        yield from ((edge, quality) for quality in ((65, 40, 20) if edge == EDGE else (35, 15)))
 
 
 def _reduced(image: Image.Image, edge: int, *, alpha: bool) -> Image.Image:
@@ -56,6 +56,6 @@ def _fitted(size: tuple[int, int], edge: int) -> tuple[int, int]:
 
 def _encode(image: Image.Image, kind: str, quality: int) -> bytes:
     into = io.BytesIO()
-    extra = {"method": 4} if kind == "webp" else {"optimize": True}
+    extra = {"method": 2} if kind == "webp" else {"optimize": True}
     image.save(into, kind.upper(), quality=quality, **extra)
     return into.getvalue()

@@ -254,5 +254,32 @@ def test_thumbnails_are_jpeg_where_webp_is_missing(monkeypatch: pytest.MonkeyPat
     assert size_of(uri)[1] <= BUDGET
 
 
+def colours(theme: str) -> dict[str, str]:
+    """The colours of a theme as #rrggbb, by name; what dark does not set, it takes from light."""
+    text = (FOLDER / "base.css").read_text(encoding="utf-8")
+    light, dark = (text[text.index(start) : text.index("}", text.index(start))] for start in (":root {", ":root[data"))
+    found = dict(re.findall(r"--([a-z0-9-]+): (#[0-9a-f]{3,6});", light + (dark if theme == "dark" else "")))
+    return {
+        name: "#" + "".join(c * 2 for c in value[1:]) if len(value) == 4 else value for name, value in found.items()
+    }
+
+
+def luminance(colour: str) -> float:
+    parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_text_stands_out_by_the_aa_rule(theme: str) -> None:
+    found = colours(theme)
+    pairs = [(ink, ground) for ink in ("ink", "ink-2") for ground in ("bg", "surface", "raised", "well", "accent-soft")]
+    pairs += [(name, f"{name}-soft") for name in ("accept", "review", "reject", "error", "accent")]
+    pairs += [("accent", "surface"), ("accent", "bg"), ("accent-ink", "accent"), ("bg", "ink")]
+    for ink, ground in pairs:
+        light, dark = sorted((luminance(found[ink]), luminance(found[ground])), reverse=True)
+        assert (light + 0.05) / (dark + 0.05) >= 4.5, (ink, ground)
+
+
 def test_no_part_of_the_page_outgrows_a_reader() -> None:
     assert all(len(path.read_text(encoding="utf-8").splitlines()) <= 200 for path in FOLDER.iterdir())
