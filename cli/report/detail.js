@@ -89,7 +89,7 @@ function scoreBlock(set, row) {
     const bar = make("i", {});
     bar.style.setProperty("--share", share);
     const told = `${set.model}.${label}: ${shortNumber(value)} ${unit}`;
-    return make("div", { class: `score${label === word ? " answer" : ""}`, title: told }, make("span", { class: "label" }, label),
+    return make("div", { class: `score${label === word ? " answer" : ""}`, title: told }, make("span", { class: "label" }, label, unit && unit !== "probability" ? make("small", {}, unit) : ""),
       make("span", { class: "meter", "aria-hidden": "true" }, bar), make("span", { class: "number" }, shortNumber(value)));
   });
   const title = report.header.models.find(([id]) => id === set.model)?.[1] || set.model;

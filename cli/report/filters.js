@@ -17,7 +17,7 @@ function drawVerdicts() {
 function verdictButton(name, number, share, key, pressed) {
   const bar = share === null ? "" : make("i", { class: "share" });
   if (bar) bar.style.setProperty("--share", share);
-  return make("button", { class: `verdict ${name}`, "aria-pressed": pressed, "data-verdict": name, title: `Only ${name} (${key})`,
+  return make("button", { class: `verdict ${name}`, "aria-pressed": pressed, "data-verdict": name, title: name === "all" ? "All verdicts (0)" : `Only ${name} (${key}); with Shift: ${name} as well`,
     "aria-label": `${name}: ${several(number, "image")}`, onclick: (event) => pickVerdict(name, event.shiftKey || event.ctrlKey || event.metaKey) },
   name === "all" ? make("span", { class: "mark" }) : make("span", { class: `mark ${name}` }, icon(ICONS[name])),
   make("span", {}, name === "all" ? "All" : name), make("b", {}, whole(number)), bar);
