@@ -10,6 +10,7 @@ from typing import BinaryIO, NamedTuple
 PNG, JPEG, WEBP = "png", "jpeg", "webp"
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _MAX_BLOCKS = 200_000
+_MAX_STRAY = 4096
 
 
 class Block(NamedTuple):
@@ -76,15 +77,15 @@ def _png(file: BinaryIO, _size: int) -> Iterator[Block]:
 
 
 def _jpeg(file: BinaryIO, size: int) -> Iterator[Block]:
-    at = 2
+    at, stray = 2, 0
     while at < size:
         head = read_at(file, at, 4)
         if len(head) < 4:
             break
-        if head[0] != 0xFF:
-            raise BrokenContainer("corrupt", "has no marker where one must be")
-        if head[1] == 0xFF:  # a fill byte
-            at += 1
+        if head[0] != 0xFF or head[1] in (0x00, 0xFF):  # decoders pass over stray bytes between segments, and so do we
+            at, stray = at + 1, stray + 1
+            if stray > _MAX_STRAY:
+                raise BrokenContainer("corrupt", "has no marker where one must be")
             continue
         marker, length = head[1], struct.unpack(">H", head[2:])[0]
         if marker == 0xD9 or length < 2:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 _NEGATIVE = "Negative prompt:"
 _SETTING = re.compile(r'(\w[\w \-/]{1,99}):[ \t]{0,8}("(?:\\.|[^\\"])+"|[^,]*)(?:,|$)')
 """As the hosts' own pattern; the length of a name is bounded, so that no text takes more than linear time."""
-_LINE_LIMIT = 1 << 20
+_LINE_LIMIT = 1 << 18
 
 
 class Infotext(NamedTuple):
@@ -38,7 +38,7 @@ def parse_infotext(text: str) -> Infotext | None:
 
 def _candidates(lines: list[str]) -> list[int]:
     steps = [i for i in range(len(lines) - 1, -1, -1) if lines[i].lstrip().startswith("Steps:")]
-    return [*steps[:8], len(lines) - 1] if lines else []
+    return [*steps[:3], len(lines) - 1] if lines else []
 
 
 def _settings(line: str) -> dict[str, str]:

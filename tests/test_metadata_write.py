@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import PIL
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -23,8 +24,10 @@ from keepers.core.errors import UnreadableImage, WriteFailed
 from keepers.core.metadata_read import read_generation
 from keepers.core.metadata_write import embed, embedded, png_text, read_record
 from keepers.core.prediction import Failure, Labels, Prediction
+from keepers.core.raw_metadata import read_raw
 from keepers.core.record import Record, from_json, record_of, to_json
 
+PILLOW = tuple(map(int, PIL.__version__.split(".")[:2]))
 INFOTEXT = "a fox\nNegative prompt: bad\nSteps: 20, Sampler: Euler a, CFG scale: 7, Seed: 5, Size: 64x64"
 RECORD = Record(
     verdict="reject",
@@ -44,10 +47,10 @@ def picture(mode: str = "RGB", seed: int = 0) -> Image.Image:
 
 
 def exif() -> bytes:
-    tags = Image.Exif()
-    tags[0x010E] = "described"
-    tags.get_ifd(0x8769)[0x9286] = b"UNICODE\0" + INFOTEXT.encode("utf-16-be")
-    return tags.tobytes()
+    """A UserComment with an infotext, by hand: older Pillows cannot write one."""
+    comment = b"UNICODE\0" + INFOTEXT.encode("utf-16-be")
+    head = b"II*\0" + struct.pack("<IHHHIII", 8, 1, 0x8769, 4, 1, 26, 0)
+    return b"Exif\0\0" + head + struct.pack("<HHHIII", 1, 0x9286, 7, len(comment), 44, 0) + comment
 
 
 FOREIGN_XMP = (
@@ -65,6 +68,12 @@ def saved(mode: str, kind: str, **options: Any) -> Callable[[], bytes]:
         return stream.getvalue()
 
     return make
+
+
+def jpeg_with_xmp(xmp: bytes) -> bytes:
+    """By hand: older Pillows write no XMP into a JPEG."""
+    data, packet = saved("RGB", "JPEG", exif=exif)(), b"http://ns.adobe.com/xap/1.0/\0" + xmp
+    return data[:2] + b"\xff\xe1" + struct.pack(">H", len(packet) + 2) + packet + data[2:]
 
 
 def full_info() -> PngInfo:
@@ -90,7 +99,7 @@ MADE = {
     "grey.jpg": saved("L", "JPEG"),
     "cmyk.jpg": saved("CMYK", "JPEG"),
     "progressive.jpg": saved("RGB", "JPEG", progressive=True, exif=exif, comment=b"hello", icc_profile=b"x" * 70_000),
-    "xmp.jpg": saved("RGB", "JPEG", xmp=FOREIGN_XMP, exif=exif),
+    "xmp.jpg": lambda: jpeg_with_xmp(FOREIGN_XMP),
     "panorama.mpo.jpg": saved("RGB", "MPO", save_all=True, append_images=more),
     "lossy.webp": saved("RGB", "WEBP"),
     "lossless.webp": saved("RGB", "WEBP", lossless=True),
@@ -123,6 +132,8 @@ def others(data: bytes) -> list[bytes]:
 @pytest.mark.parametrize("name", MADE)
 def test_round_trip(tmp_path: Path, name: str) -> None:
     data = MADE[name]()
+    if ".mpo" in name and PILLOW < (10, 0):
+        pytest.skip("writes MPO files that it cannot read itself")
     path = tmp_path / name
     path.write_bytes(data)
     before = read_generation(path)
@@ -147,8 +158,7 @@ def test_foreign_xmp_stays(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     path.write_bytes(MADE[name]())
     embed(path, RECORD)
-    with Image.open(path) as image:
-        xmp = image.info["xmp"]
+    xmp = read_raw(path).xmp
     start, end = xmp.index(b'<rdf:Description rdf:about="" xmlns:keepers'), xmp.index(b"</rdf:RDF>")
     assert (xmp[:start] + xmp[end:]).rstrip() == FOREIGN_XMP
     from xml.etree import ElementTree
@@ -161,14 +171,16 @@ def test_pillow_sees_what_we_write(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(embedded(MADE[name](), RECORD))
         with Image.open(tmp_path / name) as image:
             image.load()
-            text = image.info.get("keepers") or image.info["xmp"].decode()
+            text = image.info.get("keepers") or image.info.get("xmp", b"").decode()
+        if name == "plain.jpg" and PILLOW < (10, 3):
+            continue  # gives no XMP of a JPEG there
         assert "faramir.accept" in text
 
 
 def test_rewritten_by_another_tool(tmp_path: Path) -> None:
     attribute = to_json(OTHER).replace('"', "&quot;").encode()
     xmp = FOREIGN_XMP.replace(b'xmp:Rating="4"', b'xmp:Rating="4" keepers:record="' + attribute + b'"')
-    (tmp_path / "a.jpg").write_bytes(saved("RGB", "JPEG", xmp=xmp)())
+    (tmp_path / "a.jpg").write_bytes(jpeg_with_xmp(xmp))
     assert read_record(tmp_path / "a.jpg") == OTHER
     embed(tmp_path / "a.jpg", RECORD)
     assert read_record(tmp_path / "a.jpg") == RECORD
@@ -205,7 +217,7 @@ def test_what_cannot_carry_a_record(tmp_path: Path) -> None:
     with pytest.raises(WriteFailed, match="has room for"):
         embed(jpeg, Record(caption="x" * 70_000))
     assert jpeg.read_bytes() == before
-    odd = saved("RGB", "JPEG", xmp=FOREIGN_XMP.decode().encode("utf-16"))()
+    odd = jpeg_with_xmp(FOREIGN_XMP.decode().encode("utf-16"))
     jpeg.write_bytes(odd)
     with pytest.raises(UnreadableImage, match="XMP"):
         embed(jpeg, RECORD)
