@@ -55,7 +55,7 @@ class Stored:
 
 @dataclass(eq=False)
 class Key:
-    """A dictionary key that is not hashed: a hostile one can take for ever, or exhaust the stack."""
+    """A dictionary key that is neither hashed nor printed: a hostile one can take for ever, or exhaust the stack."""
 
     value: Any
 
@@ -164,7 +164,9 @@ class _Machine:
 
     def stack_name(self, _: Any) -> None:
         name, module = self.pop(), self.pop()
-        self.push(Name(str(module), str(name)))
+        if not isinstance(name, str) or not isinstance(module, str):
+            raise CorruptWeights("the description of its contents is damaged (a name that is no text)")
+        self.push(Name(module, name))
 
     def make(self, _: Any) -> None:
         args, by = self.pop(), self.pop()

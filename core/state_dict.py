@@ -70,7 +70,7 @@ class _Walk:
     def _children(self, fields: Mapping[Any, Any], prefix: str, depth: int) -> Iterator[tuple[str, Made]]:
         yield from _own(fields, prefix)
         for name, child in fields.items():
-            if isinstance(child, Made) and not _is_tensor(child) and child.state is not None:
+            if isinstance(name, str) and isinstance(child, Made) and not _is_tensor(child) and child.state is not None:
                 yield from self.tensors(child, f"{prefix}{name}.", depth + 1)
 
     def _wrapped(self, fields: Mapping[Any, Any], depth: int) -> Iterator[tuple[str, Made]]:
@@ -81,7 +81,7 @@ class _Walk:
 
 
 def _own(fields: Mapping[Any, Any], prefix: str) -> Iterator[tuple[str, Made]]:
-    return ((f"{prefix}{name}", value) for name, value in fields.items() if _is_tensor(value))
+    return ((f"{prefix}{name}", value) for name, value in fields.items() if isinstance(name, str) and _is_tensor(value))
 
 
 def _fields(node: Any) -> Mapping[Any, Any]:
@@ -137,7 +137,8 @@ def _typed(storage: Storage, name: str) -> Storage:
 
 def _dense(storage: Storage, offset: Any, size: Any, stride: Any) -> Spot:
     sizes, strides = as_list(size), as_list(stride)
-    if not all(type(number) is int and abs(number) < 1 << 62 for number in (offset, *sizes, *strides)):
+    shaped = isinstance(size, tuple) and isinstance(stride, tuple)
+    if not shaped or not all(type(number) is int and abs(number) < 1 << 62 for number in (offset, *sizes, *strides)):
         raise CorruptWeights("it describes a tensor without a shape")
     place = (storage.start, storage.elements)
     return spot(storage.dtype, place, tuple(sizes), tuple(strides), offset, storage.order)

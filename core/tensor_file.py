@@ -99,8 +99,10 @@ def spot(
     A tensor with more elements than its storage is refused as well: a stride of 0 makes gigabytes out of one number.
     """
     start, available = storage
+    if max(len(size), len(stride or ())) > MOST_DIMENSIONS:
+        raise UnsafeWeights(f"a tensor of {len(size)} dimensions makes no sense")
     stride = _contiguous(size) if stride is None else stride
-    if len(size) > MOST_DIMENSIONS or len(stride) != len(size) or min((offset, *size, *stride)) < 0:
+    if len(stride) != len(size) or min((offset, *size, *stride)) < 0:
         raise UnsafeWeights(f"a tensor of shape {size} with strides {stride} at {offset} makes no sense")
     count = math.prod(size)
     span = 1 + sum((n - 1) * step for n, step in zip(size, stride, strict=True)) if count else 0

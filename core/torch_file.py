@@ -146,9 +146,9 @@ def read_legacy(buffer: mmap.mmap) -> dict[str, Spot]:
 def _legacy_starts(buffer: mmap.mmap, keys: Any, stored: dict[str, Stored], order: str) -> dict[str, tuple[int, int]]:
     """Of each storage: its first byte, and its elements. They follow each other, each after its number of elements."""
     at, starts = buffer.tell(), dict[str, tuple[int, int]]()
-    for key in map(str, as_list(keys)):
+    for key in as_list(keys):
         count = int.from_bytes(buffer[at : at + 8], "little" if order == "little" else "big", signed=True)
-        if key not in stored or count < 0 or key in starts:
+        if not isinstance(key, str) or key not in stored or count < 0 or key in starts:
             raise CorruptWeights("its list of storages is damaged")
         starts[key] = (at + 8, count)
         at += 8 + count * _described(stored[key]).dtype.itemsize
@@ -174,11 +174,15 @@ class _Described(NamedTuple):
 
 def _described(stored: Stored) -> _Described:
     match stored.key:
-        case ("storage", Name(_, kind), key, _, int(count)) if kind in _STORAGES and count >= 0:
-            return _Described(_STORAGES[kind], str(key), count, 0)
-        case ("storage", Name(_, kind), key, _, int(count), None) if kind in _STORAGES and count >= 0:
-            return _Described(_STORAGES[kind], str(key), count, 0)
-        case ("storage", Name(_, kind), key, _, int(), (_, int(shift), int(count))) if kind in _STORAGES:
-            return _Described(_STORAGES[kind], str(key), max(count, 0), max(shift, 0))
+        case ("storage", Name(_, kind), str(key), _, int(count)):
+            found = (kind, key, count, 0)
+        case ("storage", Name(_, kind), str(key), _, int(count), None):
+            found = (kind, key, count, 0)
+        case ("storage", Name(_, kind), str(key), _, int(), (_, int(shift), int(count))):
+            found = (kind, key, count, shift)
         case _:
-            raise UnsafeWeights("it names a storage of a kind no tensor file needs")
+            found = ("", "", 0, 0)
+    kind, key, count, shift = found
+    if kind not in _STORAGES or not 0 <= count < 1 << 62 or not 0 <= shift < 1 << 62:
+        raise UnsafeWeights("it names a storage of a kind no tensor file needs")
+    return _Described(_STORAGES[kind], key, count, shift)

@@ -518,6 +518,52 @@ def test_damaged_programs(program: bytes) -> None:
         read_pickle(BytesIO(program))
 
 
+def text(value: str) -> bytes:
+    return b"X" + struct.pack("<I", len(value)) + value.encode()
+
+
+LAUGHS = b"]q\x000" + b"]q\x01(h\x00h\x00eq\x000" * 40 + b"h\x00"
+"""A list of two lists of two lists ...: to print or to compare it would take for ever."""
+DEEP = b"N" + b"\x85" * 300_000
+"""A tuple in a tuple in a tuple ...: to hash it would exhaust the stack."""
+HUGE = b"\x8b" + struct.pack("<i", 1 << 20) + b"\x7f" * (1 << 20)
+"""A number of millions of digits, which Python refuses to print."""
+
+
+def scalar(folder: Path, name: bytes = b"", key: bytes = b"", count: bytes = b"", size: bytes = b"") -> Path:
+    """An archive with one number, parts of whose description are something else."""
+    storage = (
+        b"("
+        + text("storage")
+        + b"ctorch\nFloatStorage\n"
+        + (key or text("0"))
+        + text("cpu")
+        + (count or b"K\x01")
+        + b"tQ"
+    )
+    tensor = b"ctorch._utils\n_rebuild_tensor_v2\n(" + storage + b"K\x00" + (size or b")") + b")\x89NtR"
+    with zipfile.ZipFile(folder / "a.pth", "w") as archive:
+        archive.writestr("a/data.pkl", b"\x80\x02}" + (name or text("a")) + tensor + b"s.")
+        archive.writestr("a/data/0", struct.pack("<f", 2.5))
+    return folder / "a.pth"
+
+
+@pytest.mark.parametrize("value", [LAUGHS, DEEP, HUGE], ids=["laughs", "deep", "huge"])
+@pytest.mark.parametrize("part", ["name", "key", "count", "size"])
+def test_values_that_explode_when_touched(value: bytes, part: str, tmp_path: Path) -> None:
+    assert read_tensors(scalar(tmp_path))["a"].item() == 2.5
+    with pytest.raises((CorruptWeights, UnsafeWeights)) as caught:
+        read_tensors(scalar(tmp_path, **{part: value}))
+    assert "damaged" not in str(caught.value), "the program itself is sound"
+    assert len(str(caught.value)) < 1000
+
+
+@pytest.mark.parametrize("value", [LAUGHS, DEEP, HUGE], ids=["laughs", "deep", "huge"])
+def test_module_names_that_explode_when_touched(value: bytes) -> None:
+    with pytest.raises(CorruptWeights, match="a name that is no text"):
+        read_pickle(BytesIO(b"\x80\x04" + value + text("a") + b"\x93."))
+
+
 def test_large_memo_index_costs_nothing() -> None:
     """Python's own unpickler makes room for all the places below."""
     assert read_pickle(BytesIO(b"\x80\x02Nr\xff\xff\xff\x7f.")) is None
