@@ -28,7 +28,9 @@ _POPCOUNT = np.array([bin(word).count("1") for word in range(1 << 16)], dtype=np
 
 
 def count_bits(values: NDArray[np.uint64]) -> NDArray[np.uint8]:
-    """The number of set bits of each value; np.bitwise_count came only with numpy 2.0."""
+    """The number of set bits of each value."""
+    if hasattr(np, "bitwise_count"):  # since numpy 2.0
+        return np.bitwise_count(values)
     return _POPCOUNT[values.view(np.uint16).reshape(*values.shape, 4)].sum(axis=-1, dtype=np.uint8)
 
 

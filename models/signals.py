@@ -99,7 +99,7 @@ def measure(image: Image.Image) -> Floats:
     values = (
         side,
         *measure_levels(halved),
-        measure_noise(picture, grey),
+        measure_noise(grey, halved),
         measure_blur(np.asarray(small)),
         measure_clipping(halved.reduce(2)),
         measure_repetition(np.asarray(grey)),
@@ -118,6 +118,13 @@ def build(build: Build) -> Network:  # noqa: ARG001 (the contract of every model
     return Network(module=nn.Identity(), labels=LABELS, views=(Measure(),), name=name_failure)
 
 
+HELP = """\
+The label is "ok", or the first of: tiny, black, blank, solid, noise, blur, clipped, tiled, duplicate.
+It knows nothing of content: a sharp picture of a hand with seven fingers is ok.
+An exactly repeated wallpaper is told as tiled. A smooth gradient is not told as blurred, nor is a blurred picture of
+nothing but a gradient. Grey pictures are never told as clipped. Transparent parts are seen on mid grey.
+"duplicate" compares with earlier images of the same run only, so it depends on their order."""
+
 SPEC = ModelSpec(
     id="signals",
     title="Signals",
@@ -126,7 +133,8 @@ SPEC = ModelSpec(
     licence="Apache-2.0",
     build=build,
     cost=0.01,
-    gate='accept: signals.ok >= 0.5\nreview: signals.label in ("tiny", "duplicate")',
+    gate='accept: signals.ok >= 0.5\nreview: signals.label in ("tiny", "tiled", "duplicate")',
     labels=lambda: LABELS,
+    help=HELP,
     compare=with_duplicate,
 )

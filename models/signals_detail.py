@@ -21,7 +21,7 @@ SMALLEST = 200
 """Pixels of the shorter side below which blur is not measured."""
 
 
-def measure_noise(picture: Image.Image, grey: Image.Image) -> float:
+def measure_noise(grey: Image.Image, halved: Image.Image) -> float:
     """How near a picture is to pure noise: 1 for white noise, 0 for a picture whose detail is all large.
 
     The aggregated-variance method (Taqqu, Teverovsky, Willinger, "Estimators for long-range dependence", 1995): the
@@ -32,6 +32,7 @@ def measure_noise(picture: Image.Image, grey: Image.Image) -> float:
       levels at least: noise of latents, which a decoder has turned into motley blots of about 8 pixels.
     Gravel, grass and brick are white from 8 pixels on, but neither below that nor in colour.
     0 for pictures of few bright points (kurtosis above 6), such as a starry sky, which are white but no noise.
+    `grey` is the picture in mode L, `halved` the picture averaged over 2x2 pixels, in mode L or RGB.
     """
     widest = min(64, _power_of_two(min(grey.size) / 12))
     middle = min(FINE, widest)
@@ -43,13 +44,15 @@ def measure_noise(picture: Image.Image, grey: Image.Image) -> float:
     if widest == middle:
         return pixels
     coarse = _coarse_whiteness(blocks, widest // middle)
-    return max(min(pixels, coarse), min(coarse, _colour_whiteness(picture, widest // middle)))
+    if coarse < 0.5:  # far from noise: colour could not make it so
+        return min(pixels, coarse)
+    return max(min(pixels, coarse), min(coarse, _colour_whiteness(halved, widest // middle)))
 
 
-def _colour_whiteness(picture: Image.Image, factor: int) -> float:
-    if picture.mode != "RGB":
+def _colour_whiteness(halved: Image.Image, factor: int) -> float:
+    if halved.mode != "RGB":
         return 0.0
-    colours = np.asarray(picture.reduce(FINE).convert("YCbCr"), dtype=np.float32)[..., 1:]
+    colours = np.asarray(halved.reduce(FINE // 2).convert("YCbCr"), dtype=np.float32)[..., 1:]
     if float(colours.std(axis=(0, 1)).min()) < 12:
         return 0.0
     return min(_coarse_whiteness(colours[..., i], factor) for i in (0, 1))

@@ -12,7 +12,7 @@ from .signals_levels import shades
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-LINES = 48
+LINES = 32
 """Rows, and columns, that are looked at."""
 SMALLEST = 1 / 8
 """The smallest share of a side that is a part of a picture; what repeats in smaller steps is a pattern on something."""
@@ -67,9 +67,10 @@ def _differences(lines: Floats) -> NDArray[np.float64]:
     """The mean squared difference of pixels s apart on the same line, for s from 1 to half the line."""
     lines = lines - lines.mean()
     length = lines.shape[1]
-    spectrum = np.fft.rfft(lines, 2 * length, axis=1)
-    power = np.square(np.abs(spectrum)).sum(axis=0)
-    products = np.fft.irfft(power, 2 * length)[: length // 2 + 1]
+    padded = length + length // 2 + length % 2  # enough that steps up to half the line do not wrap around
+    spectrum = np.fft.rfft(lines, padded + padded % 2, axis=1)
+    power = (np.square(spectrum.real) + np.square(spectrum.imag)).sum(axis=0)
+    products = np.fft.irfft(power, padded + padded % 2)[: length // 2 + 1]
     squares = np.square(lines).sum(axis=0, dtype=np.float64)
     sums = np.concatenate([[0.0], np.cumsum(squares)])
     steps = np.arange(1, length // 2 + 1)
