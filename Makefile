@@ -7,7 +7,7 @@ WORKERS ?= 2
 .PHONY: help venv test lint types unit demo bench examples clean
 
 help:
-	@echo "make demo     score the example images and open-able report in demo/"
+	@echo "make demo     score the example images, sort them, and write a report, all in demo/"
 	@echo "make test     lint, types and all ordinary tests"
 	@echo "make bench    the benchmarks: ratios in one run"
 	@echo "make examples make examples/images again"
@@ -38,7 +38,9 @@ unit: venv
 	$(BIN)/python -m pytest -n $(WORKERS)
 
 demo: venv
-	$(BIN)/python -m keepers scan examples/images --report demo/report.html --sort demo/sorted --db demo/keepers.db --fresh
+	@# one of the example files is broken on purpose, so the scan ends with 3: finished, but not all could be read
+	$(BIN)/keepers scan examples/images --report demo/report.html --sort demo/sorted --db demo/keepers.db --fresh \
+		|| test $$? -eq 3
 	@echo
 	@echo "Open demo/report.html in a browser; the sorted copies are in demo/sorted."
 	@echo "The next steps:  keepers fetch coherence   keepers fetch faramir   keepers fetch jtp   (keepers models lists all)"

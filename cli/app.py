@@ -57,11 +57,13 @@ def command(function: Callable[..., Any], name: str = "") -> None:
 
 
 def _add_commands() -> None:
+    from .caption import caption
     from .models import fetch, models
     from .scan import scan
+    from .tags import tags
     from .undo import undo
 
-    for function in (scan, undo, models, fetch):
+    for function in (scan, undo, caption, tags, models, fetch):
         command(function)
 
 

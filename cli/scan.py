@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -91,6 +91,7 @@ def scan(
     with ExitStack() as stack:
         store = None if no_db else stack.enter_context(Store(db or data_folder() / "keepers.db"))
         show = thumbnail if report else None
+        roots = [path for path in paths if path.is_dir()]
         options = Options(everything, fresh, _wants_details(json, jsonl, csv, report), show, pixel_limit * 1_000_000)
         job = _Job(
             Scan(judge, chosen, store, options),
@@ -98,11 +99,17 @@ def scan(
             paths,
             limit,
             stack.enter_context(_outputs(chosen, json, jsonl, csv)),
-            Report(report) if report else None,
-            stack.enter_context(Sorter(sort, sort_by)) if sort else None,
+            Report(report, _title(paths)) if report else None,
+            stack.enter_context(Sorter(sort, sort_by, roots=roots)) if sort else None,
         )
         code = job.run(watch=watch, quiet=quiet)
     raise typer.Exit(code)
+
+
+def _title(paths: Sequence[Path]) -> str:
+    """What the report is called: what was scanned."""
+    more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
+    return f"{paths[0].resolve().name}{more}"
 
 
 def _wants_details(*targets: object) -> bool:
@@ -157,7 +164,7 @@ class _Job:
         if stopped:
             console.print("Stopped. The next run goes on from here.")
             return exit_codes.INTERRUPTED
-        return exit_codes.UNJUDGED if view.unread or view.unjudged else exit_codes.OK
+        return exit_codes.UNJUDGED if view.unread or view.unjudged or view.not_sorted else exit_codes.OK
 
     def _walked(self) -> tuple[list[Found], list[PassedOver]]:
         files: list[Found] = []
@@ -203,18 +210,20 @@ class _Job:
 
     def _take(self, results: Iterator[Scanned], view: ScanView) -> None:
         for result in results:
-            view.add(result)
-            self.outputs.add(result)
+            placed = self._sort(self.sorter, result, view) if self.sorter else result
+            view.add(placed)
+            self.outputs.add(placed)
             if self.report:
-                self.report.add(result)
-            if self.sorter:
-                self._sort(self.sorter, result, view)
+                self.report.add(placed)
 
-    def _sort(self, sorter: Sorter, result: Scanned, view: ScanView) -> None:
+    def _sort(self, sorter: Sorter, result: Scanned, view: ScanView) -> Scanned:
+        """The result with the path where its file lies now."""
         try:
-            sorter.place(result.path, result.verdict.outcome)
+            placed = sorter.place(result.path, result.verdict.outcome)
         except KeepersError as error:
-            view.unread.append((str(result.path), error.code, str(error)))
+            view.left(result.path, str(error))
+            return result
+        return replace(result, path=placed.target) if sorter.mode == "move" else result
 
     def _finish(self, view: ScanView) -> None:
         view.summary()
@@ -222,4 +231,5 @@ class _Job:
             size = self.report.write(self.scan.gate, self.scan.judge, self.scan.fingerprints, view)
             console.print(f"report: {exit_codes.escaped(str(self.report.path))} ({size / 1e6:.1f} MB)")
         if self.sorter:
-            console.print(f"sorted into {exit_codes.escaped(str(self.sorter.folder))}; `keepers undo` takes it back")
+            folder = exit_codes.escaped(str(self.sorter.folder))
+            console.print(f"sorted into {folder}; to take it back: keepers undo {folder}", soft_wrap=True)

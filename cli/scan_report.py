@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ..core.gate import Gate
 from ..core.judge import Judge
+from ..core.near_duplicates import EARLIER
 from ..core.prediction import Prediction, Range
 from ..core.scan import Scanned
 from .report_page import write_page
@@ -19,8 +20,9 @@ from .scores import shown_by_model, words
 class Report:
     """Collects rows while a scan runs, and writes the page at its end."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, title: str) -> None:
         self.path = path
+        self.title = title
         self._rows: list[Row] = []
         self._ranges: dict[str, dict[str, Range]] = {}
 
@@ -40,7 +42,7 @@ class Report:
 
         asked = [self._asked(model, judge, fingerprints.get(model, "")) for model in self._models(gate)]
         header = Header(
-            title="Keepers",
+            title=self.title,
             gate=str(gate),
             models=asked,
             duration=view.seconds,
@@ -61,7 +63,7 @@ class Report:
 def row(result: Scanned, folder: Path) -> Row:
     """One result as the report shows it; `folder` is where the report lies."""
     image = result.image
-    duplicates = (note for answer in result.answers.values() if isinstance(answer, Prediction) for note in answer.notes)
+    told = [note for answer in result.answers.values() if isinstance(answer, Prediction) for note in answer.notes]
     return Row(
         path=str(result.path),
         href=link(result.path, folder),
@@ -76,6 +78,7 @@ def row(result: Scanned, folder: Path) -> Row:
         negative=image.negative,
         seed=image.seed,
         generator=image.model,
-        notes="; ".join([*image.notes, *duplicates]),
+        notes="; ".join([*image.notes, *told]),
+        duplicate_of=next((note.partition(EARLIER)[2] for note in told if EARLIER in note), ""),
         time=result.mtime,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter, deque
+from pathlib import Path
 from types import TracebackType
 
 from rich.console import Group, RenderableType
@@ -30,6 +31,8 @@ class ScanView:
         self.counts: Counter[str] = Counter()
         self.unread: list[tuple[str, str, str]] = []
         """Path, code and reason of what could not be read."""
+        self.not_sorted: list[tuple[str, str]] = []
+        """Path and reason of what was left where it was."""
         self.unjudged = 0
         self._known = 0
         self._latest: deque[Scanned] = deque(maxlen=LATEST)
@@ -71,6 +74,11 @@ class ScanView:
         """Count and tell a path that was not looked at."""
         self.unread.append((str(entry.path), entry.code, entry.reason))
         self._say(f"[magenta]passed over[/] {escaped(str(entry.path))}: {escaped(entry.reason)}")
+
+    def left(self, path: Path, reason: str) -> None:
+        """Count and tell a file that could not be sorted."""
+        self.not_sorted.append((str(path), reason))
+        self._say(f"[magenta]not sorted[/] {escaped(str(path))}: {escaped(reason)}")
 
     def add(self, result: Scanned) -> None:
         """Count and show one image."""
@@ -117,6 +125,8 @@ class ScanView:
             console.print(f"  {_coloured(outcome)}  {count:>8,}  {share}")
         if self.unjudged:
             console.print(f"  of these, {self.unjudged:,} could not be judged and are in review")
+        if self.not_sorted:
+            console.print(f"  {len(self.not_sorted):,} could not be sorted and lie where they were")
         if self.unread:
             console.print(f"  {len(self.unread):,} could not be read:")
             for path, code, reason in self.unread[:LISTED]:

@@ -24,6 +24,9 @@ DUPLICATE = "duplicate"
 ALIKE = 1 - 6 / BITS
 """From this likeness on an image is a near-duplicate: at most 6 of 64 bits differ."""
 
+EARLIER = " differ from "
+"""Stands before the earlier image's name in the note of a near-duplicate."""
+
 _POPCOUNT = np.array([bin(word).count("1") for word in range(1 << 16)], dtype=np.uint8)
 
 
@@ -91,7 +94,7 @@ def with_duplicate(prediction: Prediction, run: Run, name: str) -> Prediction:
     if found is None:
         return prediction
     distance, earlier = found
-    return _filled(prediction, 1 - distance / BITS, f"{distance} of {BITS} bits differ from {earlier}")
+    return _filled(prediction, 1 - distance / BITS, f"{distance} of {BITS} bits{EARLIER}{earlier}")
 
 
 def _filled(prediction: Prediction, likeness: float, note: str) -> Prediction:

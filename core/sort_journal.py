@@ -60,18 +60,21 @@ class Journal:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._handle = -1
+        self._headed = False
         self._count = 0
 
     @classmethod
     def new(cls, folder: Path) -> Journal:
         """A log with a name of its own in the folder; the file comes with its first line."""
-        stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
-        return cls(folder / f"{_PREFIX}{stamp}-{secrets.token_hex(3)}{_SUFFIX}")
+        seconds, rest = divmod(time.time_ns(), 1_000_000_000)
+        stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime(seconds))
+        return cls(folder / f"{_PREFIX}{stamp}-{rest:09}-{secrets.token_hex(2)}{_SUFFIX}")
 
     def begin(self, act: Action, source: Path, target: str, before: Stamp) -> Step:
         """Writes a step down that is about to be taken, safe from a power cut. Raises WriteFailed."""
-        if self._handle < 0:
+        if not self._headed:
             self._write({"keepers_sort": _VERSION, "folder": str(self.path.parent.resolve())})
+            self._headed = True
         step = Step(self._count, act, source, target, before.size, before.mtime_ns)
         self._count += 1
         names = {"do": step.number, "act": act, "from": str(source), "to": target}
@@ -118,9 +121,20 @@ class Journal:
 
 
 def journals(folder: Path) -> list[Path]:
-    """The logs in a sorted folder, the newest first."""
-    names = (path for path in folder.iterdir() if path.name.startswith(_PREFIX) and path.name.endswith(_SUFFIX))
-    return sorted(names, reverse=True)
+    """The logs in a sorted folder that still hold something to take back, the oldest first."""
+    try:
+        names = sorted(name for name in os.listdir(folder) if name.startswith(_PREFIX) and name.endswith(_SUFFIX))
+    except OSError:
+        return []
+    return [folder / name for name in names if _is_open(folder / name)]
+
+
+def _is_open(path: Path) -> bool:
+    """A damaged log counts: `read_journal` says what is wrong with it."""
+    try:
+        return any(step.state in ("begun", "done") for step in read_journal(path))
+    except BadJournal:
+        return True
 
 
 def read_journal(path: Path) -> list[Step]:
