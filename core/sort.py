@@ -82,7 +82,7 @@ class Sorter:
             return Placed(source, source, new=False)
         act = self.mode
         if act == "move":
-            if half := next((path for path in _existing(name) if source.samefile(path)), None):
+            if half := next((path for path in _existing(name) if _is_one(source, path)), None):
                 return self._finish(source, half)
         elif there := next((path for path in _existing(name) if _same(source, path)), None):
             return Placed(source, there, new=False)
@@ -93,9 +93,8 @@ class Sorter:
 
     def _relative(self, source: Path) -> Path:
         """Below the folder of a verdict when it is sorted already, else below a scanned one, else the name alone."""
-        return next(
-            (source.relative_to(base) for base in self._bases if source.is_relative_to(base)), Path(source.name)
-        )
+        base = next((base for base in self._bases if base in source.parents), source.parent)
+        return source.relative_to(base)
 
     def _stray(self, source: Path, relative: Path, verdict: str) -> Path | None:
         """The copy or link that an earlier run with another verdict made."""
@@ -160,10 +159,18 @@ def _existing(name: Path) -> Iterator[Path]:
 
 
 def _same(source: Path, other: Path) -> bool:
+    """Whether another regular file has the same content."""
     with suppress(OSError, UnreadableImage):
         if other.is_symlink() or not other.is_file():
             return False
-        if source.samefile(other):
+        if _is_one(source, other):
             return True
         return source.stat().st_size == other.stat().st_size and content_hash(source) == content_hash(other)
+    return False
+
+
+def _is_one(source: Path, other: Path) -> bool:
+    """Whether two names are of one file; a symbolic link is none of them."""
+    with suppress(OSError):
+        return not other.is_symlink() and source.samefile(other)
     return False

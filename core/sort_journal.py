@@ -123,10 +123,11 @@ class Journal:
 def journals(folder: Path) -> list[Path]:
     """The logs in a sorted folder that still hold something to take back, the oldest first."""
     try:
-        names = sorted(name for name in os.listdir(folder) if name.startswith(_PREFIX) and name.endswith(_SUFFIX))
+        paths = sorted(folder.iterdir())
     except OSError:
         return []
-    return [folder / name for name in names if _is_open(folder / name)]
+    logs = (path for path in paths if path.name.startswith(_PREFIX) and path.name.endswith(_SUFFIX))
+    return [path for path in logs if _is_open(path)]
 
 
 def _is_open(path: Path) -> bool:

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -102,9 +103,9 @@ def test_another_verdict_moves_the_earlier_copy(tmp_path: Path, pictures: Path, 
     with Sorter(into, mode, roots=[pictures]) as sorter:
         sorter.place(first if mode == "move" else pictures / "sub" / "a.png", "reject")
     assert list(tree(into)) == ["rejected/sub/a.png"]
-    logs = sorted(journals(into), key=lambda p: p.stat().st_mtime_ns, reverse=True)
-    for log in logs:
+    for log in reversed(journals(into)):
         assert not undo(log).left
+    assert journals(into) == []
     assert tree(tmp_path) == before
 
 
@@ -221,7 +222,7 @@ with Sorter(Path(into), mode) as sorter:
         for image in filter(os.path.exists, images):
             sorter.place(Path(image), "accept")
     assert sorted(v for k, v in tree(into).items() if ".keepers-" not in k) == sorted(before.values()), "each once"
-    for journal in sorted(journals(into), key=lambda p: p.stat().st_mtime_ns, reverse=True):
+    for journal in reversed(journals(into)):
         summary = undo(journal)
         assert all(reason == "it was moved or removed since" for _, reason in summary.left)
     assert tree(pictures) == before
@@ -284,6 +285,42 @@ def test_a_full_disk_leaves_the_file_and_the_rest_goes_on(
     assert sorted(tree(into)) == ["accepted/b.png", "accepted/c.png"]
     assert not undo(journals(into)[0]).left
     assert tree(pictures) == before
+
+
+def test_a_log_that_was_torn_from_its_first_line_on(
+    tmp_path: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, into, real, calls = tree(pictures), tmp_path / "sorted", os.write, [0]
+
+    def torn(handle: int, data: bytes) -> int:
+        calls[0] += 1
+        if calls[0] == 1:
+            return real(handle, data[:9])
+        if calls[0] in (2, 5):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return real(handle, data)
+
+    monkeypatch.setattr("keepers.core.sort_journal.os.write", torn)
+    with Sorter(into, "move") as sorter:
+        for name in ("a.png", "b.png", "sub/a.png", "sub/deep/c.png"):
+            with suppress(WriteFailed):
+                assert sorter.place(pictures / name, "accept").new
+    assert len(tree(into)) == 3
+    assert not undo(journals(into)[0]).left
+    assert tree(pictures) == before
+
+
+def test_single_files_as_roots_and_dangling_links_in_the_way(tmp_path: Path, pictures: Path) -> None:
+    into = tmp_path / "sorted"
+    (into / "accepted").mkdir(parents=True)
+    if os.name != "nt":
+        (into / "accepted" / "a-1.png").symlink_to(into / "gone")
+    (into / "accepted" / "a.png").write_bytes(b"x")
+    with Sorter(into, "move", roots=[pictures / "a.png", pictures / "sub"]) as sorter:
+        assert sorter.place(pictures / "a.png", "accept").target.name == ("a-1.png" if os.name == "nt" else "a-2.png")
+        assert (
+            sorter.place(pictures / "sub" / "deep" / "c.png", "accept").target == into / "accepted" / "deep" / "c.png"
+        )
 
 
 @pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root may write all")
