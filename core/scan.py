@@ -6,7 +6,7 @@ import hashlib
 import itertools
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -133,10 +133,10 @@ class Scan:
         verdicts = self.store.verdicts(set(same.values()), self.basis)
         return Plan(listed, {path: verdicts[content] for path, content in same.items() if content in verdicts})
 
-    def run(self, plan: Plan) -> Iterator[Scanned]:
+    def run(self, plan: Plan) -> Generator[Scanned]:
         """One result a file, in the order of the plan; stored window by window.
 
-        Closing the iterator stops cleanly: what was given out is stored. Raises StoreError, what the runtime raises to
+        Closing the generator stops cleanly: what was given out is stored. Raises StoreError, what the runtime raises to
         cancel, and UnreadableImage when nothing can be read any more.
         """
         with ThreadPoolExecutor(self.options.threads, thread_name_prefix="keepers-read") as pool:

@@ -256,11 +256,7 @@ def test_duplicates_are_found_across_a_restart(tmp_path: Path) -> None:
 
     folder = tmp_path / "pictures"
     folder.mkdir()
-    picture = (
-        ORDINARY["mountains"]((512, 512), 1)
-        if "mountains" in ORDINARY
-        else next(iter(ORDINARY.values()))((512, 512), 1)
-    )
+    picture = ORDINARY["mountains"]()
     picture.save(folder / "a.png")
     gate = Gate.parse('accept: signals.label == "ok"; review: signals.label == "duplicate"')
     with Store(tmp_path / "keepers.db") as store:
