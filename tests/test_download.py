@@ -8,6 +8,7 @@ import json
 import multiprocessing
 import re
 import shutil
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -476,6 +477,34 @@ def test_two_processes_and_two_threads_download_once(server: Server, tmp_path: P
         other.join(60)
     assert target.read_bytes() == BODY
     assert len(server.requests) == 1
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="POSIX only")
+def test_killed_in_the_middle(server: Server, tmp_path: Path) -> None:
+    sent, killed, blocks = threading.Event(), threading.Event(), list[int]()
+
+    def pause() -> None:
+        blocks.append(1)
+        part = tmp_path / "m.part"
+        while len(blocks) == 3 and not (part.is_file() and part.stat().st_size):
+            time.sleep(0.02)
+        if len(blocks) == 3:
+            sent.set()
+            killed.wait(60)
+
+    server.pause = pause
+    context = multiprocessing.get_context("spawn")
+    process = context.Process(target=_in_another_process, args=(server.url, str(tmp_path / "m")))
+    process.start()
+    assert sent.wait(60)
+    process.kill()
+    process.join()
+    killed.set()
+    assert visible(tmp_path) == ["m.part", "m.part.json"]
+    _in_another_process(server.url, str(tmp_path / "m"))
+    assert (tmp_path / "m").read_bytes() == BODY
+    assert server.asked_ranges()[-1].startswith("bytes=")
+    assert visible(tmp_path) == ["m"]
 
 
 def test_waiting_for_another_process_can_be_cancelled(server: Server, tmp_path: Path) -> None:
