@@ -1,5 +1,7 @@
 """The usual ways to turn a picture into the input of a net, as data; a model that needs more brings its own view."""
 
+# pyright: reportUnknownMemberType=false
+# torch leaves parts of its interface untyped.
 from __future__ import annotations
 
 from dataclasses import dataclass
