@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -56,23 +57,14 @@ def built_in_labels() -> Labels:
     return Labels(read_tag_index(BUILT_IN_TAGS, "jtp", TAG_COUNT))
 
 
-def build(request: Build, file: WeightFile = EITHER, trunk: Callable[[], nn.Module] | None = None) -> Network:
-    """The net of a PILOT or PILOT2 file; `trunk` makes the image tower on the meta device (SigLIP SO400M by default).
-
-    Raises MissingWeights and its siblings, and WrongWeights.
-    """
-    import torch
-
-    from ..core.assign import Renamed, assign, build_on_meta
+def build(request: Build, file: WeightFile = EITHER) -> Network:
+    """The net of a PILOT or PILOT2 file. Raises MissingWeights and its siblings, and WrongWeights."""
     from .nets.jtp import Tagger
 
-    tensors, path = request.tensors(file), request.path(file)
-    head = _head(tensors, path)
-    own = Renamed(tensors, lambda name: None if name.startswith("head.") else name)
-    dtype = torch.bfloat16 if request.precision == "fast" else torch.float32
-    tower = assign(build_on_meta(trunk or _siglip), own, path=path, model="jtp", dtype=dtype)
+    path = request.path(file)
+    head = _head(request.tensors(file), path)
     return Network(
-        Tagger(tower, head),
+        Tagger(_tower(request, file), head),
         labels=_labels(path, head.count),
         views=(VIEW,),
         name=_no_name,
@@ -81,10 +73,15 @@ def build(request: Build, file: WeightFile = EITHER, trunk: Callable[[], nn.Modu
     )
 
 
-def _siglip() -> nn.Module:
-    import timm
+def _tower(request: Build, file: WeightFile) -> nn.Module:
+    """SigLIP's image tower with JTP's own weights: the authors trained the whole of it, so that nothing is shared."""
+    from ..core.assign import Renamed
+    from .siglip import load
 
-    return timm.create_model("vit_so400m_patch14_siglip_384", num_classes=0)
+    def tensors(_file: WeightFile) -> Mapping[str, Tensor]:
+        return Renamed(request.tensors(file), lambda name: None if name.startswith("head.") else name)
+
+    return load(replace(request, tensors=tensors, path=lambda _file: request.path(file)))
 
 
 def _head(tensors: Mapping[str, Tensor], path: Path) -> PlainHead:
@@ -130,6 +127,7 @@ def _spec(model: str, title: str, file: WeightFile, variants: tuple[ModelSpec, .
         weights=(file,),
         cost=667.0,
         labels=built_in_labels,
+        tags={"": 0.2},
         variants=variants,
         help=HELP,
     )

@@ -38,7 +38,7 @@ class GatedHead(PlainHead):
 
 
 class Tagger(nn.Module):
-    """A timm image tower and a head; the head always computes in float32."""
+    """An image tower and a head; the head always computes in float32."""
 
     def __init__(self, trunk: nn.Module, head: nn.Module) -> None:
         super().__init__()
@@ -47,7 +47,6 @@ class Tagger(nn.Module):
 
     def features(self, x: Tensor) -> Tensor:
         """[B, 3, H, W] to the float32 features [B, F] that the head reads."""
-        x = x.to(next(self.trunk.parameters()).dtype)
         return self.trunk(x).float()
 
     def forward(self, x: Tensor) -> Tensor:
