@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv as csv_files
 import io
 import sys
+import time
 from pathlib import Path
 from typing import Annotated
 
@@ -21,6 +22,10 @@ from ..core.tag_table import TagPair, TagTable, tags_of_text
 from ..core.walk import Found, Search, walk
 from . import exit_codes
 from .console import console
+from .report_page import write_page
+from .report_panels import Panel, bars
+from .report_panels import table as report_table
+from .report_rows import Header
 
 _WIDTH = 40
 
@@ -31,12 +36,16 @@ def tags(
     top: Annotated[int, typer.Option(min=0, help="Show so many tags; 0 means all.")] = 40,
     pairs: Annotated[int, typer.Option(min=0, help="Also show so many pairs that stand together.")] = 0,
     csv: Annotated[str, typer.Option("--csv", help="Write all tags as a table; - is the output stream.")] = "",
+    report: Annotated[Path | None, typer.Option(help="Write a self-contained HTML page.")] = None,
     recursive: Annotated[bool, typer.Option(help="Search folders in folders.")] = True,
 ) -> None:
     """Show how often each tag stands in the captions: what is learnt, and what is missing or too common."""
     table, without, unread = _counted(paths, extension, recursive)
     if csv:
         _write_csv(csv, table, pairs)
+    if report:
+        size = write_page(report, _header(table), [], _panels(table, top, pairs))
+        console.print(f"report: {exit_codes.escaped(str(report))} ({size / 1e6:.1f} MB)")
     if csv != "-":
         _show(table, top)
         if pairs:
@@ -96,6 +105,31 @@ def _show_pairs(pairs: list[TagPair]) -> None:
         shown.add_row(*names, f"{pair.images:,}", f"{pair.overlap:.0%}", f"{pair.lift:.2f}")
     console.print(shown)
     console.print("overlap: images with both of those with either; lift: 1 means that they meet by chance", style="dim")
+
+
+def _header(table: TagTable) -> Header:
+    from .. import __version__
+
+    date = time.strftime("%Y-%m-%dT%H:%M:%S")
+    title = f"Tags of {table.images:,} captions"
+    return Header(title=title, gate="", models=[], duration=0.0, version=__version__, date=date, unread=[])
+
+
+def _panels(table: TagTable, top: int, pairs: int) -> list[Panel]:
+    """The frequencies as bars, all of them as a table, and the pairs that were asked for."""
+    counts = table.counts()
+    shown = counts[: top or None]
+    share = {"share of captions": [round(100 * count.share, 1) for count in shown]}
+    rows = [[count.tag, count.images, round(100 * count.share, 1)] for count in counts]
+    found = [
+        bars("Most frequent tags", [count.tag for count in shown], share, unit="%"),
+        report_table("All tags", ["tag", "images", "share (%)"], rows),
+    ]
+    if pairs:
+        note = "Overlap: images with both of those with either. Lift: 1 means that they meet by chance."
+        met = [[p.first, p.second, p.images, round(100 * p.overlap, 1), round(p.lift, 2)] for p in table.pairs(pairs)]
+        found.append(report_table("Tags together", ["tag", "with", "images", "overlap (%)", "lift"], met, note=note))
+    return found
 
 
 def _write_csv(target: str, table: TagTable, pairs: int) -> None:
