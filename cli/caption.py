@@ -91,8 +91,9 @@ def caption(
 ) -> None:
     """Write captions next to images, from taggers or from their prompts.
 
-    Without --tagger the first tagger whose weights are here is asked. Existing captions are kept unless --existing says
-    otherwise, and --undo takes a run back.
+    Without --tagger the first tagger whose weights are here is asked.
+
+    Existing captions are kept unless --existing says otherwise.
     """
     if undo_:
         show_undone(undo(_journals(paths if training is None else [*paths, training])))
@@ -194,7 +195,7 @@ class _Job:
             console.print("`keepers caption --undo` with the same paths takes it back")
         if stopped:
             return exit_codes.INTERRUPTED
-        return exit_codes.UNJUDGED if view.problems else exit_codes.OK
+        return exit_codes.UNJUDGED if view.problems or view.not_embedded else exit_codes.OK
 
     def _without_collisions(self, images: Sequence[Path], view: CaptionView) -> list[Path]:
         """The images whose caption file is theirs alone; where copies are made, names are made to fit instead."""

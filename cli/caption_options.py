@@ -105,7 +105,7 @@ def with_default_tagger(recipe: Recipe, store: WeightStore, *, fall_back: bool) 
             return replace(recipe, taggers=(Tagger(spec.id),))
     if fall_back:
         return replace(recipe, source="prompt")
-    names = " or ".join(f"`keepers fetch {spec.id}`" for spec in known)
+    names = " or ".join(f"`keepers fetch {spec.id}`" for spec in known) or "`keepers fetch`"
     raise KeepersError(f"No tagger's weights are here. Get one with {names}, or caption with --from prompt.")
 
 

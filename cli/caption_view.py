@@ -32,6 +32,8 @@ class CaptionView:
     def __init__(self, total: int, *, dry: bool, quiet: bool) -> None:
         self.problems: list[tuple[Path, str, str]] = []
         """Path, code and reason of what got no caption though it should."""
+        self.not_embedded: list[tuple[Path, str]] = []
+        """Path and reason of images that could not take their caption into their metadata."""
         self.counts: Counter[str] = Counter()
         self._untagged = 0
         self._dry, self._quiet = dry, quiet
@@ -51,6 +53,8 @@ class CaptionView:
         """Count and show one caption."""
         self._advance(written.what)
         self._untagged += written.what in ("new", "changed") and not tags
+        if written.not_embedded:
+            self.not_embedded.append((written.image, written.not_embedded))
         for note in notes:
             self._say(f"[yellow]{_path(written.change.path)}[/]: {escaped(note)}")
         if self._dry and written.what in ("new", "changed"):
@@ -64,7 +68,7 @@ class CaptionView:
     def failed(self, path: Path, code: str, reason: str) -> None:
         """Count an image that got no caption though it should."""
         self._advance("problem")
-        self.problems.append((path, code, reason.removeprefix(f"{path}: ")))
+        self.problems.append((path, code, reason.removeprefix("review: ").removeprefix(f"{path}: ")))
 
     def _advance(self, what: str) -> None:
         self.counts[what] += 1
@@ -93,12 +97,8 @@ class CaptionView:
             console.print(
                 f"  of the new and changed captions {self._untagged:,} have no tag, only fixed words or prompt"
             )
-        if self.problems:
-            console.print(f"  {len(self.problems):>8,}  got none, because:")
-            for path, code, reason in self.problems[:LISTED]:
-                console.print(f"    {_path(path)}: {escaped(reason)} [dim]({code})[/]", soft_wrap=True)
-            if len(self.problems) > LISTED:
-                console.print(f"    and {len(self.problems) - LISTED:,} more")
+        _list("got none, because:", [(path, f"{reason} ({code})") for path, code, reason in self.problems])
+        _list("could not take the caption into their metadata:", self.not_embedded)
 
 
 def show_undone(done: Undone) -> None:
@@ -109,6 +109,15 @@ def show_undone(done: Undone) -> None:
     console.print(f"taken back: {len(done.removed):,} new files removed, {len(done.restored):,} restored")
     for path, reason in done.left:
         console.print(f"  left as it is: {_path(path)}: {escaped(reason)}", soft_wrap=True)
+
+
+def _list(title: str, entries: list[tuple[Path, str]]) -> None:
+    if entries:
+        console.print(f"  {len(entries):>8,}  {title}")
+    for path, reason in entries[:LISTED]:
+        console.print(f"    {_path(path)}: {escaped(reason)}", soft_wrap=True)
+    if len(entries) > LISTED:
+        console.print(f"    and {len(entries) - LISTED:,} more")
 
 
 def _path(path: Path) -> str:

@@ -20,7 +20,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from .caption_plan import RATING, Plans, Said, Taggers, Word, Words, implications
+from .caption_plan import RATING, Plans, Said, Taggers, Word, Words, implications, tags_of_model
 from .caption_recipe import Recipe
 from .caption_template import parse_template
 from .caption_text import matcher, normal
@@ -101,7 +101,7 @@ class CaptionWriter:
         if self.recipe.taggers:
             named = {tagger.model for tagger in self.recipe.taggers}
             return [p for p in predictions if p.model in named]
-        return [p for p in predictions if not self._taggers or self._taggers.get(p.model)]
+        return [p for p in predictions if not self._taggers or tags_of_model(self._taggers, p.model)]
 
     def _said(self, heard: list[Prediction], prompt: str) -> list[Said]:
         """All tags of the image, most probable first; of equal tags the more probable one."""

@@ -14,6 +14,12 @@ from .prediction import Floats, Labels, Prediction
 Taggers = Mapping[str, Mapping[str, float]]
 """By model id what ModelSpec.tags says: the groups of labels that are tags, with their recommended thresholds."""
 
+
+def tags_of_model(taggers: Taggers, model: str) -> Mapping[str, float] | None:
+    """What is known of a model's tags, None for nothing; a variant "jtp:mine" has those of "jtp"."""
+    return taggers.get(model) or taggers.get(model.partition(":")[0])
+
+
 RATING = "rating"
 """The group of labels that say how explicit an image is; they never are tags."""
 
@@ -153,7 +159,9 @@ class Plans:
                     if group and group != RATING:
                         groups.setdefault(normal(name), group)
         return [
-            LabelPlan(self._recipe, self._words, p.model, p.labels, groups).recommend(self._taggers.get(p.model))
+            LabelPlan(self._recipe, self._words, p.model, p.labels, groups).recommend(
+                tags_of_model(self._taggers, p.model)
+            )
             for p in predictions
         ]
 

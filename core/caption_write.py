@@ -11,6 +11,7 @@ from .caption import Caption
 from .caption_journal import new_run, record
 from .caption_recipe import Recipe
 from .containers import BrokenContainer
+from .errors import KeepersError
 from .metadata_write import embed, embedded, read_record
 from .record import Record
 from .sidecar import Change, digest, plan_sidecar, write_sidecar
@@ -26,8 +27,10 @@ class Written:
     what: What
     """"kept": a caption was there; "empty": there was nothing to say; "missing": the image lacks a required tag."""
     change: Change
-    placed: Path | None = None
-    """The copy of the image, where copies are made."""
+    image: Path
+    """The image that the caption stands beside: the copy, where copies are made."""
+    not_embedded: str = ""
+    """Why the image's metadata did not take the caption, which was to be put there."""
 
 
 @dataclass
@@ -43,7 +46,10 @@ class CaptionFiles:
     _copied: set[Path] = field(default_factory=set[Path])
 
     def put(self, image: Path, caption: Caption) -> Written:
-        """Writes one caption. Raises SidecarError, WriteFailed, OutsideFolder, UnreadableImage."""
+        """Writes one caption. Raises SidecarError, WriteFailed, OutsideFolder, UnreadableImage.
+
+        An image that cannot take the caption into its metadata is no error: the caption file has it.
+        """
         target = image
         if self.folder is not None:
             target = self.folder / image.name if self.dry else self._place(image)
@@ -53,9 +59,8 @@ class CaptionFiles:
         if not change.kept and not self.dry:
             record(self.run, change.path, change.before, digest(change.written))
             write_sidecar(change)
-        if self.recipe.embed and caption.text and not self.dry:
-            self._embed(target, change.after)
-        return Written(_what(change, caption), change, target if self.folder else None)
+        wanted = self.recipe.embed and caption.text and not self.dry
+        return Written(_what(change, caption), change, target, self._embed(target, change.after) if wanted else "")
 
     def _place(self, image: Path) -> Path:
         assert self.folder is not None
@@ -65,7 +70,15 @@ class CaptionFiles:
         record(self.run, path, None, content)
         self._copied.add(path)
 
-    def _embed(self, image: Path, text: str) -> None:
+    def _embed(self, image: Path, text: str) -> str:
+        """Puts a caption into an image; why not, where it cannot be."""
+        try:
+            self._put_inside(image, text)
+        except KeepersError as error:
+            return str(error).removeprefix(f"{image}: ")
+        return ""
+
+    def _put_inside(self, image: Path, text: str) -> None:
         found = read_record(image) or Record()
         if found.caption == text:
             return

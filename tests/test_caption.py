@@ -95,6 +95,12 @@ def test_classifiers_have_no_tags() -> None:
     assert write_caption([judge], Prompt("a, b"), Recipe(), known).text == "a, b"
 
 
+def test_variants_have_the_tags_of_their_family() -> None:
+    mine = prediction({"a": 0.3, "b": 0.1}, model="jtp:mine")
+    assert write_caption([mine], None, Recipe(), {"jtp": {"": 0.2}}).text == "a"
+    assert write_caption([mine], None, Recipe(taggers=(Tagger("jtp:mine"),)), {"jtp": {"": 0.2}}).text == "a"
+
+
 def test_only_probabilities_outside_the_rating_are_tags() -> None:
     labels = Labels(("a", "b", "c"), ("", "rating", ""), (PROBABILITY, PROBABILITY, LOGIT))
     assert text(Recipe(), Prediction("m", labels, np.array([0.5, 0.9, 9.0], np.float32))) == "a"

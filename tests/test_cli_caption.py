@@ -15,7 +15,9 @@ from typer.testing import CliRunner
 
 from keepers.cli import caption_options
 from keepers.cli.app import app
+from keepers.core.caption import Caption
 from keepers.core.caption_journal import NAME
+from keepers.core.caption_write import CaptionFiles, Written
 from keepers.core.metadata_write import read_record
 from keepers.core.prediction import Floats, Labels
 from keepers.core.spec import Build, ModelSpec, Network, WeightFile
@@ -234,6 +236,30 @@ def test_captions_inside_images(folder: Path) -> None:
     record = read_record(folder / "red.png")
     assert record is not None
     assert record.caption == ""
+    assert captions(folder) == {}
+
+
+def test_an_image_that_takes_no_metadata_still_gets_its_caption_file(folder: Path) -> None:
+    Image.new("RGB", (8, 8), RED).save(folder / "flat.bmp")
+    output = run("caption", folder, "--embed", code=3)
+    assert "flat.bmp: is not PNG, JPEG or WebP" in output
+    assert captions(folder)["flat.txt"] == "red sky"
+
+
+def test_an_interrupted_run_keeps_what_it_has_and_can_be_taken_back(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put = CaptionFiles.put
+
+    def stop_at_white(files: CaptionFiles, image: Path, caption: Caption) -> Written:
+        if image.stem == "white":
+            raise KeyboardInterrupt
+        return put(files, image, caption)
+
+    monkeypatch.setattr(CaptionFiles, "put", stop_at_white)
+    assert "3 images" in run("caption", folder, code=130)
+    assert set(captions(folder)) == {"green.txt", "red.txt"}
+    run("caption", folder, "--undo")
     assert captions(folder) == {}
 
 
