@@ -1,0 +1,28 @@
+"""A timm classifier as a tagger: each of its outputs is a probability by itself."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+
+class WdNet(nn.Module):
+    """A net with `forward_features` and `forward_head`, as all of timm's, and a sigmoid."""
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.net = net
+
+    def features(self, x: Tensor) -> Tensor:
+        """[B, 3, H, W] to the pooled float32 features [B, F]."""
+        net = cast("Any", self.net)
+        return net.forward_head(net.forward_features(self._cast(x)), pre_logits=True).float()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[B, 3, H, W] to probabilities [B, n]."""
+        return torch.sigmoid(self.net(self._cast(x)).float())
+
+    def _cast(self, x: Tensor) -> Tensor:
+        return x.to(next(self.net.parameters()).dtype)
