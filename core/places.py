@@ -14,3 +14,8 @@ def data_folder() -> Path:
     else:
         base = os.environ.get("XDG_DATA_HOME") or str(Path.home() / ".local" / "share")
     return Path(base) / "keepers"
+
+
+def trained_folder() -> Path:
+    """The model folder for what the user trained; it is the last of the default model folders."""
+    return data_folder() / "models"

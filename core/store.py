@@ -92,7 +92,7 @@ class Store:
                 "Update Keepers, or name another file with --db."
             )
         if found < len(MIGRATIONS):
-            with self._writing():
+            with self.writing():
                 for migration in MIGRATIONS[self._version() :]:  # asked again: another process may have been quicker
                     for statement in filter(str.strip, migration.split(";")):
                         self._db.execute(statement)
@@ -129,43 +129,44 @@ class Store:
             raise StoreError(f"{self.path} cannot be {what} ({text}). {remedy}") from error
 
     @contextmanager
-    def _writing(self) -> Generator[None]:
-        """One transaction: all of it or nothing, whatever happens to the process."""
+    def writing(self) -> Generator[sqlite3.Connection]:
+        """One transaction: all of it or nothing, whatever happens to the process. Raises StoreError."""
         with self._told("written"):
             self._db.execute("BEGIN IMMEDIATE")
             try:
-                yield
+                yield self._db
                 self._db.execute("COMMIT")
             except BaseException:
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
                 raise
 
-    def _query(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+    def query(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """All rows of a query. Raises StoreError."""
         with self._told("read"):
             return self._db.execute(sql, values).fetchall()
 
-    def _in_chunks(self, sql: str, keys: Iterable[Any], *fixed: Any) -> Iterator[tuple[Any, ...]]:
+    def in_chunks(self, sql: str, keys: Iterable[Any], *fixed: Any) -> Iterator[tuple[Any, ...]]:
         """Rows of a query whose {} stands for a list of keys; `fixed` values come first."""
         listed = list(keys)
         for start in range(0, len(listed), CHUNK):
             part = listed[start : start + CHUNK]
-            yield from self._query(sql.format(",".join("?" * len(part))), (*fixed, *part))
+            yield from self.query(sql.format(",".join("?" * len(part))), (*fixed, *part))
 
     # --- what is known -------------------------------------------------------------------------------------------
 
     def files(self, paths: Iterable[Path]) -> dict[Path, SeenFile]:
         """The files among `paths` that were read before, as they were then."""
         sql = "SELECT path, size, mtime_ns, content FROM file WHERE path IN ({})"
-        rows = self._in_chunks(sql, (_key(path) for path in paths))
+        rows = self.in_chunks(sql, (_key(path) for path in paths))
         return {
-            path: SeenFile(path, size, mtime, content) for raw, size, mtime, content in rows for path in [_path(raw)]
+            path: SeenFile(path, size, mtime, content) for raw, size, mtime, content in rows for path in [path_of(raw)]
         }
 
     def images(self, contents: Iterable[str]) -> dict[str, SeenImage]:
         """What is known of images, by content."""
         columns = "content, width, height, positive, negative, seed, sampler, model, source, notes"
-        rows = self._in_chunks(f"SELECT {columns} FROM image WHERE content IN ({{}})", contents)  # noqa: S608
+        rows = self.in_chunks(f"SELECT {columns} FROM image WHERE content IN ({{}})", contents)  # noqa: S608
         return {row[0]: SeenImage(*row[:9], notes=tuple(json.loads(row[9]))) for row in rows}
 
     def verdicts(self, contents: Iterable[str], basis: str) -> dict[str, SeenVerdict]:
@@ -173,7 +174,7 @@ class Store:
         sql = (
             "SELECT content, basis, gate, outcome, reason, error, time FROM verdict WHERE basis = ? AND content IN ({})"
         )
-        return {row[0]: SeenVerdict(*row) for row in self._in_chunks(sql, contents, basis)}
+        return {row[0]: SeenVerdict(*row) for row in self.in_chunks(sql, contents, basis)}
 
     def predictions(
         self, contents: Iterable[str], fingerprints: Mapping[str, str], *, exact: bool = False
@@ -192,7 +193,7 @@ class Store:
             labels = self._labels_of(fingerprint)
             limit = 0.0 if exact else 1e300
             for content, tolerance, values, label, margin in (
-                self._in_chunks(sql, listed, fingerprint, limit) if labels else ()
+                self.in_chunks(sql, listed, fingerprint, limit) if labels else ()
             ):
                 assert labels is not None
                 prediction = Prediction(
@@ -203,7 +204,7 @@ class Store:
 
     def _labels_of(self, fingerprint: str) -> Labels | None:
         if fingerprint not in self._labels:
-            rows = self._query("SELECT names, groups, ranges FROM labels WHERE fingerprint = ?", (fingerprint,))
+            rows = self.query("SELECT names, groups, ranges FROM labels WHERE fingerprint = ?", (fingerprint,))
             if not rows:
                 return None
             names, groups, ranges = (json.loads(text) for text in rows[0])
@@ -214,12 +215,12 @@ class Store:
 
     def thumbnails(self, contents: Iterable[str]) -> dict[str, str]:
         """Stored thumbnails as data URIs, by content."""
-        return dict(self._in_chunks("SELECT content, data FROM thumbnail WHERE content IN ({})", contents))
+        return dict(self.in_chunks("SELECT content, data FROM thumbnail WHERE content IN ({})", contents))
 
     def counts(self) -> dict[str, int]:
         """How many rows each table holds."""
         tables = ("file", "image", "prediction", "verdict")
-        return {table: int(self._query(f"SELECT COUNT(*) FROM {table}")[0][0]) for table in tables}  # noqa: S608
+        return {table: int(self.query(f"SELECT COUNT(*) FROM {table}")[0][0]) for table in tables}  # noqa: S608
 
     # --- what is added -------------------------------------------------------------------------------------------
 
@@ -234,7 +235,7 @@ class Store:
     ) -> None:
         """Write everything in one transaction; what is there already is replaced. Raises StoreError."""
         now = time.time()
-        with self._writing():
+        with self.writing():
             self._db.executemany(
                 "INSERT OR REPLACE INTO file VALUES (?, ?, ?, ?)",
                 ((_key(one.path), one.size, one.mtime_ns, one.content) for one in files),
@@ -291,5 +292,6 @@ def _key(path: Path) -> bytes:
     return os.fsencode(path)
 
 
-def _path(key: bytes) -> Path:
+def path_of(key: bytes) -> Path:
+    """A path from the bytes that stand for it in the store."""
     return Path(os.fsdecode(key))

@@ -26,5 +26,13 @@ CREATE TABLE verdict (
 CREATE TABLE thumbnail (content TEXT PRIMARY KEY, data TEXT NOT NULL);
 """
 
-MIGRATIONS: tuple[str, ...] = (FIRST,)
+LABELS = """
+CREATE TABLE label (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, content TEXT NOT NULL, mark TEXT NOT NULL, source TEXT NOT NULL,
+    time REAL NOT NULL
+);
+CREATE INDEX label_content ON label (content);
+"""
+
+MIGRATIONS: tuple[str, ...] = (FIRST, LABELS)
 """Statements end in ";" and hold none inside."""

@@ -13,6 +13,7 @@ from . import hub
 from .checksum import fingerprint, git_sha1, sha256
 from .download import Source, download
 from .errors import CorruptWeights, MissingWeights, OutsideFolder, one_line
+from .places import trained_folder
 from .spec import WeightFile
 
 if TYPE_CHECKING:
@@ -23,9 +24,9 @@ FOLDERS = "KEEPERS_MODELS"
 
 
 def default_folders() -> tuple[Path, ...]:
-    """The folders that KEEPERS_MODELS names, then the user's own."""
+    """The folders that KEEPERS_MODELS names, then the user's own: for downloads, and for what the user trained."""
     named = [Path(part).expanduser() for part in os.environ.get(FOLDERS, "").split(os.pathsep) if part.strip()]
-    return (*named, _user_folder())
+    return (*named, _user_folder(), trained_folder())
 
 
 def _user_folder() -> Path:

@@ -17,6 +17,7 @@ from keepers.core import weights as module
 from keepers.core.checksum import BLOCK, WHOLE, fingerprint
 from keepers.core.errors import CorruptWeights, KeepersError, MissingWeights
 from keepers.core.hub import address, offline, token_for
+from keepers.core.places import trained_folder
 from keepers.core.spec import WeightFile
 from keepers.core.weights import WeightStore, default_folders, verify
 from keepers.tests.test_download import Server, serve
@@ -114,10 +115,11 @@ def test_hub_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_default_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("LOCALAPPDATA", str(tmp_path / "cache"))
-    own = tmp_path / "cache" / "keepers" / "models"
-    assert default_folders() == (own,)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    own = (tmp_path / "cache" / "keepers" / "models", trained_folder())
+    assert default_folders() == own
     monkeypatch.setenv("KEEPERS_MODELS", os.pathsep.join([str(tmp_path / "a"), "", str(tmp_path / "b")]))
-    assert default_folders() == (tmp_path / "a", tmp_path / "b", own)
+    assert default_folders() == (tmp_path / "a", tmp_path / "b", *own)
     assert WeightStore().target(FILE) == tmp_path / "a" / "coherence" / "net.safetensors"
 
 
@@ -286,6 +288,7 @@ import sys, socket
 def refuse(*a, **k): raise AssertionError("network")
 socket.socket.connect = refuse
 from keepers.core.weights import WeightStore
+from keepers.core.places import trained_folder
 from keepers.core.spec import WeightFile
 assert "huggingface_hub" not in sys.modules
 from pathlib import Path
