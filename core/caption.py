@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple, Protocol
@@ -111,8 +111,8 @@ class CaptionWriter:
                 for word, score in plan.read(prediction.values):
                     _join(found, word, score)
         elif self.recipe.source != "tags":
-            for name in prompt_tags(prompt):
-                _join(found, self._words.make(name), 1.0)
+            for word in (word for name in prompt_tags(prompt) for word in self._words.make(name)):
+                _join(found, word, 1.0)
         ranked = sorted(found.values(), key=lambda each: -each.score)
         return ranked[: self.recipe.top] if self.recipe.top else ranked
 
@@ -228,8 +228,7 @@ def _join(found: dict[str, Said], word: Word, score: float) -> None:
         found[word.key] = Said(word, score, old.place)
 
 
-def _any(fits: object, said: Sequence[Said]) -> bool:
-    assert callable(fits)
+def _any(fits: Callable[[str], bool], said: Sequence[Said]) -> bool:
     return any(fits(each.word.key) or fits(each.word.was) for each in said)
 
 

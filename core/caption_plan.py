@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .caption_recipe import Recipe
-from .caption_text import escape, matcher, normal, spell
+from .caption_text import matcher, normal, spell, split_list
 from .prediction import Floats, Labels, Prediction
 
 Taggers = Mapping[str, Mapping[str, float]]
@@ -57,7 +57,7 @@ class Words:
 
     def __init__(self, recipe: Recipe) -> None:
         self._recipe = recipe
-        self._rename = {normal(old): new.strip() for old, new in recipe.rename}
+        self._rename = {normal(old): new for old, new in recipe.rename}
         self._categories = {normal(tag): category for tag, category in recipe.categories}
         self._excluded, self._only = matcher(recipe.exclude), matcher(recipe.only)
         self._closed = frozenset(category.casefold() for category in recipe.exclude_categories)
@@ -67,13 +67,17 @@ class Words:
         """The category of a tag: what the recipe's table says, else `group`."""
         return self._categories.get(key, group) if self._categories else group
 
-    def make(self, name: str, group: str = "") -> Word:
-        """The word for a tag that is spelled `name` and belongs to a tagger's group."""
+    def make(self, name: str, group: str = "") -> tuple[Word, ...]:
+        """The words for a tag spelled `name`, of a tagger's group: one, unless the recipe renames it to several."""
         was = normal(name)
-        new = self._rename.get(was, name)
-        key = normal(new)
+        new = self._rename.get(was)
+        parts = (name,) if new is None else split_list(new) or ("",)
+        return tuple(self._word(part, was, group) for part in parts)
+
+    def _word(self, name: str, was: str, group: str) -> Word:
+        key = normal(name)
         category = self.category(key, self.category(was, group))
-        return Word(key or was, was, new, category, self._kept(key, was, category), self._text(new))
+        return Word(key or was, was, name, category, self._kept(key, was, category), self._text(name))
 
     def _kept(self, key: str, was: str, category: str) -> bool:
         if not key or key in self._fixed or category.casefold() in self._closed:
@@ -85,10 +89,7 @@ class Words:
     def _text(self, name: str) -> str:
         if self._recipe.style == "json":
             return name
-        # A renamed tag may be several ("hair, long"): each is spelled by itself.
-        text = ", ".join(spell(part, self._recipe.style) for part in name.split(",")) if "," in name else ""
-        text = text or spell(name, self._recipe.style)
-        return escape(text) if self._recipe.escape else text
+        return spell(name, self._recipe.style, self._recipe.escape)
 
 
 class LabelPlan:
@@ -98,7 +99,7 @@ class LabelPlan:
         """`groups` has the categories that other taggers know, by normal form."""
         tagger = next((t for t in recipe.taggers if t.model == model), None)
         self.labels = labels
-        self._words, self._made = words, dict[int, Word]()
+        self._words, self._made = words, dict[int, tuple[Word, ...]]()
         self._groups = _groups(labels, words, groups, bool(recipe.categories))
         self._weight = np.float32(1.0 if tagger is None else tagger.weight)
         self._most = recipe.top + len(recipe.rename) if recipe.top else 0
@@ -125,13 +126,14 @@ class LabelPlan:
         if self._most and len(hits) > self._most:
             best = np.sort(np.argsort(-scores, kind="stable")[: self._most])
             hits, scores = hits[best], scores[best]
-        return [(self._word(index), score) for index, score in zip(hits.tolist(), scores.tolist(), strict=True)]
+        said = zip(hits.tolist(), scores.tolist(), strict=True)
+        return [(word, score) for index, score in said for word in self._words_of(index)]
 
-    def _word(self, index: int) -> Word:
-        word = self._made.get(index)
-        if word is None:
-            word = self._made[index] = self._words.make(self.labels.names[index], self._groups[index])
-        return word
+    def _words_of(self, index: int) -> tuple[Word, ...]:
+        found = self._made.get(index)
+        if found is None:
+            found = self._made[index] = self._words.make(self.labels.names[index], self._groups[index])
+        return found
 
 
 class Plans:

@@ -78,7 +78,7 @@ class Recipe:
     require: tuple[str, ...] = ()
     """Patterns with `*`; without a tag for each of them, excluded ones counted, the caption stays empty."""
     rename: Pairs = ()
-    """Old and new names; an empty new name drops the tag."""
+    """Old and new names; an empty new name drops the tag, and commas part several new ones."""
     implied: tuple[tuple[str, tuple[str, ...]], ...] = ()
     """Tags with the tags that they imply, which are then left out; followed through chains."""
     categories: Pairs = ()

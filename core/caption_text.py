@@ -42,11 +42,17 @@ def unescape(tag: str) -> str:
 def is_kaomoji(tag: str) -> bool:
     """Whether a tag is a drawn face such as ^_^, >_<, o_o, (o)_(o) or ._. whose underscore is its mouth.
 
-    The rule instead of a list: one underscore between two parts that hold no more than one letter or digit each.
+    The rule instead of a list: one underscore between two short parts that hold no more than one letter or digit each;
+    where there is nothing else in them, the eyes are equal letters or any digits.
     A blank instead of the underscore counts as well, because other tools may have replaced it.
     """
     parts = _BLANK.split(tag.strip(" \t\r\n"))
-    return len(parts) == 2 and all(part and sum(c.isalnum() for c in part) <= 1 and len(part) <= 4 for part in parts)
+    if len(parts) != 2 or not all(part and len(part) <= 4 and sum(map(str.isalnum, part)) <= 1 for part in parts):
+        return False
+    left, right = parts
+    if left.isalnum() and right.isalnum():
+        return left.casefold() == right.casefold() or (left.isdigit() and right.isdigit())
+    return True
 
 
 def spell(tag: str, style: Style, escaped: bool = False) -> str:

@@ -47,14 +47,33 @@ def test_the_same_tag_in_other_words(one: str, other: str) -> None:
 
 @pytest.mark.parametrize(
     "face",
-    ["^_^", ">_<", "o_o", "0_0", "(o)_(o)", "+_-", "._.", "<o>_<o>", "<|>_<|>", "=_=", "6_9", "|_|", "||_||", "@_@"],
+    [
+        "^_^",
+        ">_<",
+        "o_o",
+        "0_0",
+        "(o)_(o)",
+        "+_-",
+        "._.",
+        "<o>_<o>",
+        "<|>_<|>",
+        "=_=",
+        "6_9",
+        "|_|",
+        "||_||",
+        "@_@",
+        "O_o",
+        ">_o",
+    ],
 )
 def test_kaomoji_keep_their_underscore_in_every_style(face: str) -> None:
     assert is_kaomoji(face)
     assert [spell(face, style) for style in STYLES] == [face] * len(STYLES)
 
 
-@pytest.mark.parametrize("tag", ["long_hair", "a_(letter)", "male/female", ":3", "x", "", "_", "d_and_d", "no_1up"])
+@pytest.mark.parametrize(
+    "tag", ["long_hair", "a_(letter)", "male/female", ":3", "x", "", "_", "d_and_d", "no_1up", "x y", "a_b"]
+)
 def test_words_are_no_kaomoji(tag: str) -> None:
     assert not is_kaomoji(tag)
 
