@@ -288,7 +288,6 @@ import sys, socket
 def refuse(*a, **k): raise AssertionError("network")
 socket.socket.connect = refuse
 from keepers.core.weights import WeightStore
-from keepers.core.places import trained_folder
 from keepers.core.spec import WeightFile
 assert "huggingface_hub" not in sys.modules
 from pathlib import Path
