@@ -119,6 +119,8 @@ def load_encoder(given: Build) -> Encoder:
     net = build_on_meta(lambda: Encoder(width=width, projected=128 if last is None else last.shape[0]))
     assign(net, tensors, path=given.path(ENCODER), model="arniqa")
     net.fold()
+    for value in net.projector.parameters():
+        value.data = value.data.clone()  # else the whole file's pages would stay in memory beside the folded weights
     if given.precision == "fast":
         net.model.to(torch.bfloat16)
     net.model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]  torch's stub lacks this overload

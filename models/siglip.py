@@ -74,10 +74,9 @@ def examine(given: Build) -> tuple[str, dict[str, int]]:
     return prefix, {"width": kernel[0], "hidden": hidden[0], "depth": depth, "patch": kernel[-1], "patches": patches}
 
 
-OUTSIDE = (
-    "patch_embed.proj norm attn_pool.q attn_pool.kv attn_pool.proj attn_pool.norm attn_pool.mlp.fc1 attn_pool.mlp.fc2"
-)
-INSIDE = "norm1 attn.qkv attn.proj norm2 mlp.fc1 mlp.fc2"
+POOL = ("q", "kv", "proj", "norm", "mlp.fc1", "mlp.fc2")
+OUTSIDE = ("patch_embed.proj", "norm", *(f"attn_pool.{layer}" for layer in POOL))
+INSIDE = ("norm1", "attn.qkv", "attn.proj", "norm2", "mlp.fc1", "mlp.fc2")
 
 
 def _names(start: str, layers: Sequence[str]) -> set[str]:
