@@ -117,6 +117,11 @@ class Judge:
             self._loaded.clear()
             self._failed.clear()
 
+    def retry(self) -> None:
+        """Forget failures to load, so that a weight file that was added since is found."""
+        with self._lock:
+            self._failed.clear()
+
     def _share(self, key: str, make: Callable[[], nn.Module]) -> nn.Module:
         module = self._shared.get(key)
         if module is None:

@@ -1,0 +1,174 @@
+"""The node Save Keepers: images with captions beside them and scores in them; nothing is overwritten or lost."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from comfy.cli_args import args
+
+from ..core.errors import KeepersError
+from . import host
+from .api import BLOCKED, CATEGORY, ScoresSocket, io
+from .asking import one
+from .encode import SUFFIX, Format, Workflow, encode
+from .images import Frame, frames, picture
+from .parallel import matches, pick_images
+from .saving import Series, shown
+from .scores import Scored, Scores, joined
+
+FOLDER, DROP = "save in a subfolder", "do not save"
+NO_CAPTION = "none"
+
+
+class KeepersSave(io.ComfyNode):
+    """Accepted images into the folder, the others into review/ and rejected/ below it."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        """The node as ComfyUI shows it."""
+        return io.Schema(
+            node_id="KeepersSave",
+            display_name="Save Keepers",
+            category=CATEGORY,
+            description="Saves images with captions beside them and scores in them. Images for review and rejected "
+            "ones go into subfolders. Nothing is ever overwritten.",
+            is_input_list=True,
+            is_output_node=True,
+            hidden=[io.Hidden.unique_id],
+            inputs=[
+                io.Image.Input("images", tooltip="The images to save: a batch, or a list of any sizes."),
+                ScoresSocket.Input(
+                    "scores", optional=True, tooltip="Of the same images. Without scores all count as accepted."
+                ),
+                io.String.Input(
+                    "captions", optional=True, force_input=True, tooltip="Of the same images, or one for all of them."
+                ),
+                io.String.Input(
+                    "filename_prefix",
+                    default="keepers/image",
+                    tooltip="Where in the output folder, as in Save Image: %date:yyyy-MM-dd%, %width%, %batch_num% …",
+                ),
+                io.Combo.Input("format", options=list(SUFFIX), default="png", tooltip="PNG keeps all metadata."),
+                io.Int.Input("quality", default=92, min=1, max=100, tooltip="For webp and jpeg."),
+                io.Combo.Input(
+                    "caption_file",
+                    options=[".txt", ".caption", NO_CAPTION],
+                    default=".txt",
+                    tooltip="The file beside each image that has its caption: same name, this ending.",
+                ),
+                io.Boolean.Input(
+                    "workflow",
+                    default=True,
+                    label_on="in the file",
+                    label_off="left out",
+                    tooltip="Write prompt and workflow into the image, as Save Image does.",
+                ),
+                io.Boolean.Input(
+                    "embed_scores",
+                    default=True,
+                    label_on="in the file",
+                    label_off="left out",
+                    tooltip="Write verdict, reason, scores and caption into the image, for Load Keepers and the CLI.",
+                ),
+                io.Combo.Input(
+                    "review", options=[FOLDER, DROP], default=FOLDER, tooltip="What happens to images for review."
+                ),
+                io.Combo.Input(
+                    "rejected", options=[FOLDER, DROP], default=FOLDER, tooltip="What happens to rejected images."
+                ),
+            ],
+            outputs=[
+                io.Image.Output("accepted", is_output_list=True, tooltip="The accepted images."),
+                io.String.Output("files", is_output_list=True, tooltip="Their files, below the output folder."),
+                io.String.Output("report", tooltip="Every file with its verdict."),
+            ],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        images: list[Any],
+        filename_prefix: list[str],
+        format: list[Format],  # noqa: A002  the input's public name
+        quality: list[int],
+        caption_file: list[str],
+        workflow: list[bool],
+        embed_scores: list[bool],
+        review: list[str],
+        rejected: list[str],
+        scores: list[Scores] | None = None,
+        captions: list[str] | None = None,
+    ) -> io.NodeOutput:
+        """Save all images of the list."""
+        found = frames(images)
+        scored = _scored(found, scores)
+        texts = _captions(found, captions)
+        drop = {"review": one(review) == DROP, "reject": one(rejected) == DROP}
+        hidden = cls.hidden
+        whole = Workflow(hidden.prompt, hidden.extra_pnginfo or {})
+        keeps = None if args.disable_metadata or not one(workflow) else whole
+        ending = "" if one(caption_file) == NO_CAPTION else one(caption_file)
+        lines: list[str] = []
+        saved: dict[str, list[dict[str, str]]] = {"accept": [], "review": [], "reject": []}
+        series = Series.start(one(filename_prefix), *_size(found)) if found else None
+        for place, (frame, score, text) in enumerate(zip(found, scored, texts, strict=True)):
+            assert series is not None
+            host.check()
+            if drop.get(score.outcome):
+                lines.append(f"not saved: {score.reason}")
+                continue
+            wanted = bool(one(embed_scores)) and not args.disable_metadata
+            record = score.record(text or "") if wanted and (scores or text) else None
+            data, note = encode(picture(frame.pixels), one(format), one(quality), keeps, record)
+            caption = text if ending else None
+            path = series.write(data, caption, score.outcome, place, (SUFFIX[one(format)], ending))
+            saved[score.outcome].append(shown(path))
+            lines.append(f"{path.name}: {score.reason}" + (f" ({note})" if note else ""))
+        passed = [place for place, score in enumerate(scored) if score.outcome == "accept"]
+        names = ["/".join(filter(None, (each["subfolder"], each["filename"]))) for each in saved["accept"]]
+        told = _told(scored, saved)
+        host.say(told, hidden.unique_id)
+        return io.NodeOutput(
+            pick_images([batch for batch in images if batch is not None], found, passed),
+            names or [BLOCKED],
+            "\n".join([told, *lines]),
+            ui={"images": saved["accept"], "review": saved["review"], "rejected": saved["reject"]},
+        )
+
+
+def _size(found: Sequence[Frame]) -> tuple[int, int]:
+    height, width = found[0].pixels.shape[:2]
+    return width, height
+
+
+def _scored(found: Sequence[Frame], scores: list[Scores] | None) -> Sequence[Scored]:
+    if not scores:
+        return [Scored()] * len(found)
+    images = joined(scores).images
+    if len(images) != len(found):
+        raise KeepersError(
+            f"There are {len(found)} images, but scores of {len(images)}. After a Gate wire accepted with "
+            "accepted_scores, or the images as they went in with all_scores."
+        )
+    return images
+
+
+def _captions(found: Sequence[Frame], captions: list[str] | None) -> Sequence[str | None]:
+    if not captions or not found:
+        return [None] * len(found)
+    matches("captions", len(captions), len(found))
+    return captions if len(captions) == len(found) else captions * len(found)
+
+
+def _told(scored: Sequence[Scored], saved: dict[str, list[dict[str, str]]]) -> str:
+    counts = {outcome: sum(each.outcome == outcome for each in scored) for outcome in saved}
+    words = {"accept": "accepted", "review": "for review", "reject": "rejected"}
+    if not scored:
+        return "no images came in"
+    parts = [
+        f"{count} {words[outcome]}" + ("" if len(saved[outcome]) == count else " (not saved)")
+        for outcome, count in counts.items()
+        if count or outcome == "accept"
+    ]
+    return ", ".join(parts)

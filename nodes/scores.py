@@ -1,0 +1,141 @@
+"""What goes along a KEEPERS_SCORES wire: for every image, what the models said of it and what was decided."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from ..core.gate import Gate, Verdict
+from ..core.gate_tree import Comparison, Value, terms
+from ..core.judge import Subject
+from ..core.prediction import Answer, Answers, Prediction
+from ..core.record import Record, record_of, to_json
+
+
+@dataclass(frozen=True)
+class Scored:
+    """One image's answers, and its verdict where a gate was asked."""
+
+    answers: Answers = field(default_factory=dict[str, Answer])
+    flaw: str = ""
+    """Why no model could judge the image (NaN in its pixels)."""
+    verdict: Verdict | None = None
+    gate: str = ""
+    """The gate of the verdict, in its canonical form."""
+
+    @property
+    def outcome(self) -> str:
+        """ "accept", "review" or "reject"; an image that no gate was asked about is accepted."""
+        return self.verdict.outcome if self.verdict else "accept"
+
+    @property
+    def reason(self) -> str:
+        """The verdict in one line."""
+        return self.verdict.reason if self.verdict else "accept: no gate was asked"
+
+    def record(self, caption: str = "") -> Record:
+        """What is written into the saved image."""
+        verdict = self.verdict.outcome if self.verdict else ""
+        return record_of(self.answers, verdict, self.verdict.reason if self.verdict else "", self.gate, caption)
+
+
+@dataclass(frozen=True)
+class Scores:
+    """The images of one run, in their order."""
+
+    images: tuple[Scored, ...] = ()
+
+    def count(self, outcome: str) -> int:
+        """How many images have this outcome."""
+        return sum(one.outcome == outcome for one in self.images)
+
+    def subjects(self, fresh: Sequence[Subject]) -> list[Subject]:
+        """The subjects of the same images with what is known of them, so that nothing is asked twice.
+
+        Failures are not carried over: what failed once may succeed when it is asked again.
+        """
+        known = [{m: a for m, a in one.answers.items() if isinstance(a, Prediction)} for one in self.images]
+        return [
+            Subject(open=subject.open, known=answers, flaw=one.flaw or subject.flaw, name=subject.name)
+            for subject, one, answers in zip(fresh, self.images, known, strict=True)
+        ]
+
+
+def joined(given: Iterable[Scores]) -> Scores:
+    """Several runs as one, for lists of images."""
+    return Scores(tuple(one for scores in given for one in scores.images))
+
+
+def ranking(gate: Gate, wish: str = "") -> Value | None:
+    """The number by which images are ranked: the one that the user names, else the last that accepting asks for.
+
+    The last, because gates begin with what is cheap and end with what matters. Raises GateError.
+    """
+    if wish.strip():
+        return named(wish)
+    ordered = sorted(gate.clauses, key=lambda clause: clause.outcome != "accept")
+    for clause in ordered:
+        if values := _values(terms(clause.when)):
+            return values[-1]
+    return None
+
+
+def wish_gate(wish: str) -> Gate:
+    """A gate that asks for the number `wish` and nothing else, so that it can be checked as gates are.
+
+    Raises GateError for what is no `model.label`.
+    """
+    return Gate.parse(f"accept: {wish.strip()} == {wish.strip()}")
+
+
+def named(wish: str) -> Value | None:
+    """The number that a text such as `faramir.accept` names. Raises GateError."""
+    found = [value for clause in wish_gate(wish).clauses for value in _values(terms(clause.when))]
+    return found[0] if found else None
+
+
+def rank(scored: Scored, by: Value | None) -> float:
+    """An image's number for the ranking; minus infinity where it has none."""
+    answer = scored.answers.get(by.model) if by else None
+    if by is None or not isinstance(answer, Prediction) or by.label not in answer.labels:
+        return -math.inf
+    value = answer[by.label]
+    return -math.inf if math.isnan(value) else value
+
+
+def word(scored: Scored, by: Value | None, gate: Gate) -> str:
+    """The answer in one word of the model that ranks, else of the last model of the gate that has one."""
+    for model in ((by.model,) if by else ()) + tuple(reversed(gate.models)):
+        answer = scored.answers.get(model)
+        if isinstance(answer, Prediction) and answer.label:
+            return answer.label
+    return ""
+
+
+def summary(scores: Scores) -> str:
+    """The counts in one line, as it stands on the node."""
+    total = len(scores.images)
+    if not total:
+        return "no images came in"
+    parts = [f"{scores.count('accept')} of {total} accepted"]
+    parts += [f"{n} for review" for n in [scores.count("review")] if n]
+    parts += [f"{n} rejected" for n in [scores.count("reject")] if n]
+    return ", ".join(parts)
+
+
+def report(scores: Scores) -> str:
+    """The counts, then a line for every image with its verdict and reason."""
+    lines = [f"{index}: {one.reason}" for index, one in enumerate(scores.images)]
+    return "\n".join([summary(scores), *lines])
+
+
+def report_json(scores: Scores) -> str:
+    """The records of all images as a JSON list."""
+    return json.dumps([json.loads(to_json(one.record())) for one in scores.images])
+
+
+def _values(found: Iterable[object]) -> list[Value]:
+    comparisons = [term for term in found if isinstance(term, Comparison)]
+    return [operand for term in comparisons for operand in term.operands if isinstance(operand, Value)]
