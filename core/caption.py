@@ -198,8 +198,8 @@ def write_caption(
 
 
 def taggers(specs: Iterable[ModelSpec]) -> dict[str, dict[str, float]]:
-    """Which of the models are taggers, and what they recommend."""
-    return {spec.id: dict(spec.tags) for spec in specs if spec.tags}
+    """Which of the models and their variants are taggers, and what they recommend."""
+    return {one.id: dict(one.tags) for spec in specs for one in (spec, *spec.variants) if one.tags}
 
 
 def rating_of(prediction: Prediction) -> str:

@@ -17,7 +17,8 @@ from keepers.core.caption_text import STYLES, normal
 from keepers.core.errors import CaptionTooLong
 from keepers.core.prediction import LOGIT, PROBABILITY, Labels, Prediction
 from keepers.core.recipe_values import recipe_of
-from keepers.models.registry import REGISTRY
+from keepers.core.spec import ModelSpec
+from keepers.models import furry, jtp, wd
 
 SCORES = {
     "long_hair": ("general", 0.9),
@@ -314,8 +315,19 @@ def test_a_writer_keeps_apart_what_it_has_seen() -> None:
     assert len(writer._plans._known) <= 8  # pyright: ignore[reportPrivateUsage]  memory stays bounded
 
 
-def test_registered_taggers_tell_what_their_tags_are() -> None:
-    known = taggers(REGISTRY)
+@pytest.mark.parametrize("spec", [jtp.SPEC, furry.SPEC, wd.SPEC], ids=lambda spec: spec.id)
+def test_taggers_tell_what_their_tags_are(spec: ModelSpec) -> None:
+    known = taggers([spec])
+    assert set(known) == {spec.id, *(variant.id for variant in spec.variants)}
     for model, groups in known.items():
         assert all(0 < threshold < 1 for threshold in groups.values()), model
-        assert "rating" not in groups
+        assert "rating" not in groups, model
+
+
+def test_the_rating_of_furry_is_no_tag_of_it() -> None:
+    assert furry.SPEC.labels is not None
+    labels = furry.SPEC.labels()
+    every = Prediction("furry", labels, np.ones(len(labels), np.float32), "explicit")
+    caption = write_caption([every], None, Recipe(rating=True), taggers([furry.SPEC]))
+    assert len(caption.tags) == len(labels) - 1 == 228
+    assert caption.text.startswith("explicit, ")

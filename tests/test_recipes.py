@@ -13,6 +13,8 @@ from keepers.core.open_image import SUFFIXES
 from keepers.core.recipe_file import load_recipe, recipe_names
 from keepers.core.recipe_values import recipe_of
 
+EXAMPLES = Path(__file__).parent.parent / "examples" / "captions.toml"
+
 
 @pytest.mark.parametrize(
     ("options", "message"),
@@ -142,3 +144,8 @@ def test_toml_needs_no_newer_python(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setitem(sys.modules, "pip._vendor.tomli", None)
     with pytest.raises(RecipeError, match=r"tomli.*\.json"):
         load_recipe(str(tmp_path / "a.toml"))
+
+
+@pytest.mark.parametrize("name", recipe_names(EXAMPLES))
+def test_the_example_recipes_are_sound(name: str) -> None:
+    assert load_recipe(f"{EXAMPLES}#{name}") != Recipe()
