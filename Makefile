@@ -9,7 +9,7 @@ WORKERS ?= 2
 help:
 	@echo "make demo     score the example images, sort them, and write a report, all in demo/"
 	@echo "make test     lint, types and all ordinary tests"
-	@echo "make bench    the benchmarks: ratios in one run"
+	@echo "make bench    the benchmarks, ratios in one run; ONLY=scan runs one"
 	@echo "make examples make examples/images again"
 	@echo "make clean    remove what make has made, .venv included"
 
@@ -46,7 +46,7 @@ demo: venv
 	@echo "The next steps:  keepers fetch coherence   keepers fetch faramir   keepers fetch jtp   (keepers models lists all)"
 
 bench: venv
-	$(BIN)/python -m benchmarks
+	$(BIN)/python -m keepers.benchmarks $(ONLY)
 
 examples: venv
 	$(BIN)/python examples/make_images.py

@@ -19,12 +19,12 @@ CLASSES = Labels(("coherent", "incoherent", "semi-incoherent"))
 """In the order of the net's outputs: fastai sorts its vocabulary."""
 
 SQUASH = Preprocess(224, "squash", "bilinear", mean=IMAGENET_MEAN, std=IMAGENET_STD)
-"""As the author's own application resizes. fastai's training default crops, so the other way is offered as a variant."""
+"""As the author's own application resizes. fastai's training default crops: the other way is offered as a variant."""
 
 CROP = replace(SQUASH, fit="crop")
 
 FAST_TOLERANCE = 0.03
-"""By how much bfloat16 may move a probability; nearer to a threshold than that, the picture is computed again exactly."""
+"""How far bfloat16 may move a probability; a picture nearer to a threshold than that is computed again exactly."""
 
 PUBLISHED = WeightFile(
     name="coherence_model.safetensors",
@@ -48,6 +48,7 @@ def build(given: Build, view: Preprocess) -> Network:
 
     from ..core.assign import assign
     from .nets.coherence import CoherenceNet
+    from .nets.resnet import fold_batch_norms
 
     tensors = canonical(given.tensors(PUBLISHED))
     with torch.device("meta"):
@@ -55,6 +56,8 @@ def build(given: Build, view: Preprocess) -> Network:
             width=_side(tensors, "0.0.weight", 64), hidden=_side(tensors, "1.4.weight", 512), classes=len(CLASSES)
         )
     assign(net, tensors, path=PUBLISHED.name, model="coherence")
+    net.eval()
+    fold_batch_norms(net[0])
     net.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]  torch's stub lacks this overload
     fast = given.precision == "fast"
     return Network(
@@ -87,7 +90,9 @@ def canonical(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return found
 
 
-def _prefix(tensors: Mapping[str, Tensor], endings: tuple[str, ...], fits: Callable[[tuple[int, ...]], bool]) -> str | None:
+def _prefix(
+    tensors: Mapping[str, Tensor], endings: tuple[str, ...], fits: Callable[[tuple[int, ...]], bool]
+) -> str | None:
     for name, tensor in tensors.items():
         for ending in endings:
             if (name == ending or name.endswith("." + ending)) and fits(tuple(tensor.shape)):
@@ -110,7 +115,7 @@ def _side(tensors: Mapping[str, Tensor], name: str, usual: int) -> int:
 SPEC = ModelSpec(
     id="coherence",
     title="Coherence detection",
-    summary="coherent, semi-incoherent or incoherent. For AI-made images only; its author means it as a flag for review.",
+    summary="coherent, semi-incoherent or incoherent. For AI-made images only, and meant as a flag for review.",
     source="https://huggingface.co/reddesert/coherence_detection",
     licence="OpenMDW-1.0",
     weights=(PUBLISHED,),
@@ -120,9 +125,9 @@ SPEC = ModelSpec(
     build=partial(build, view=SQUASH),
     help=(
         "Trained on about 44,000 AI-generated images. Its card says: for AI-generated images only, not for photographs, "
-        "and to be used to flag images for a person to review. Its usual gate therefore sends semi-incoherent images to "
-        "review. Pictures are squashed to 224 x 224 as the author's own application does; coherence:crop cuts the centre "
-        "instead, as fastai does by default while training."
+        "and to be used to flag images for a person to review. Its usual gate therefore sends semi-incoherent images "
+        "to review. Pictures are squashed to 224 x 224 as the author's own application does; coherence:crop cuts the "
+        "centre instead, as fastai does by default while training."
     ),
 )
 SPEC = replace(SPEC, variants=(replace(SPEC, id="coherence:crop", build=partial(build, view=CROP)),))
