@@ -57,7 +57,7 @@ def build(given: Build, view: Preprocess) -> Network:
         )
     assign(net, tensors, path=PUBLISHED.name, model="coherence")
     net.eval()
-    fold_batch_norms(net[0])
+    fold_batch_norms(net.body)
     net.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]  torch's stub lacks this overload
     fast = given.precision == "fast"
     return Network(
@@ -124,8 +124,8 @@ SPEC = ModelSpec(
     labels=lambda: CLASSES,
     build=partial(build, view=SQUASH),
     help=(
-        "Trained on about 44,000 AI-generated images. Its card says: for AI-generated images only, not for photographs, "
-        "and to be used to flag images for a person to review. Its usual gate therefore sends semi-incoherent images "
+        "Trained on about 44,000 AI-generated images. Its card says: for AI-generated images only, not for "
+        "photographs, and to be used to flag images for a person to review. Its usual gate therefore sends semi-incoherent images "
         "to review. Pictures are squashed to 224 x 224 as the author's own application does; coherence:crop cuts the "
         "centre instead, as fastai does by default while training."
     ),

@@ -160,11 +160,7 @@ def test_the_size_comes_from_the_header() -> None:
 
 
 def test_only_regular_files_are_read(tmp_path: Path) -> None:
-    for path, code in (
-        (tmp_path, "not_a_file"),
-        (tmp_path / "gone.png", "not_a_file"),
-        (Path("/dev/zero"), "not_a_file"),
-    ):
+    for path in (tmp_path, tmp_path / "gone.png", Path(os.devnull)):
         with pytest.raises(UnreadableImage) as caught:
             read_image_file(path)
         assert caught.value.code == "not_a_file"

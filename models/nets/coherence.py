@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 
@@ -37,6 +39,11 @@ class CoherenceNet(nn.Sequential):
         )
         super().__init__(body, head)
         self.low = torch.float32
+
+    @property
+    def body(self) -> nn.Sequential:
+        """The residual part."""
+        return cast(nn.Sequential, self[0])
 
     def forward(self, views: Tensor) -> Tensor:
         """Pixels may come in any memory format; the convolutions run channels-last, which is faster and as exact."""
