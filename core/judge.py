@@ -89,6 +89,7 @@ class Judge:
         self._loaded: dict[tuple[str, Precision], Classifier] = {}
         self._failed: dict[tuple[str, Precision], KeepersError] = {}
         self._shared: WeakValueDictionary[str, nn.Module] = WeakValueDictionary()
+        self._specs: dict[str, ModelSpec | None] = {}
 
     def classifier(self, model: str, precision: Precision | None = None) -> Classifier:
         """A model, loaded on first use.
@@ -116,6 +117,7 @@ class Judge:
         with self._lock:
             self._loaded.clear()
             self._failed.clear()
+            self._specs.clear()
 
     def retry(self) -> None:
         """Forget failures to load, so that a weight file that was added since is found."""
@@ -171,21 +173,25 @@ class Judge:
 
     def _compare(self, model: str, cases: Iterable[_Case], run: Run) -> None:
         """Let a model that looks for near-duplicates see the images of this run in their order."""
-        compare = None if self._unknown(model) else self.registry.spec(model, self.store).compare
+        spec = self._spec(model)
+        compare = spec.compare if spec else None
         for case in cases if compare else ():
             answer = case.answers.get(model)
             if compare and isinstance(answer, Prediction):
                 case.answers[model] = compare(answer, run, case.subject.name)
 
-    def _unknown(self, model: str) -> bool:
-        try:
-            self.registry.spec(model, self.store)
-        except KeepersError:
-            return True
-        return False
-
     def _cost(self, model: str) -> float:
-        return 0.0 if self._unknown(model) else self.registry.spec(model, self.store).cost
+        spec = self._spec(model)
+        return spec.cost if spec else 0.0
+
+    def _spec(self, model: str) -> ModelSpec | None:
+        """A model's description, looked up once: finding what the user made means looking into folders."""
+        if model not in self._specs:
+            try:
+                self._specs[model] = self.registry.spec(model, self.store)
+            except KeepersError:
+                self._specs[model] = None
+        return self._specs[model]
 
     def _ask(self, model: str, cases: Sequence[_Case], precision: Precision | None) -> None:
         """Fill in the model's answer for every case: a prediction, or the reason why there is none."""

@@ -125,8 +125,8 @@ SPEC = ModelSpec(
     build=partial(build, view=SQUASH),
     help=(
         "Trained on about 44,000 AI-generated images. Its card says: for AI-generated images only, not for "
-        "photographs, and to be used to flag images for a person to review. Its usual gate therefore sends semi-incoherent images "
-        "to review. Pictures are squashed to 224 x 224 as the author's own application does; coherence:crop cuts the "
+        "photographs, and to be used to flag images for a person to review. Its usual gate therefore sends "
+        "semi-incoherent images to review. Pictures are squashed to 224 x 224 as the author's own application does; coherence:crop cuts the "
         "centre instead, as fastai does by default while training."
     ),
 )

@@ -45,9 +45,9 @@ class CoherenceNet(nn.Sequential):
         """The residual part."""
         return cast(nn.Sequential, self[0])
 
-    def forward(self, views: Tensor) -> Tensor:
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002  the name that torch gives it
         """Pixels may come in any memory format; the convolutions run channels-last, which is faster and as exact."""
-        pixels = views.to(dtype=self.low, memory_format=torch.channels_last)
+        pixels = input.to(dtype=self.low, memory_format=torch.channels_last)
         features = self[0](pixels).float()
         return self[1](features).softmax(dim=1)
 
