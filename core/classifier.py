@@ -82,7 +82,7 @@ class Classifier:
         if not prepared:
             return []
         values = self._run(self.network.module, prepared)
-        return [self._prediction(row) for row in values]
+        return [self.prediction(row) for row in values]
 
     def classify(self, images: Sequence[Image]) -> list[Prediction]:
         """Prepare and predict, for callers with a handful of pictures."""
@@ -109,7 +109,8 @@ class Classifier:
             views = [torch.stack(view).to(device, non_blocking=True) for view in zip(*prepared, strict=True)]
             return function(*views).float().cpu().numpy()
 
-    def _prediction(self, values: Floats) -> Prediction:
+    def prediction(self, values: Floats) -> Prediction:
+        """The prediction that the values of one picture make, [len(labels)]."""
         values = np.array(values, dtype=np.float32)
         label, margin = self.network.name(values)
         return Prediction(

@@ -117,6 +117,8 @@ class ModelSpec:
     variants: tuple[ModelSpec, ...] = ()
     find: Callable[[WeightStore], Iterable[ModelSpec]] | None = field(default=None, compare=False)
     """Finds variants that the user made (trained detectors, tuned gates) in the model folders."""
+    usual: Callable[[WeightStore], ModelSpec] | None = field(default=None, compare=False)
+    """For a model whose id alone means one of the variants that the user made: finds that one, under this id."""
     compare: Callable[[Prediction, Run, str], Prediction] | None = None
     """Adds what depends on the earlier images of a run (near-duplicates); the result is never stored."""
     tags: Mapping[str, float] = field(default_factory=dict[str, float], hash=False)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..core.errors import UnknownName
 from ..core.spec import ModelSpec
-from . import coherence, signals
+from . import coherence, realism, signals
 
 if TYPE_CHECKING:
     from ..core.weights import WeightStore
@@ -38,7 +38,7 @@ class Registry:
         if found is None:
             raise UnknownName("model", model, self._specs)
         if not variant:
-            return found
+            return found.usual(store) if found.usual and store is not None else found
         variants = {one.id: one for one in self.variants(found, store)}
         if model not in variants:
             raise UnknownName("model", model, variants)
@@ -48,4 +48,5 @@ class Registry:
 REGISTRY = Registry(
     signals.SPEC,
     coherence.SPEC,
+    realism.SPEC,
 )

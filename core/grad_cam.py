@@ -1,0 +1,91 @@
+"""Class activation maps of nets that are a body, which gives maps of features, and a head over them.
+
+For a head of mean pooling and one linear layer, the gradient of a class is the same everywhere and known: the class's
+row of weights over the number of cells. So Grad-CAM (Selvaraju et al. 2017) is one weighted sum of the feature maps,
+without autograd. For other heads the gradient is taken of the head alone, in which the body takes no part.
+"""
+
+# pyright: reportUnknownMemberType=false
+# torch leaves parts of its interface untyped.
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import torch
+from torch import Tensor
+
+Head = Callable[[Tensor], Tensor]
+"""[B, K, h, w] feature maps to [B, C] logits."""
+
+SAMPLES, STD = 4, 0.3
+"""What torch-cam's SmoothGradCAM++ uses, and with it the realism study."""
+EPSILON = 1e-8
+
+
+def linear_cam(features: Tensor, weight: Tensor, targets: Tensor) -> Tensor:
+    """Grad-CAM in its closed form: [B, K, h, w] maps and [C, K] weights of the linear layer to [B, h, w] >= 0."""
+    rows = weight[targets].to(features.dtype)
+    return torch.einsum("bkhw,bk->bhw", features, rows).relu() / (features.shape[2] * features.shape[3])
+
+
+def grad_cam(features: Tensor, head: Head, targets: Tensor) -> Tensor:
+    """Grad-CAM of any differentiable head: [B, h, w] >= 0."""
+    gradient = head_gradient(features, head, targets)
+    return (features * gradient.mean((2, 3), keepdim=True)).sum(1).relu()
+
+
+def head_gradient(features: Tensor, head: Head, targets: Tensor) -> Tensor:
+    """The gradient [B, K, h, w] of each picture's target logit; works inside inference mode, and leaves no trace."""
+    with torch.inference_mode(False), torch.enable_grad():
+        leaf = features.detach().clone().requires_grad_()
+        chosen = head(leaf).gather(1, targets.clone().view(-1, 1)).sum()
+        (gradient,) = torch.autograd.grad(chosen, leaf)
+    return gradient
+
+
+def linear_gradient(features: Tensor, weight: Tensor, targets: Tensor) -> Tensor:
+    """As `head_gradient` for a head of mean pooling and a linear layer, without autograd: the same at every cell."""
+    rows = weight[targets] / (features.shape[2] * features.shape[3])
+    return rows[:, :, None, None].to(features.dtype).expand_as(features)
+
+
+def smooth_grad_cam_pp(
+    body: Callable[[Tensor], Tensor],
+    gradient: Callable[[Tensor, Tensor], Tensor],
+    pixels: Tensor,
+    targets: Tensor,
+    *,
+    noise: Iterable[Tensor],
+    constant: bool = False,
+) -> Tensor:
+    """SmoothGradCAM++ (Omeiza et al. 2019) as torch-cam computes it: [B, h, w] >= 0.
+
+    Args:
+        gradient: of features and targets, as `head_gradient` with its head.
+        pixels: [B, 3, H, W], normalised, to which each tensor of `noise` is added in turn.
+        constant: whether `gradient` is the same for all features. Then only the last noise needs a run of the net.
+
+    Two traits of torch-cam are kept: the numerator of alpha is the second power of the gradient, not the first as in
+    the paper; and map and gradient that are weighted at the end are those of the last noisy picture.
+    """
+    features = body(pixels)
+    shifts = list(noise)
+    second, third = torch.zeros_like(features), torch.zeros_like(features)
+    last, found = features, gradient(features, targets)
+    for shift in shifts[-1:] if constant else shifts:
+        last = body(pixels + shift)
+        found = gradient(last, targets)
+        second, third = second + found**2, third + found**3
+    count = 1 if constant else len(shifts)
+    second, third = second / count, third / count
+    weighted = (third * features).flatten(2).sum(2)[:, :, None, None]
+    alpha = second / (2 * second + weighted + EPSILON)
+    weights = (alpha * found.relu()).flatten(2).sum(2)[:, :, None, None]
+    return torch.nansum(weights * last, dim=1).relu()
+
+
+def noise_like(pixels: Tensor, samples: int = SAMPLES, std: float = STD, seed: int = 0) -> list[Tensor]:
+    """The same noise for the same shape and seed, on every device; as torch-cam draws it after manual_seed(seed)."""
+    random = torch.Generator().manual_seed(seed)
+    middle, spread = torch.zeros(pixels.shape), torch.full(pixels.shape, std)
+    return [torch.normal(middle, spread, generator=random).to(pixels.device) for _ in range(samples)]
