@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -18,6 +20,7 @@ from .tag_files import check_tags
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from ..core.weights import WeightStore
     from .nets.furry import Dense
 
 SOURCE = "https://github.com/ZenithO-o/furry-image-model"
@@ -168,10 +171,31 @@ def _spec(model: str, title: str, file: WeightFile, cost: float, raw: bool | Non
     )
 
 
+def file_name(source: str) -> str:
+    """What a converted model is called, from the name of its zip or folder."""
+    plain = re.sub(r"[^A-Za-z0-9_-]+", "_", source).strip("_") or "model"
+    return f"furry_{plain}.safetensors"
+
+
+def address(drive: str) -> str:
+    """Where Google Drive gives a published zip, or a page that asks first."""
+    return f"https://drive.google.com/uc?export=download&id={drive}"
+
+
 def converted(name: str, drive: str) -> WeightFile:
     """The file that converting a published zip makes; it can only be made here, not downloaded."""
-    page = f"https://drive.google.com/uc?export=download&id={drive}"
-    return WeightFile(f"furry_{name}.safetensors", page=page, licence=LICENCE)
+    page = f"{address(drive)} (a zip, made ready with: keepers convert furry ZIP)"
+    return WeightFile(file_name(name), page=page, licence=LICENCE)
+
+
+def find(store: WeightStore) -> Iterable[ModelSpec]:
+    """The converted models in the model folders that are not the published ones."""
+    known = {file_name(one.name) for one in PUBLISHED}
+    found = sorted({path.name for folder in store.folders for path in folder.glob("furry_*.safetensors")} - known)
+    for name in found:
+        title = name.removeprefix("furry_").removesuffix(".safetensors")
+        if re.fullmatch(r"[A-Za-z0-9_-]+", title):
+            yield replace(_spec(f"furry:{title}", f"furry-image-model {title}", WeightFile(name), 20.0), labels=None)
 
 
 def _variants() -> Iterable[ModelSpec]:
@@ -184,11 +208,9 @@ def _variants() -> Iterable[ModelSpec]:
 
 
 def _main() -> ModelSpec:
-    from dataclasses import replace
-
     first, *others = (converted(one.name, one.drive) for one in PUBLISHED)
     spec = _spec("furry", "furry-image-model", replace(first, alternatives=tuple(others)), PUBLISHED[0].cost)
-    return replace(spec, variants=tuple(_variants()))
+    return replace(spec, variants=tuple(_variants()), find=find)
 
 
 SPEC = _main()

@@ -114,11 +114,14 @@ OUTSIDE: Mapping[str, Mapping[str, str]] = {
 
 
 def _efficientnet_name(variable: Variable) -> tuple[str, str, str]:
-    """The stem, the head or a block; the layer inside; the part of the layer. The model's own name comes first."""
+    """The stem, the head or a block; the layer inside; the part of the layer. The model's own name comes first.
+
+    Keras numbers a stem that is not the first of its program.
+    """
     _, _, inside = variable.name.partition("/")
     group, _, rest = inside.partition("/")
     layer, _, part = rest.rpartition("/")
-    return group, layer, part
+    return re.sub(r"^(stem|head)_\d+$", r"\1", group), layer, part
 
 
 def _block_words(layers: set[str]) -> dict[str, str]:

@@ -94,6 +94,9 @@ class Bundle:
         length, position = varint(data, 0)
         if position + 4 + length != len(data):
             raise CorruptWeights("the names of its variables are cut off")
+        # The checksum is not over what is stored: the length counts as a plain number of four bytes.
+        if crc32c(length.to_bytes(4, "little") + bytes(data[position:])) != unmask(entry.masked_crc):
+            raise CorruptWeights("the names of its variables have a wrong checksum; download the file again")
         return data[position + 4 :]
 
     def _bytes(self, key: str) -> memoryview:

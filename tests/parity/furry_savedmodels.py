@@ -1,16 +1,18 @@
 """Writes furry-like SavedModels with TensorFlow, and what they answer. Run by a Python that has TensorFlow 2.13.
 
-    python furry_savedmodels.py full|tiny OUTPUT [NAME...]
+    python furry_savedmodels.py full|tiny|resize OUTPUT [NAME...]
 
 AUTOML_DIR names a checkout of google/automl, CONVNEXT_TF_DIR one of sayakpaul/ConvNeXt-TF. Each model is written to
 OUTPUT/NAME as `model.save` does it, with OUTPUT/NAME.npz beside it: x [N, size, size, 3], the six outputs in order as
-`identity`, `species`, ... [N, n], and `features` [N, F]. No published weights are involved: all are random.
+`identity`, `species`, ... [N, n], and `features` [N, F]. `resize` writes OUTPUT/resize.json, pixels of pictures.
+No published weights are involved: all are random.
 
 This file imports nothing of Keepers.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import tempfile
@@ -60,7 +62,7 @@ FULL: dict[str, tuple[int, int, Callable[[], tf.keras.Model]]] = {
     "convnext_tiny_224_5": (224, 256, lambda: convnext([3, 3, 9, 3], [96, 192, 384, 768], 224)),
     "mobilenet_v3_224_2c": (224, 256, lambda: mobilenet(1.0, 224)),
 }
-TINY_BLOCKS = "width_coefficient=0.2,depth_coefficient=0.2,feature_size=64"
+TINY_BLOCKS = "width_coefficient=0.25,depth_coefficient=0.2"
 TINY: dict[str, tuple[int, int, Callable[[], tf.keras.Model]]] = {
     "efficientnet_v2_tiny": (64, 5, lambda: efficientnet("efficientnetv2-s", 64, TINY_BLOCKS)),
     "convnext_small_tiny": (64, 5, lambda: convnext([1, 2, 3, 1], [4, 8, 12, 16], 64)),
@@ -69,7 +71,7 @@ TINY: dict[str, tuple[int, int, Callable[[], tf.keras.Model]]] = {
 
 
 def randomise(net: tf.keras.Model, seed: int) -> None:
-    """Weights that keep activations of moderate size and, being multiples of 1/256, compress well."""
+    """Weights that keep activations of moderate size and, being multiples of 1/64, compress well."""
     random = np.random.RandomState(seed)
     for variable in net.variables:
         shape = tuple(variable.shape)
@@ -82,7 +84,7 @@ def randomise(net: tf.keras.Model, seed: int) -> None:
             value = random.normal(0, np.sqrt(2 / fan), shape)
         else:
             value = random.normal(0, 0.1, shape)
-        variable.assign((np.round(value * 256) / 256).astype(np.float32))
+        variable.assign((np.round(value * 64) / 64).astype(np.float32))
 
 
 def settle(net: tf.keras.Model, x: np.ndarray) -> None:
@@ -129,7 +131,7 @@ def write(name: str, folder: Path, tiny: bool) -> None:
     for layer in model.layers[2:]:
         kernel = random.normal(0, 1 / np.sqrt(layer.kernel.shape[0]), layer.kernel.shape)
         kernel /= spread if "hidden" in layer.name else 1
-        layer.set_weights([np.round(kernel * 256) / 256, np.round(random.normal(0, 0.5, layer.units) * 256) / 256])
+        layer.set_weights([np.round(kernel * 64) / 64, np.round(random.normal(0, 0.5, layer.units) * 64) / 64])
     if not tiny:
         model.train_on_batch(x[:1], [np.zeros((1, n), np.float32) for n in heads.values()])
     model.save(folder / name)
@@ -140,9 +142,23 @@ def write(name: str, folder: Path, tiny: bool) -> None:
     print(name, features.shape, [float(np.std(a)) for a in answers])
 
 
+def write_resize(folder: Path) -> None:
+    """What tf.image.resize makes of random pictures: every so many pixels, as many as a golden case needs."""
+    cases = []
+    for height, width, size in ((300, 500, 224), (100, 90, 300), (1024, 1536, 384), (1, 1, 16), (224, 224, 224)):
+        picture = np.random.RandomState(5).randint(0, 256, (height, width, 3), dtype=np.uint8)
+        found = tf.image.resize(picture, [size, size]).numpy()
+        values = found[:: size // 4, :: size // 4].ravel()
+        cases.append({"shape": [height, width, size], "values": [float(value) for value in values]})
+    (folder / "resize.json").write_text(json.dumps(cases))
+
+
 if __name__ == "__main__":
     small = sys.argv[1] == "tiny"
     target = Path(sys.argv[2])
     target.mkdir(parents=True, exist_ok=True)
+    if sys.argv[1] == "resize":
+        write_resize(target)
+        raise SystemExit
     for wanted_name in sys.argv[3:] or list(TINY if small else FULL):
         write(wanted_name, target, small)
