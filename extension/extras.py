@@ -1,0 +1,100 @@
+"""The Extras tab: scores, captions and sorting for images that exist already: one, a batch, or a folder."""
+
+# pyright: reportMissingImports=false
+# The WebUI's own modules are only there inside the WebUI.
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import gradio as gr
+from modules import scripts_postprocessing
+
+from ..core.gate import Gate, Verdict
+from ..core.judge import Subject
+from ..core.prediction import Answer
+from ..core.record import record_of, to_json
+from ..models.presets import PRESETS
+from . import host
+from .captions import caption_of, tagger_ids
+from .choices import CUSTOM, NONE, Choices, chosen
+from .infotext_keys import REASON, VERDICT
+from .job import told
+from .panel import checked
+from .settings import settings
+from .sorting import MARK, Sorted
+from .told import key_of, named_values, shown
+
+logger = logging.getLogger("keepers")
+
+
+class KeepersExtras(scripts_postprocessing.ScriptPostprocessing):
+    """Keepers among the Extras tab's operations, after those that change the image."""
+
+    name = "Keepers"
+    order = 20000
+
+    def ui(self) -> dict[str, Any]:
+        """The fields by the names that `process` takes."""
+        with gr.Accordion("Keepers", open=False, elem_id="extras_keepers"):
+            enabled = gr.Checkbox(False, label="Judge images", elem_id="extras_keepers_enabled")
+            with gr.Row():
+                names, taggers = [*PRESETS, CUSTOM], [NONE, *tagger_ids()]
+                preset = gr.Dropdown(names, value="signals", label="Preset", elem_id="extras_keepers_preset")
+                tagger = gr.Dropdown(taggers, value=NONE, label="Captions by", elem_id="extras_keepers_tagger")
+            gate = gr.Textbox("", label="Gate (for the preset “custom”)", lines=2, elem_id="extras_keepers_gate")
+            said = gr.HTML("", elem_id="extras_keepers_check")
+            apart = gr.Checkbox(
+                True, label="Put images to review and rejected ones into subfolders", elem_id="extras_keepers_sort"
+            )
+            gate.change(checked, inputs=[gate], outputs=[said], show_progress="hidden", queue=False)
+        return {"enabled": enabled, "preset": preset, "gate": gate, "tagger": tagger, "sort": apart}
+
+    def process(self, pp: Any, **fields: Any) -> None:
+        """Judge one picture; the host writes `pp.info` and `pp.caption` beside what it saves."""
+        if not fields.get("enabled"):
+            return
+        try:
+            self._judge(pp, fields)
+        except Exception as error:
+            logger.exception("Keepers failed in the Extras tab")
+            pp.info[VERDICT] = "not judged"
+            pp.info[REASON] = told(error)
+
+    def _judge(self, pp: Any, fields: dict[str, Any]) -> None:
+        choices = _choices(fields)
+        gate = choices.parsed_gate
+        host.judge().check(gate)
+        host.judge().retry()
+        picture = pp.image
+        judged = host.judge().judge([Subject(lambda: picture)], gate, everything=True)[0]
+        caption = _caption(pp, choices)
+        _tell(pp, gate, judged.answers, judged.verdict)
+        record = record_of(judged.answers, judged.verdict.outcome, judged.verdict.reason, str(gate), caption)
+        sort = bool(fields.get("sort", False))
+        setattr(picture, MARK, Sorted(judged.verdict.outcome, to_json(record), sort, settings()))
+        host.tidy()
+
+
+def _choices(fields: dict[str, Any]) -> Choices:
+    """As in the panel: a preset, or with "custom" the text."""
+    preset = fields.get("preset") or "signals"
+    gate = (fields.get("gate") or "") if preset == CUSTOM else ""
+    return chosen({"preset": preset, "gate": gate, "tagger": fields.get("tagger")})
+
+
+def _caption(pp: Any, choices: Choices) -> str:
+    """The caption of the picture, which the host puts where its own option says."""
+    if not choices.captions:
+        return ""
+    pp.caption = caption_of(pp.image, choices.tagger, choices.caption_recipe(".txt"))
+    return str(pp.caption)
+
+
+def _tell(pp: Any, gate: Gate, answers: Any, verdict: Verdict) -> None:
+    pp.info[VERDICT] = verdict.outcome
+    pp.info[REASON] = verdict.reason.partition(": ")[2]
+    named = named_values(gate)
+    every: dict[str, Answer] = dict(answers)
+    for model, answer in every.items():
+        pp.info[key_of(model)] = shown(answer, named.get(model, ()))

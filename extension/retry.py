@@ -1,0 +1,88 @@
+"""Making more images until enough are accepted, and choosing the best where none is."""
+
+# pyright: reportMissingImports=false
+# The WebUI's own modules are only there inside the WebUI.
+from __future__ import annotations
+
+from typing import Any
+
+from modules import images, shared
+
+from .job import MARK, Item, Job, item_of
+from .save_gate import with_text
+from .told import shown_outcome
+
+
+def add_budget(job: Job, p: Any) -> None:
+    """Give the job more iterations, where the host can be told to stop when there are enough.
+
+    Seeds go on one by one as in any larger job, so every image can be made again.
+    """
+    job.asked_iterations = p.n_iter
+    job.asked_images = p.n_iter * p.batch_size
+    job.wanted = job.choices.wanted or job.asked_images
+    if job.choices.attempts <= 1:
+        return
+    if not hasattr(shared.state, "stopping_generation"):
+        job.note("This WebUI cannot be told to stop early, so no further images were tried.")
+    elif isinstance(p.prompt, list) or isinstance(p.seed, list) or getattr(p, "txt2img_upscale", False):
+        job.note("This job says itself which images it makes, so no further ones were tried.")
+    elif job.only_notes:
+        job.note("Another script puts these images together, so no further ones were tried.")
+    else:
+        p.n_iter = job.asked_iterations * job.choices.attempts
+
+
+def stop_when_enough(job: Job, p: Any) -> None:
+    """Tell the host to make no more, once enough images are accepted."""
+    more = job.choices.attempts > 1 and p.n_iter > job.asked_iterations
+    if more and not job.stopped and job.accepted() >= job.wanted and not shared.state.stopping_generation:
+        shared.state.stopping_generation = True
+        job.stopped = True
+
+
+def stop_no_more(job: Job, p: Any) -> None:
+    """Take the wish to stop back, so that it ends this job only and not a whole X/Y/Z plot."""
+    if job.stopped:
+        shared.state.stopping_generation = False
+    if job.asked_iterations:
+        p.n_iter = job.asked_iterations
+
+
+def keep_best(job: Job, p: Any, processed: Any) -> None:
+    """Where nothing was accepted, save the best image where an accepted one would be."""
+    possible = [item for item in job.shown() if item.verdict is not None and not item.failed]
+    if not job.choices.keep_best or job.accepted() or not possible:
+        return
+    best = max(possible, key=lambda item: item.fidelity)
+    policy = job.policy(best)
+    best.best = True
+    if policy != "keep":
+        _rescue(job, p, processed, best)
+
+
+def _rescue(job: Job, p: Any, processed: Any, item: Item) -> None:
+    """Save an image again under the host's own folder; its file among the rejected goes when this one is there."""
+    found = next((k for k, picture in enumerate(processed.images) if item_of(picture) is item), None)
+    if found is None:
+        return
+    picture, text = processed.images[found], _text(job, processed, item)
+    if getattr(p, "do_not_save_samples", False) or not shared.opts.samples_save:
+        return  # it stays in the result, and the host writes no files
+    old, item.path = item.path, None
+    setattr(picture, MARK, item)
+    images.save_image(picture, job.outpath, "", item.seed, item.prompt, shared.opts.samples_format, info=text, p=p)
+    if old is not None and item.path is not None and old != item.path:
+        for each in with_text(old):
+            each.unlink(missing_ok=True)
+
+
+def _text(job: Job, processed: Any, item: Item) -> str:
+    """Its infotext, which now says that it is the best."""
+    place = processed.index_of_first_image + list(job.shown()).index(item)
+    if place >= len(processed.infotexts):
+        return ""
+    was = f"Keepers: {item.outcome},"
+    text = processed.infotexts[place].replace(was, f"Keepers: {shown_outcome(item)},", 1)
+    processed.infotexts[place] = text
+    return text

@@ -1,0 +1,143 @@
+"""The script that is always there: the host's hooks, each handed on to the file that knows what to do.
+
+The host swallows what a hook raises. So nothing is left to it: what goes wrong is told in the job's comment, and the
+image at hand is kept as if Keepers were off.
+"""
+
+# pyright: reportMissingImports=false
+# The WebUI's own modules are only there inside the WebUI.
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any, TypeVar
+
+from modules import scripts
+
+from . import captions, early, heatmaps, host, job_begin, judging, late, panel, retry, save_gate
+from .job import ATTRIBUTE, MARK, Item, Job, job_of, told
+from .told import texts
+
+logger = logging.getLogger("keepers")
+Hook = TypeVar("Hook", bound=Callable[..., None])
+FINAL = hasattr(scripts.Script, "postprocess_image_after_composite")
+"""Whether this host shows each image once more when nothing else will change it."""
+
+
+def guarded(hook: Hook) -> Hook:
+    """A hook that never raises, and tells what went wrong in it."""
+
+    @wraps(hook)
+    def careful(self: Any, p: Any, *arguments: Any, **named: Any) -> None:
+        try:
+            hook(self, p, *arguments, **named)
+        except Exception as error:
+            logger.exception("Keepers failed in %s", hook.__name__)
+            job = getattr(p, ATTRIBUTE, None)
+            if isinstance(job, Job):
+                job.note(f"Keepers failed in {hook.__name__} ({told(error)}); the images were kept.")
+
+    return careful  # pyright: ignore[reportReturnType]  # the host looks at names only
+
+
+class KeepersScript(scripts.Script):
+    """Keepers in txt2img and img2img."""
+
+    def title(self) -> str:
+        """The name that API requests use, in lower case."""
+        return "Keepers"
+
+    def show(self, is_img2img: bool) -> Any:  # noqa: ARG002 - the host's signature
+        """In both tabs, always."""
+        return scripts.AlwaysVisible
+
+    def ui(self, is_img2img: bool) -> list[Any]:
+        """The panel. Called several times by the host; it makes components and nothing else."""
+        return panel.make(self, is_img2img)
+
+    @guarded
+    def before_process(self, p: Any, *arguments: Any) -> None:
+        """Begin a job, before the host has counted its images."""
+        job_begin.begin(p, arguments)
+
+    @guarded
+    def process(self, p: Any, *_: Any) -> None:
+        """Put the infotext's keys in place."""
+        if job := job_of(p):
+            job_begin.install(job, p)
+
+    @guarded
+    def process_batch(self, p: Any, *_: Any, **__: Any) -> None:
+        """A batch is about to be made."""
+        if job := job_of(p):
+            job.batch, job.sampled = [], 0
+
+    @guarded
+    def postprocess_batch_list(self, p: Any, pp: Any, *_: Any, **__: Any) -> None:
+        """A batch is made: check it early."""
+        if job := job_of(p):
+            early.begin_batch(job, p, pp.images)
+            retry.stop_when_enough(job, p)
+
+    @guarded
+    def postprocess(self, p: Any, processed: Any, *_: Any) -> None:
+        """The job is done, unless another script only says so in the midst of it, with no infotext at all."""
+        job = job_of(p)
+        if job is None or not processed.infotexts:
+            return
+        retry.stop_no_more(job, p)
+        try:
+            retry.keep_best(job, p, processed)
+            late.finish(job, p, processed)
+        finally:
+            save_gate.put_back(job, p)
+            p.do_not_save_grid = job.no_grid
+            for key in job.extra_keys:
+                p.extra_generation_params.pop(key, None)
+            late.tell(job, processed)
+            job.over = True
+            host.tidy()
+
+
+def final(self: Any, p: Any, pp: Any, *_: Any) -> None:  # noqa: ARG001 - a hook's signature
+    """An image is as it will be saved: judge it, and say where it goes."""
+    job = job_of(p)
+    if job is None:
+        return
+    item = job.current(p) or _late_item(job, p)
+    try:
+        if host.interrupted():
+            item.trouble = "the job was interrupted before it was judged"
+        else:
+            judging.judge_final(job, item, pp.image)
+            captions.caption(job, item, pp.image)
+            heatmaps.show(job, p, item, pp.image)
+    finally:
+        setattr(pp.image, MARK, item)
+        _direct(job, p, item)
+        if not job_begin.asks_each_image():
+            p.extra_generation_params.update(dict.fromkeys(job.extra_keys) | texts(job, item))
+        retry.stop_when_enough(job, p)
+
+
+def _late_item(job: Job, p: Any) -> Item:
+    """An image that the host did not announce: another script added it to the batch."""
+    place = int(getattr(p, "batch_index", len(job.batch)))
+    item = Item(int(getattr(p, "iteration", 0)), place)
+    job.items.append(item)
+    return item
+
+
+def _direct(job: Job, p: Any, item: Item) -> None:
+    try:
+        save_gate.direct(job, p, item)
+    except Exception as error:
+        item.verdict, item.trouble = None, f"its folder could not be made ({told(error)})"
+        job.note(f"An image stays in the WebUI's own folder: {item.trouble}.")
+        p.outpath_samples = str(Path(job.outpath))
+
+
+# Before 1.8 there is no hook after face restoration's overlay; then the last one of before it has to do.
+setattr(KeepersScript, "postprocess_image_after_composite" if FINAL else "postprocess_image", guarded(final))
