@@ -53,6 +53,7 @@ def facts(result: Scanned) -> dict[str, object]:
         "negative": _plain(image.negative),
         "seed": image.seed,
         "generator": _plain(image.model),
+        "notes": [_plain(note) for note in image.notes],
         "content": image.content,
         "known": result.known,
     }

@@ -165,13 +165,20 @@ def _decode(picture: ImageFile.ImageFile, label: str, pixel_limit: int, notes: t
     result, more = _eight_bits(picture, label)
     info = {key: value for key, value in picture.info.items() if key in ("icc_profile", "exif", "transparency")}
     result = result if result is not picture else picture.copy()
-    result.info = {**info, "keepers_notes": (*notes, *more)}
+    result.info = {**info, "keepers_notes": (*notes, *more, *_transparency_notes(result))}
     return result
 
 
 def _frame_notes(picture: ImageFile.ImageFile) -> tuple[str, ...]:
     frames = int(getattr(picture, "n_frames", 1))
     return (f"first of {frames} frames",) if frames > 1 else ()
+
+
+def _transparency_notes(picture: Image.Image) -> tuple[str, ...]:
+    """A picture that shows nothing still has colours, which some models judge as if they were seen."""
+    if picture.mode in ("RGBA", "LA") and picture.getchannel("A").getextrema()[1] == 0:
+        return ("fully transparent",)
+    return ()
 
 
 def _eight_bits(picture: Image.Image, label: str) -> tuple[Image.Image, tuple[str, ...]]:

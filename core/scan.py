@@ -8,7 +8,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -251,6 +251,8 @@ class Scan:
             [subject for _, subject in window], self.gate, everything=self.options.everything, run=self._run
         )
         results = [(loaded, one) for (loaded, _), one in zip(window, judged, strict=True)]
+        for loaded, one in results:
+            loaded.image = replace(loaded.image, notes=tuple(dict.fromkeys((*loaded.image.notes, *one.notes))))
         self._remember(results)
         yield from self._scanned(results)
 
@@ -261,7 +263,7 @@ class Scan:
         now = time.time()
         self.store.add(
             files=[SeenFile(one.found.path, one.found.size, one.found.mtime_ns, one.content) for one, _ in new],
-            images=[loaded.image for loaded, _ in new],
+            images=[loaded.image for loaded, judged in new if judged.fresh or judged.error],
             predictions=[(loaded.content, answer) for loaded, judged in new for answer in judged.fresh.values()],
             verdicts=[self._verdict(loaded, judged, now) for loaded, judged in new if self._lasting(judged)],
             thumbnails=[(loaded.content, loaded.thumbnail) for loaded, _ in new if loaded.thumbnail],

@@ -88,6 +88,13 @@ def test_of_an_animation_the_first_frame_is_taken() -> None:
     assert opened.info["keepers_notes"] == ("first of 3 frames",)
 
 
+def test_a_picture_that_shows_nothing_is_noted() -> None:
+    clear = PICTURE.convert("RGBA")
+    assert open_image(encoded(clear)).info["keepers_notes"] == ()
+    clear.putalpha(0)
+    assert open_image(encoded(clear)).info["keepers_notes"] == ("fully transparent",)
+
+
 def test_bad_files() -> None:
     assert refused(b"") == "empty"
     assert refused(b"<html>404</html>") == "not_image"

@@ -248,6 +248,18 @@ def test_metadata_stands_beside_the_verdict(run: Run, pictures: Path) -> None:
     assert (image.width, image.height) == (16, 16)
 
 
+def test_notes_on_the_file_are_kept(run: Run, pictures: Path) -> None:
+    frames = [plain(n, n, n) for n in (0, 100, 200)]
+    frames[0].save(pictures / "moving.gif", save_all=True, append_images=frames[1:])
+    assert {one.path.name: one.image.notes for one in run(Work(), pictures)}["moving.gif"] == ("first of 3 frames",)
+    again = run(Work(), pictures, options=Options(details=True))
+    assert {one.path.name: one.image.notes for one in again}["moving.gif"] == ("first of 3 frames",)
+    other = run(Work(), pictures, gate=Gate.parse("accept: cheap.good > 0.9"), options=Options(details=True))
+    assert len(other) == 13
+    again = run(Work(), pictures, options=Options(details=True))
+    assert {one.path.name: one.image.notes for one in again}["moving.gif"] == ("first of 3 frames",)
+
+
 def test_duplicates_are_found_across_a_restart(tmp_path: Path) -> None:
     """The second scan compares new images also with those whose verdict it knows."""
     from keepers.core.judge import Judge
