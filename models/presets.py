@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ..core.errors import UnknownName
 
-_FLAWS = 'review: signals.label in ("tiny", "duplicate")\nreject: signals.label != "ok"\n'
+_FLAWS = 'review: signals.label in ("tiny", "tiled", "duplicate")\nreject: signals.label != "ok"\n'
 """A failed generation is refused before any net is asked; what may be meant so goes to a person."""
 
 
@@ -25,7 +25,7 @@ class Preset:
 _ALL = (
     Preset(
         "signals",
-        'accept: signals.label == "ok"\nreview: signals.label in ("tiny", "duplicate")',
+        'accept: signals.label == "ok"\nreview: signals.label in ("tiny", "tiled", "duplicate")',
         "Refuses failed generations (black, blank, noise, blur, ...) and needs no weights.",
     ),
     Preset(
