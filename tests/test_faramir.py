@@ -1,0 +1,336 @@
+"""FARAMIR: its views and its net against what the original gave, its outputs, precisions, and refusals."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import pytest
+import torch
+from PIL import __version__ as pillow_version
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from keepers.core.classifier import Classifier
+from keepers.core.errors import WrongWeights
+from keepers.core.open_image import open_image
+from keepers.core.runtime import Runtime
+from keepers.core.spec import Precision
+from keepers.core.weights import WeightStore
+from keepers.models import aesthetic, arniqa, faramir, siglip
+from keepers.models.faramir import ACCEPTED, CLASSES, LABELS, REJECTED
+from keepers.models.faramir_views import PictureView, QualityView
+from keepers.models.nets.aesthetic import AestheticHead
+from keepers.models.nets.arniqa import Arniqa, Encoder
+from keepers.models.nets.faramir import Faramir, Own
+from keepers.models.nets.siglip import Block, Dense, Packed, SigLip
+from keepers.tests.parity.faramir_pictures import PROFILED, REFUSED, random_tensor, scene, with_alpha, write_pictures
+
+DATA = Path(__file__).parent / "data" / "faramir"
+CHANGED = ("rgb-37x900.png",)
+"""Pillow 13 scales this shape otherwise than Pillow 11, with which the golden values were recorded."""
+TINY = {"width": 144, "hidden": 538, "depth": 2}
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("pictures")
+    write_pictures(folder)
+    return folder
+
+
+def seeded(module: nn.Module, prefix: str) -> dict[str, Tensor]:
+    return {k: torch.from_numpy(random_tensor(prefix + k, tuple(v.shape))) for k, v in module.state_dict().items()}
+
+
+@lru_cache(maxsize=1)
+def tiny_tensors() -> Mapping[str, dict[str, Tensor]]:
+    with torch.device("meta"):
+        tower, damage, narrow = SigLip(**TINY), Encoder(), Encoder(width=4)
+        head, own = AestheticHead(TINY["width"]), Own(width=TINY["width"], hidden=TINY["hidden"])
+    values = {"own": seeded(own, "own.")}
+    for name in ("ap_norm", "ae_norm", "q_norm"):  # what training leaves behind, and nobody reads
+        values["own"] |= {f"norm.{name}.weight": torch.zeros(1), f"norm.{name}.m2": torch.zeros(3)}
+    return {
+        **values,
+        "backbone": seeded(tower, "backbone."),
+        "arniqa": seeded(damage, "arniqa."),
+        "narrow": seeded(narrow, "narrow."),
+        "aesthetic": seeded(head, "aesthetic."),
+    }
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The four files, in the published layout, at tiny width; ARNIQA at full width stands in full/."""
+    folder = tmp_path_factory.mktemp("weights")
+    tensors = tiny_tensors()
+    save_file(tensors["backbone"], folder / "model.safetensors")
+    torch.save(tensors["own"], folder / "faramir-v1.pth")
+    torch.save(tensors["narrow"], folder / "ARNIQA.pth")
+    (folder / "full").mkdir()
+    torch.save(tensors["arniqa"], folder / "full" / "ARNIQA.pth")
+    bf16 = {k: v.bfloat16() for k, v in tensors["aesthetic"].items()}
+    torch.save(bf16, folder / "aesthetic_predictor_v2_5.pth")
+    (folder / "exact").mkdir()
+    torch.save(tensors["aesthetic"], folder / "exact" / "aesthetic_predictor_v2_5.pth")
+    return folder
+
+
+def load(
+    folder: Path, model: str = "faramir", precision: Precision = "exact", explicit: Mapping[str, Path] | None = None
+) -> Classifier:
+    specs = {spec.id: spec for spec in (faramir.SPEC, *faramir.SPEC.variants, aesthetic.SPEC)}
+    named = {"aesthetic_predictor_v2_5.pth": folder / "exact" / "aesthetic_predictor_v2_5.pth"}
+    store = WeightStore([folder], explicit={**named, **(explicit or {})})
+    return Classifier.load(specs[model], store, Runtime(device="cpu"), precision)
+
+
+@pytest.fixture(scope="module")
+def exact(folder: Path) -> Classifier:
+    return load(folder)
+
+
+def net(classifier: Classifier) -> Faramir:
+    assert isinstance(classifier.network.module, Faramir)
+    return classifier.network.module
+
+
+def first_block(classifier: Classifier) -> Block:
+    return cast("Block", net(classifier).tower.blocks[0])
+
+
+# Views
+
+
+def halves(tensor: Tensor) -> str:
+    return hashlib.sha256(tensor.numpy().astype(np.float16).tobytes()).hexdigest()[:16]
+
+
+def test_views_equal_the_originals_bit_for_bit(pictures: Path) -> None:
+    golden = json.loads((DATA / "views.json").read_text())
+    assert len(golden) >= 20
+    changed = () if int(pillow_version.split(".")[0]) == 11 else CHANGED
+    for name in sorted(set(golden) - {*PROFILED, *changed}):
+        image = open_image(pictures / name)
+        assert [halves(PictureView()(image)), halves(QualityView()(image))] == golden[name], name
+
+
+def test_profiles_are_applied(pictures: Path) -> None:
+    image = open_image(pictures / "profile.png")
+    plain = image.copy()
+    plain.info.pop("icc_profile")
+    for view in (PictureView(), QualityView()):
+        red, green, _ = view(image)
+        plain_red, plain_green, _ = view(plain)
+        assert (red - plain_red).abs().mean() > 0.02, "exchanged primaries show"
+        assert (green - plain_green).abs().mean() > 0.02
+
+
+def test_quality_may_be_cut_before_it_is_converted(pictures: Path) -> None:
+    from keepers.models.faramir_views import to_srgb
+
+    for name in ("profile.png", "alpha.png", "palette.png", "cmyk.tif", "keyed.png"):
+        image = open_image(pictures / name)
+        converted = np.asarray(to_srgb(image))[:512, :512, :3]
+        left, top = ((512 - min(side, 512)) // 2 for side in image.size)
+        shown = (QualityView(faithful=False)(image) * 255).round().numpy().astype(np.uint8)
+        assert shown.shape == (3, 512, 512)
+        inside = QualityView()(image)[:, top : top + converted.shape[0], left : left + converted.shape[1]]
+        levels = torch.from_numpy((np.arange(256, dtype=np.float16) / np.float16(255)).astype(np.float32))
+        wanted = levels[torch.from_numpy(converted[top:, left:].copy()).long()].permute(2, 0, 1)
+        assert torch.equal(inside[:, : wanted.shape[1], : wanted.shape[2]], wanted), name
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_the_original_refuses_is_seen_as_rgba(pictures: Path, name: str) -> None:
+    image = open_image(pictures / name)
+    rgba = image.convert("RGBA")
+    rgba.info.clear()
+    for view in (PictureView(), QualityView()):
+        assert torch.equal(view(image), view(rgba))
+    if name != "thin.png":
+        assert PictureView()(image).std() > 0.05
+
+
+def test_fixed_views_differ_where_they_should() -> None:
+    picture = scene(900, 700, 1)
+    centre = QualityView(faithful=False)(picture)
+    wanted = np.asarray(picture)[94:606, 194:706].transpose(2, 0, 1).astype(np.float32) / 255
+    assert torch.equal(centre, torch.from_numpy(wanted))
+    corner = QualityView()(picture)
+    assert (corner - torch.from_numpy(np.asarray(picture)[:512, :512].transpose(2, 0, 1) / 255)).abs().max() < 3e-4
+    small = scene(100, 80, 2)
+    assert QualityView()(small).count_nonzero() == 0, "the original shows nothing of pictures this small"
+    assert (QualityView(faithful=False)(small) != 0).any(0).sum() > 7900
+
+
+def test_transparent_is_black_and_the_image_is_left_alone() -> None:
+    picture = with_alpha(400, 400, 3)
+    before = picture.tobytes()
+    view = PictureView()(picture)
+    assert view[:, :, 383].max() == 0
+    assert view[:, :, :100].max() > 0.3
+    assert picture.tobytes() == before
+    assert picture.mode == "RGBA"
+
+
+# The net
+
+
+def test_golden_values_of_the_original(folder: Path, pictures: Path) -> None:
+    wide = load(folder, explicit={"ARNIQA.pth": folder / "full" / "ARNIQA.pth"})
+    with np.load(DATA / "golden.npz") as golden:
+        assert len(golden) == 3
+        for name in golden:
+            found = wide.classify([open_image(pictures / name)])[0]
+            values, logit, raw, gate, score = np.split(golden[name], (30, 31, 61, 91))
+            for ending, wanted in (("logit", values), ("raw", raw), ("gate", gate)):
+                ours = [found[f"{label} {ending}"] for label in CLASSES]
+                np.testing.assert_allclose(ours, wanted, atol=1e-4)
+            accept = 1 / (1 + np.exp(-float(logit[0])))
+            assert found["accept"] == pytest.approx(accept, abs=1e-5)
+            assert found["confidence"] == found["accept"]
+            assert found[faramir.AESTHETIC] == pytest.approx(float(score[0]), abs=1e-4)
+            start, stop = (0, 9) if accept > 0.5 else (9, 30)
+            assert found.label == CLASSES[start + int(values[start:stop].argmax())]
+
+
+def test_decision_follows_from_the_stored_values(exact: Classifier, pictures: Path) -> None:
+    found = exact.classify([open_image(pictures / "alpha.png")])[0]
+    inputs = [found[f"{label} logit"] for label in CLASSES] + [found["free 1"], found["free 2"]]
+    with torch.inference_mode():
+        logit = net(exact).own.head.decide(torch.tensor([inputs]))
+    assert found["accept logit"] == pytest.approx(logit.item(), abs=1e-6)
+    gated = [found[f"{label} raw"] / (1 + np.exp(-found[f"{label} gate"])) for label in CLASSES]
+    np.testing.assert_allclose(gated, inputs[:30], atol=1e-6)
+
+
+def test_labels() -> None:
+    assert LABELS.names[0] == "accept"
+    assert [LABELS.names[i] for i in LABELS.members("accept")] == list(ACCEPTED)
+    assert [LABELS.names[i] for i in LABELS.members("reject")] == list(REJECTED)
+    assert (len(ACCEPTED), len(REJECTED)) == (9, 21)
+    assert "degraded" in REJECTED, "as the code spells it, where its README has degrated"
+    assert LABELS.range(LABELS.index(faramir.AESTHETIC)).high == 10.0
+
+
+def values_with(accept: float, **logits: float) -> np.ndarray:
+    values = np.zeros(len(LABELS), dtype=np.float32)
+    values[0] = accept
+    for index, label in enumerate(CLASSES):
+        logit = logits.get(f"_{label}", -4.0)
+        values[1 + index], values[faramir.LOGITS][index] = 1 / (1 + np.exp(-logit)), logit
+    return values
+
+
+def test_label_and_margin() -> None:
+    values = values_with(0.6, _2d_anime=2.0, _3d_scene=1.0, _text=5.0)
+    label, margin = faramir.name(values)
+    assert label == "2d_anime"
+    assert margin == pytest.approx((0.8808 - 0.7311) / 2, abs=1e-3)
+    assert faramir.name(values_with(0.49, _2d_anime=2.0, _text=5.0))[0] == "text"
+    assert faramir.name(values_with(0.49, _text=5.0))[1] == pytest.approx(0.01, abs=1e-6)
+    assert faramir.name(values_with(0.5, _text=5.0))[0] == "text", "accepted only above the threshold"
+    assert faramir.name(values_with(float("nan"))) == ("", 0.0)
+
+
+def test_fast_stays_within_its_tolerance(folder: Path, exact: Classifier, pictures: Path) -> None:
+    fast = load(folder, precision="fast")
+    assert next(net(fast).tower.parameters()).dtype == torch.bfloat16
+    assert net(fast).own.head.linear_1.weight.dtype == torch.float32
+    for name in ("rgb-384x384.png", "alpha.png"):
+        image = open_image(pictures / name)
+        ours, theirs = fast.classify([image])[0], exact.classify([image])[0]
+        assert ours.tolerance == faramir.FAST_TOLERANCE
+        assert 0 < abs(ours["accept"] - theirs["accept"]) <= ours.tolerance
+        assert theirs.tolerance == 0
+
+
+def test_packed_layers_equal_plain_ones(folder: Path, exact: Classifier, monkeypatch: pytest.MonkeyPatch) -> None:
+    kinds = {type(layer) for layer in first_block(exact).mlp.children()}
+    if kinds != {Packed}:
+        pytest.skip("this torch has no prepacked layers")
+    monkeypatch.setattr("keepers.models.nets.siglip.can_pack", lambda: False)
+    plain = load(folder)
+    assert isinstance(first_block(plain).mlp.fc1, Dense)
+    image = scene(384, 300, 5)
+    ours, theirs = exact.classify([image])[0].values, plain.classify([image])[0].values
+    np.testing.assert_allclose(ours, theirs, atol=2e-5)
+
+
+def test_batches_give_what_single_pictures_give(exact: Classifier) -> None:
+    images = [scene(400, 300, 6), scene(300, 500, 7)]
+    together = exact.classify(images)
+    for image, prediction in zip(images, together, strict=True):
+        np.testing.assert_allclose(exact.classify([image])[0].values, prediction.values, atol=2e-5)
+
+
+# Files
+
+
+def test_openclips_layout_gives_the_same(folder: Path, exact: Classifier, tmp_path: Path) -> None:
+    for name in ("faramir-v1.pth", "ARNIQA.pth"):
+        (tmp_path / name).symlink_to(folder / name)
+    (tmp_path / "exact").symlink_to(folder / "exact")
+    inside = {siglip.VISUAL + key: value for key, value in tiny_tensors()["backbone"].items()}
+    torch.save(
+        {**inside, "text.token_embedding.weight": torch.zeros(3), "logit_scale": torch.ones(1)},
+        tmp_path / "open_clip_pytorch_model.bin",
+    )
+    image = scene(384, 300, 8)
+    ours, theirs = load(tmp_path).classify([image])[0], exact.classify([image])[0]
+    np.testing.assert_array_equal(ours.values, theirs.values)
+
+
+def test_wrong_files_are_named(folder: Path, tmp_path: Path) -> None:
+    wrong = tmp_path / "model.safetensors"
+    save_file({**tiny_tensors()["backbone"], "head.weight": torch.zeros(3, 144)}, wrong)
+    with pytest.raises(WrongWeights, match=r"head\.weight") as caught:
+        load(folder, explicit={"model.safetensors": wrong})
+    assert caught.value.unexpected == ("head.weight",)
+    short = {k: v for k, v in tiny_tensors()["own"].items() if k != "head.linear_4.bias"}
+    torch.save(short, tmp_path / "faramir-v1.pth")
+    with pytest.raises(WrongWeights) as caught:
+        load(folder, explicit={"faramir-v1.pth": tmp_path / "faramir-v1.pth"})
+    assert caught.value.missing == ("head.linear_4.bias",)
+
+
+def test_backbone_and_encoder_are_in_memory_once(folder: Path, tmp_path: Path) -> None:
+    modules: dict[str, nn.Module] = {}
+
+    def shared(key: str, make: Callable[[], nn.Module]) -> nn.Module:
+        return modules.setdefault(key, modules.get(key) or make())
+
+    file = arniqa.regressor_file("kadid10k")
+    save_file({"weights": torch.zeros(1, 256), "biases": torch.tensor(3.0)}, folder / file.name)
+    store = WeightStore([folder])
+    loaded = [
+        Classifier.load(spec, store, Runtime(device="cpu"), "exact", shared)
+        for spec in (faramir.SPEC, aesthetic.SPEC, arniqa.SPEC)
+    ]
+    assert len(modules) == 2
+    tower, encoder = modules.values()
+    assert loaded[0].network.parts[0] is tower is loaded[1].network.parts[0]
+    assert loaded[0].network.parts[1] is encoder is cast("Arniqa", loaded[2].network.module).encoder
+
+
+def test_fixed_variant_has_the_same_net(folder: Path, exact: Classifier) -> None:
+    fixed = load(folder, "faramir:fixed")
+    assert fixed.network.views == (PictureView(faithful=False), QualityView(faithful=False))
+    large = scene(900, 800, 9)
+    ours, theirs = fixed.classify([large])[0], exact.classify([large])[0]
+    assert ours.model == "faramir:fixed"
+    assert ours.fingerprint != theirs.fingerprint
+    assert abs(ours.values - theirs.values).max() > 1e-3, "the centre is not the corner"
+
+
+def test_licences_are_all_told() -> None:
+    licences = {file.licence.split()[0] for file in faramir.SPEC.weights}
+    assert licences == {"MPL-2.0", "Apache-2.0", "AGPL-3.0"}
+    assert all(file.licence for file in faramir.SPEC.weights)
