@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from ..core.errors import KeepersError
 from ..core.gate import Gate
+from ..core.judge import Subject
 from ..core.prediction import Answer, Failure
 from ..models.presets import PRESETS, preset
 from ..models.registry import REGISTRY
@@ -117,7 +118,7 @@ def missing(models: Iterable[str], *, download: bool | None) -> str:
                 if not file.optional:
                     files.path(file, model=model)
     except KeepersError as error:
-        return f"{error} Or switch on 'download' on this node."
+        return _advice(error)
     return ""
 
 
@@ -125,26 +126,34 @@ def judge_frames(
     found: Sequence[Frame], gate: Gate, how: host.Options, known: Scores | None = None, *, everything: bool = False
 ) -> Scores:
     """The frames' scores. Raises KeepersError when a model cannot be loaded, ValueError for scores of other images."""
-    judge = host.judge(how)
-    judge.check(gate)
     given = subjects(found, checked=known is not None)
     if known is not None:
         if len(known.images) != len(found):
-            raise ValueError(
-                f"There are {len(found)} images, but scores of {len(known.images)}: wire both from one run."
-            )
+            count = len(known.images)
+            raise ValueError(f"There are {len(found)} images, but scores of {count}: wire both from the same images.")
         given = known.subjects(given)
+    return judge_subjects(given, gate, how, everything=everything)
+
+
+def judge_subjects(given: Sequence[Subject], gate: Gate, how: host.Options, *, everything: bool = False) -> Scores:
+    """The scores of images that are opened when they must be. Raises KeepersError when a model cannot be loaded."""
+    judge = host.judge(how)
+    judge.check(gate)
     judged = judge.judge(given, gate, everything=everything)
     check_loaded(answer for each in judged for answer in each.answers.values())
-    flaws = [subject.flaw for subject in given]
     text = str(gate)
-    return Scores(
-        tuple(Scored(each.answers, flaw, each.verdict, text) for each, flaw in zip(judged, flaws, strict=True))
-    )
+    both = zip(judged, given, strict=True)
+    return Scores(tuple(Scored(each.answers, subject.flaw, each.verdict, text) for each, subject in both))
 
 
 def check_loaded(answers: Iterable[Answer]) -> None:
     """Raises KeepersError with the reason when a model could not be loaded, so that a prompt never ends in silence."""
     for answer in answers:
         if isinstance(answer, Failure) and answer.code in _LOADING:
-            raise KeepersError(f"{answer.reason} Or switch on 'download' on this node.")
+            raise KeepersError(_advice(answer.reason, answer.code))
+
+
+def _advice(error: object, code: str = "missing_weights") -> str:
+    """The error, and what can be done on the node itself."""
+    may_download = code == "missing_weights" and "keepers fetch" in str(error)
+    return f"{error} Or switch on 'download' on this node." if may_download else str(error)

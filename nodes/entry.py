@@ -3,18 +3,32 @@
 from __future__ import annotations
 
 from .api import ComfyExtension, io
+from .ask_model import ask_nodes
+from .caption import KeepersCaption
 from .gate import KeepersGate
+from .heatmap import FAMILIES, KeepersHeatmap
 from .host import register_folder
+from .load import KeepersLoad
+from .menus import taggers, variants
+from .retry import KeepersRetryEnd, KeepersRetryStart
 from .save import KeepersSave
 from .score import KeepersScore
-
-NODES: tuple[type[io.ComfyNode], ...] = (KeepersScore, KeepersGate, KeepersSave)
+from .tag import KeepersTag
+from .tag_categories import KeepersTagCategories
 
 
 class Extension(ComfyExtension):
     """What ComfyUI asks for when it loads the pack."""
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
-        """All nodes; our model folder is made known first, because their menus look into it."""
+        """All nodes that have a model; our model folder is made known first, because the menus look into it."""
         register_folder()
-        return list(NODES)
+        return all_nodes()
+
+
+def all_nodes() -> list[type[io.ComfyNode]]:
+    """The nodes in the order of their work, without those for which the registry has no model."""
+    nodes: list[type[io.ComfyNode]] = [KeepersScore, KeepersGate, KeepersSave, KeepersLoad, KeepersCaption]
+    nodes += [KeepersTag, KeepersTagCategories] if taggers() else []
+    nodes += [KeepersHeatmap] if variants(FAMILIES) else []
+    return [*nodes, KeepersRetryStart, KeepersRetryEnd, *ask_nodes()]

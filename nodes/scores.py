@@ -92,8 +92,12 @@ def wish_gate(wish: str) -> Gate:
 
 def named(wish: str) -> Value | None:
     """The number that a text such as `faramir.accept` names. Raises GateError."""
-    found = [value for clause in wish_gate(wish).clauses for value in _values(terms(clause.when))]
-    return found[0] if found else None
+    return next(iter(values_of(wish_gate(wish))), None)
+
+
+def values_of(gate: Gate) -> list[Value]:
+    """All numbers that a gate asks, as written."""
+    return [value for clause in gate.clauses for value in _values(terms(clause.when))]
 
 
 def rank(scored: Scored, by: Value | None) -> float:

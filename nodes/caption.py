@@ -1,0 +1,148 @@
+"""The node Caption: captions written anew from captions, tags and the prompt."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..core.caption import CaptionWriter
+from ..core.caption import taggers as taggers_of
+from ..core.caption_recipe import Recipe
+from ..core.caption_text import STYLES, unique
+from ..core.errors import KeepersError
+from ..core.prediction import Labels, Prediction
+from ..core.recipe_file import load_recipe
+from ..core.recipe_values import changed
+from ..core.sidecar import parts_of
+from .api import CATEGORY, ScoresSocket, io
+from .asking import one
+from .menus import NONE, STYLES_TOLD, recipe_path, recipes, taggers
+from .parallel import matches
+from .scores import Scores, joined
+
+_WORDS = "captions"
+"""What the tags of a wired caption are called where models have their ids."""
+
+
+@dataclass(frozen=True)
+class _Prompt:
+    positive: str
+
+
+class KeepersCaption(io.ComfyNode):
+    """Captions by a recipe or a template."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        """The node as ComfyUI shows it."""
+        return io.Schema(
+            node_id="KeepersCaption",
+            display_name="Caption (Keepers)",
+            category=CATEGORY,
+            description="Writes captions from tags, captions and the prompt, by a template or a recipe.",
+            is_input_list=True,
+            inputs=[
+                io.String.Input(
+                    "captions", optional=True, force_input=True, tooltip="Captions to write anew, one for every image."
+                ),
+                ScoresSocket.Input(
+                    "scores", optional=True, tooltip="From Tag: the tags with their scores, used instead of captions."
+                ),
+                io.String.Input(
+                    "prompt",
+                    default="",
+                    multiline=True,
+                    dynamic_prompts=False,
+                    optional=True,
+                    placeholder="the prompt, for {prompt}",
+                    tooltip="The prompt of the images, for {prompt} in the template; weights and LoRAs are taken out. "
+                    "Without captions and scores its parts are the tags.",
+                ),
+                io.String.Input(
+                    "template",
+                    default="{trigger}, {tags}",
+                    multiline=True,
+                    dynamic_prompts=False,
+                    tooltip="{trigger} {rating} {species} {tags} {last} {prompt}. Empty: all in a row.",
+                ),
+                io.String.Input("trigger", default="", tooltip="Words for {trigger}."),
+                io.String.Input("last", default="", tooltip="Words for {last}."),
+                io.Combo.Input("style", options=list(STYLES), default="booru", tooltip=STYLES_TOLD),
+                io.Combo.Input(
+                    "recipe",
+                    options=[NONE, *recipes()],
+                    default=NONE,
+                    tooltip="A recipe from a .toml file in models/keepers. It brings its own style; template and words "
+                    "above go before it where they are filled in.",
+                ),
+            ],
+            outputs=[
+                io.String.Output("written", display_name="captions", is_output_list=True, tooltip="The captions.")
+            ],
+        )
+
+    @classmethod
+    def validate_inputs(cls, template: Any = (None,), recipe: Any = (NONE,)) -> bool | str:
+        """Refuse a wrong template or an unknown recipe before anything is generated."""
+        try:
+            _recipe(one(recipe) or NONE, {"template": one(template) or ""})
+        except KeepersError as error:
+            return str(error)
+        return True
+
+    @classmethod
+    def execute(
+        cls,
+        template: list[str],
+        trigger: list[str],
+        last: list[str],
+        style: list[str],
+        recipe: list[str],
+        captions: list[str] | None = None,
+        scores: list[Scores] | None = None,
+        prompt: list[str] | None = None,
+    ) -> io.NodeOutput:
+        """One caption for every image that came in as a caption, a score or a prompt of its own."""
+        given = {"template": one(template), "first": one(trigger), "last": one(last)}
+        filled = {name: value for name, value in given.items() if value}
+        if one(recipe) == NONE:
+            filled["style"] = one(style)
+        chosen = _recipe(one(recipe), filled)
+        told = _told(scores, captions)
+        prompts = prompt or [""]
+        count = len(told) if told else len(prompts)
+        if told:
+            matches("prompts", len(prompts), count)
+        known = taggers_of(taggers()) | {_WORDS: {"": 0.0}}
+        writer = CaptionWriter(chosen, known)
+        written = [
+            writer(told[i] if told else [], _Prompt(prompts[i if len(prompts) == count else 0])).text
+            for i in range(count)
+        ]
+        return io.NodeOutput(written)
+
+
+def _recipe(name: str, given: dict[str, Any]) -> Recipe:
+    base = Recipe(order="given")
+    if name != NONE:
+        path = recipe_path(name)
+        if path is None:
+            raise KeepersError(f"There is no recipe {name!r} in the model folder. There are: {', '.join(recipes())}")
+        _, mark, part = name.partition("#")
+        base = load_recipe(f"{path}{mark}{part}")
+    return changed(base, given)
+
+
+def _told(scores: list[Scores] | None, captions: list[str] | None) -> Sequence[Sequence[Prediction]]:
+    """What is said of every image: the taggers' answers, or the parts of its caption in their order."""
+    if scores:
+        return [[a for a in each.answers.values() if isinstance(a, Prediction)] for each in joined(scores).images]
+    return [[_as_tags(caption)] for caption in captions or ()]
+
+
+def _as_tags(caption: str) -> Prediction:
+    names = unique(parts_of(caption, Recipe()))
+    return Prediction(_WORDS, Labels(names), np.ones(len(names), dtype=np.float32))

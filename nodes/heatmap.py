@@ -1,0 +1,138 @@
+"""The node Heatmap: where in a picture a model found its answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from ..core.errors import KeepersError
+from ..core.heatmap import METHODS, Heatmap, Method, heatmaps, overlay
+from ..models.registry import REGISTRY
+from . import host
+from .api import BLOCKED, CATEGORY, io
+from .asking import machine_inputs, missing, one, options
+from .images import flaw, frames, picture
+from .menus import label_names, variants
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+FAMILIES = ("realism", "faramir", "coherence")
+OWN = "the answer"
+
+
+class KeepersHeatmap(io.ComfyNode):
+    """The picture under a coloured map, and the map as a mask."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.judge = host.judge()  # keeps the nets in memory while this node is in the workflow; see host.judge
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        """The node as ComfyUI shows it."""
+        models = variants(FAMILIES)
+        return io.Schema(
+            node_id="KeepersHeatmap",
+            display_name="Heatmap (Keepers)",
+            category=CATEGORY,
+            description="Shows where in an image a model found what speaks for its answer.",
+            is_input_list=True,
+            hidden=[io.Hidden.unique_id],
+            inputs=[
+                io.Image.Input("images", tooltip="The images to explain: a batch, or a list of any sizes."),
+                io.Combo.Input("model", options=models, default=models[0], tooltip="The model that is asked."),
+                io.Combo.Input(
+                    "class_name",
+                    options=[OWN, *label_names(models)],
+                    default=OWN,
+                    tooltip="What the map speaks for: each image's own answer, or one class.",
+                ),
+                io.Combo.Input(
+                    "method",
+                    options=list(METHODS),
+                    default=METHODS[0],
+                    tooltip="grad-cam: one look. smooth: several looks with noise, slower (SmoothGradCAM++).",
+                ),
+                io.Float.Input(
+                    "strength", default=0.5, min=0.0, max=1.0, step=0.05, tooltip="How much the colours cover."
+                ),
+                *machine_inputs(),
+            ],
+            outputs=[
+                io.Image.Output("overlay", is_output_list=True, tooltip="The images under their coloured maps."),
+                io.Mask.Output("mask", is_output_list=True, tooltip="The maps, from 0 to 1, of the images' size."),
+                io.Float.Output(
+                    "score", is_output_list=True, tooltip="The value of the class that the map speaks for."
+                ),
+                io.String.Output("label", is_output_list=True, tooltip="That class."),
+            ],
+        )
+
+    @classmethod
+    def validate_inputs(cls, model: Any = (None,), download: Any = (False,)) -> bool | str:
+        """Refuse an unknown model or a missing model file before anything is generated."""
+        name = one(model)
+        if name is None:
+            return True
+        if name not in variants(FAMILIES):
+            return f"There is no model {name!r} here. There are: {', '.join(variants(FAMILIES))}"
+        return missing([name], download=one(download)) or True
+
+    @classmethod
+    def execute(
+        cls,
+        images: list[Any],
+        model: list[str],
+        class_name: list[str],
+        method: list[Method],
+        strength: list[float],
+        batch_size: list[int],
+        precision: list[host.Precision],
+        download: list[bool],
+    ) -> io.NodeOutput:
+        """Explain all images of the list."""
+        how = options(batch_size, precision, download)
+        found = frames(images)
+        for number, frame in enumerate(found):
+            if why := flaw(frame.pixels):
+                raise KeepersError(f"Image {number} cannot be explained: {why}.")
+        pictures = [picture(frame.pixels) for frame in found]
+        label = "" if one(class_name) == OWN else one(class_name)
+        maps = _maps(pictures, one(model), label, one(method), how)
+        shown = [_tensor(overlay(image, each, one(strength))) for image, each in zip(pictures, maps, strict=True)]
+        masks = [torch.from_numpy(each.over()) for each in maps]
+        sizes = [frame.batch for frame in found]
+        host.say(f"{len(maps)} explained", cls.hidden.unique_id)
+        return io.NodeOutput(
+            _batches(shown, sizes) or [BLOCKED],
+            _batches(masks, sizes) or [BLOCKED],
+            [each.prediction[each.label] for each in maps],
+            [each.label for each in maps],
+        )
+
+
+def _maps(pictures: Sequence[Image.Image], model: str, label: str, method: Method, how: host.Options) -> list[Heatmap]:
+    judge = host.judge(how)
+    REGISTRY.spec(model, judge.store)
+    found: list[Heatmap] = []
+    for start in range(0, len(pictures), how.batch):
+        host.check()
+        found += heatmaps(judge.classifier(model), pictures[start : start + how.batch], label, method)
+        judge.runtime.progress(len(found), len(pictures), model)
+    return found
+
+
+def _tensor(image: Image.Image) -> torch.Tensor:
+    return torch.from_numpy(np.asarray(image, dtype=np.float32) / 255.0)
+
+
+def _batches(rows: Sequence[torch.Tensor], batches: Sequence[int]) -> list[torch.Tensor]:
+    """The rows in the batches in which their images came in."""
+    grouped: dict[int, list[torch.Tensor]] = {}
+    for row, batch in zip(rows, batches, strict=True):
+        grouped.setdefault(batch, []).append(row)
+    return [torch.stack(each) for each in grouped.values()]

@@ -1,0 +1,215 @@
+"""The node Load Keepers: images that Save Keepers wrote, those that a gate lets through, with captions and scores."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import folder_paths
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+
+from ..core.errors import KeepersError, UnreadableImage
+from ..core.gate import Gate, Verdict
+from ..core.judge import Subject
+from ..core.metadata_write import read_record
+from ..core.open_image import open_image
+from ..core.paths import inside
+from ..core.prediction import Labels, Prediction
+from ..core.record import Record
+from ..core.sidecar import read_sidecar, sidecar_path
+from ..core.walk import Found, Search, walk
+from ..models.registry import REGISTRY
+from . import host
+from .api import BLOCKED, CATEGORY, ScoresSocket, io
+from .asking import judge_subjects, machine_inputs, one, options, refusal
+from .scores import Scored, Scores, report, summary, values_of
+
+OUTPUT, INPUT = "output", "input"
+
+
+class KeepersLoad(io.ComfyNode):
+    """Reads scores back from the images; only a model that they lack is asked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.judge = host.judge()  # keeps the nets in memory while this node is in the workflow; see host.judge
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        """The node as ComfyUI shows it."""
+        return io.Schema(
+            node_id="KeepersLoad",
+            display_name="Load Keepers",
+            category=CATEGORY,
+            description="Loads the images of a folder that a gate lets through, by the scores that Save Keepers wrote "
+            "into them, with their captions.",
+            is_input_list=True,
+            hidden=[io.Hidden.unique_id],
+            inputs=[
+                io.Combo.Input("place", options=[OUTPUT, INPUT], default=OUTPUT, tooltip="ComfyUI's output or input."),
+                io.String.Input("folder", default="keepers", tooltip="The folder in it."),
+                io.Boolean.Input(
+                    "subfolders", default=False, tooltip="Also look into subfolders, such as review and rejected."
+                ),
+                io.String.Input(
+                    "gate",
+                    default="",
+                    multiline=True,
+                    dynamic_prompts=False,
+                    placeholder="which images; empty: those that were accepted when they were saved",
+                    tooltip="A gate, as in Gate. Scores in the files are used; a model that a file lacks is asked. "
+                    "Empty: the saved verdicts decide, and images without one count as accepted.",
+                ),
+                io.Int.Input("most", default=0, min=0, max=100000, tooltip="At most so many images; 0: all."),
+                *machine_inputs(),
+            ],
+            outputs=[
+                io.Image.Output(
+                    "images", is_output_list=True, tooltip="One after another, as they may differ in size."
+                ),
+                io.String.Output("captions", is_output_list=True, tooltip="From the caption files, else the images."),
+                ScoresSocket.Output("scores", tooltip="Of these images, for Gate and Save Keepers."),
+                io.String.Output("files", is_output_list=True, tooltip="Their files, below the chosen place."),
+                io.Int.Output("count", tooltip="How many images."),
+                io.String.Output("report", tooltip="The counts, then every verdict with its reason."),
+            ],
+        )
+
+    @classmethod
+    def validate_inputs(cls, gate: Any = ("",), place: Any = (None,), folder: Any = (None,)) -> bool | str:
+        """Refuse a wrong gate or folder before anything runs."""
+        try:
+            if one(place) is not None and one(folder) is not None:
+                _folder(one(place), one(folder))
+        except KeepersError as error:
+            return str(error)
+        return refusal("signals", one(gate), download=None, known=True) or True
+
+    @classmethod
+    def fingerprint_inputs(
+        cls, place: Any = (None,), folder: Any = (None,), subfolders: Any = (False,), **_others: Any
+    ) -> str:
+        """Changes when a file in the folder does, so that new images are seen."""
+        if one(place) is None or one(folder) is None:
+            return ""
+        found = _files(one(place), one(folder), bool(one(subfolders)))
+        told = "\n".join(f"{each.path} {each.size} {each.mtime_ns}" for each in found)
+        return hashlib.sha256(told.encode("utf-8", "surrogateescape")).hexdigest()
+
+    @classmethod
+    def execute(
+        cls,
+        place: list[str],
+        folder: list[str],
+        subfolders: list[bool],
+        gate: list[str],
+        most: list[int],
+        batch_size: list[int],
+        precision: list[host.Precision],
+        download: list[bool],
+    ) -> io.NodeOutput:
+        """Load what the gate lets through."""
+        files = [each.path for each in _files(one(place), one(folder), one(subfolders))]
+        records = [_record(path) for path in files]
+        scores = _scores(files, records, one(gate), options(batch_size, precision, download))
+        passed = [number for number, each in enumerate(scores.images) if each.outcome == "accept"]
+        passed = passed[: one(most)] if one(most) else passed
+        host.say(summary(scores), cls.hidden.unique_id)
+        root = _root(one(place))
+        kept = Scores(tuple(scores.images[number] for number in passed))
+        return io.NodeOutput(
+            [_tensor(files[number]) for number in passed] or [BLOCKED],
+            [_caption(files[number], records[number]) for number in passed] or [BLOCKED],
+            kept if passed else BLOCKED,
+            [files[number].relative_to(root).as_posix() for number in passed] or [BLOCKED],
+            len(passed),
+            report(scores),
+        )
+
+
+def _root(place: str) -> Path:
+    folder = folder_paths.get_input_directory() if place == INPUT else folder_paths.get_output_directory()
+    return Path(folder).resolve()
+
+
+def _folder(place: str, folder: str) -> Path:
+    """Raises OutsideFolder."""
+    root = _root(place)
+    return inside(root, folder) if folder.strip(" ./\\") else root
+
+
+def _files(place: str, folder: str, subfolders: bool) -> list[Found]:
+    found = walk([_folder(place, folder)], Search(recursive=subfolders))
+    return [each for each in found if isinstance(each, Found)]
+
+
+def _record(path: Path) -> Record | None:
+    try:
+        return read_record(path)
+    except UnreadableImage:
+        return None  # the judge opens the file too, and says what is wrong with it
+
+
+def _scores(files: list[Path], records: list[Record | None], text: str, how: host.Options) -> Scores:
+    if not text.strip():
+        return Scores(tuple(_saved(path, record) for path, record in zip(files, records, strict=True)))
+    gate = Gate.parse(text)
+    given = [
+        Subject(open=lambda path=path: open_image(path), known=remembered(record, gate), name=path.name)
+        for path, record in zip(files, records, strict=True)
+    ]
+    return judge_subjects(given, gate, how)
+
+
+def _saved(path: Path, record: Record | None) -> Scored:
+    """As the image was judged when it was saved; a file that is no image is for review."""
+    try:
+        open_image(path)
+    except UnreadableImage as error:
+        return Scored(flaw=str(error), verdict=Verdict("review", f"review: {error}"))
+    if record is None:
+        return Scored()
+    outcome = next((each for each in ("accept", "review", "reject") if each == record.verdict), None)
+    verdict = Verdict(outcome, record.reason) if outcome else None
+    return Scored(remembered(record, Gate.parse("")), verdict=verdict, gate=record.gate)
+
+
+def remembered(record: Record | None, gate: Gate) -> dict[str, Prediction]:
+    """The predictions in a record, of those models of which it holds every number that the gate asks."""
+    found: dict[str, Prediction] = {}
+    for model, row in (record.scores if record else {}).items():
+        if all(value.label in row for value in values_of(gate) if value.model == model):
+            found[model] = _prediction(model, row, record.labels.get(model, "") if record else "")
+    return found
+
+
+def _prediction(model: str, row: Mapping[str, float], word: str) -> Prediction:
+    """With the model's own labels where they are known; NaN stands for those that were not saved."""
+    try:
+        spec = REGISTRY.spec(model, host.store())
+        labels = spec.labels() if spec.labels else None
+    except KeepersError:
+        labels = None
+    if labels is None or not set(row) <= set(labels.names):
+        labels = Labels(tuple(row))
+    values = np.array([row.get(name, np.nan) for name in labels.names], dtype=np.float32)
+    return replace(Prediction(model, labels, values), label=word)
+
+
+def _tensor(path: Path) -> torch.Tensor:
+    """[1, H, W, 3] in [0, 1], as ComfyUI's Load Image gives it."""
+    picture: Image.Image = ImageOps.exif_transpose(open_image(path)).convert("RGB")
+    return torch.from_numpy(np.asarray(picture, dtype=np.float32) / 255.0)[None]
+
+
+def _caption(path: Path, record: Record | None) -> str:
+    for ending in (".txt", ".caption"):
+        text = read_sidecar(sidecar_path(path, ending))
+        if text is not None:
+            return text.strip()
+    return record.caption if record else ""

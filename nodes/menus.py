@@ -1,0 +1,65 @@
+"""What stands in the nodes' menus: the models of the registry with the variants found on this machine, and recipes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import folder_paths
+
+from ..core.errors import KeepersError
+from ..core.recipe_file import recipe_names
+from ..core.spec import ModelSpec
+from ..models.registry import REGISTRY
+from . import host
+
+NONE = "none"
+
+STYLES_TOLD = (
+    "booru: red fox, solo\ne621: red_fox, solo\nspaces: red_fox solo\njson: with the scores\n"
+    "Kaomoji such as ^_^ keep their underscore in every style."
+)
+
+
+def variants(families: Iterable[str]) -> list[str]:
+    """The ids of these models and of all their variants, those that the user trained included."""
+    files = host.store()
+    known = [spec for spec in REGISTRY if spec.id in set(families)]
+    return [each.id for spec in known for each in (spec, *REGISTRY.variants(spec, files))]
+
+
+def taggers() -> list[ModelSpec]:
+    """The models that have tags, with their variants."""
+    files = host.store()
+    return [each for spec in REGISTRY if spec.tags for each in (spec, *REGISTRY.variants(spec, files))]
+
+
+def label_names(models: Iterable[str]) -> list[str]:
+    """The labels of several models, each once; of those that are known without their weights."""
+    files = host.store()
+    found: dict[str, None] = {}
+    for model in models:
+        labels = REGISTRY.spec(model, files).labels
+        found.update(dict.fromkeys(labels().names if labels else ()))
+    return list(found)
+
+
+def recipes() -> list[str]:
+    """The caption recipes in the model folder, as "file.toml#name"."""
+    found: list[str] = []
+    for name in folder_paths.get_filename_list(host.KEY):
+        if name.endswith(".toml") and (path := recipe_path(name)) is not None:
+            try:
+                found += [f"{name}#{one}" for one in recipe_names(path)] or [name]
+            except KeepersError:
+                continue  # told when somebody chooses it by hand; a menu is no place for errors
+    return found
+
+
+def recipe_path(name: str) -> Path | None:
+    """The file of a recipe in the menu; nothing outside the model folders is ever found."""
+    file = name.partition("#")[0]
+    if file not in folder_paths.get_filename_list(host.KEY):
+        return None
+    path = folder_paths.get_full_path(host.KEY, file)
+    return Path(path) if path else None

@@ -1,0 +1,221 @@
+"""The nodes Retry Start and Retry End: what stands between them runs until enough images are accepted.
+
+ComfyUI has no loops, but a node may answer with more nodes. Retry End looks up which nodes hang on Retry Start and lead
+to it, and, as long as images are lacking, answers with a copy of them all, under the next seed and with what was kept
+so far. It works through the plain API as well as in the browser.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from comfy_execution.graph_utils import GraphBuilder, is_link
+
+from ..core.errors import KeepersError
+from . import host
+from .api import BLOCKED, CATEGORY, ScoresSocket, io
+from .asking import one
+from .images import frames
+from .scores import Scored, Scores, joined
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+RetrySocket = io.Custom("KEEPERS_RETRY")
+"""The wire that tells Retry End which Retry Start is its own; nothing goes along it."""
+RoundSocket = io.Custom("KEEPERS_ROUND")
+"""What one attempt hands to the next; never wired by hand."""
+
+_SEEDS = 1 << 64
+ENOUGH, FAIL = "pass on what there is", "stop with an error"
+
+
+@dataclass(frozen=True)
+class Round:
+    """What was kept before this attempt."""
+
+    attempt: int = 0
+    images: tuple[Tensor, ...] = ()
+    """[H, W, C] each."""
+    scores: tuple[Scored, ...] = ()
+    told: tuple[str, ...] = ()
+
+
+class KeepersRetryStart(io.ComfyNode):
+    """Gives the seed of this attempt."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        """The node as ComfyUI shows it."""
+        return io.Schema(
+            node_id="KeepersRetryStart",
+            display_name="Retry Start (Keepers)",
+            category=f"{CATEGORY}/retry",
+            description="The start of what is tried again: wire its seed to the sampler and its retry to Retry End.",
+            inputs=[
+                io.Int.Input(
+                    "seed",
+                    default=0,
+                    min=0,
+                    max=_SEEDS - 1,
+                    control_after_generate=True,
+                    tooltip="The seed of the first attempt; each further one adds 1.",
+                ),
+                RoundSocket.Input("round", optional=True, tooltip="Leave it empty: Retry End fills it in."),
+            ],
+            outputs=[
+                io.Int.Output("attempt_seed", display_name="seed", tooltip="The seed of this attempt."),
+                io.Int.Output("attempt", tooltip="Which attempt this is, from 0."),
+                RetrySocket.Output("retry", tooltip="For Retry End."),
+            ],
+        )
+
+    @classmethod
+    def execute(cls, seed: int, round: int = 0) -> io.NodeOutput:  # noqa: A002  the input's public name
+        """The first attempt, or the one that Retry End asks for."""
+        return io.NodeOutput((seed + round) % _SEEDS, round, round)
+
+
+class KeepersRetryEnd(io.ComfyNode):
+    """Collects the accepted images of the attempts."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        """The node as ComfyUI shows it."""
+        return io.Schema(
+            node_id="KeepersRetryEnd",
+            display_name="Retry End (Keepers)",
+            category=f"{CATEGORY}/retry",
+            description="Runs everything from Retry Start to here again, with the next seed, until enough images are "
+            "accepted or the attempts are used up.",
+            is_input_list=True,
+            enable_expand=True,
+            hidden=[io.Hidden.unique_id, io.Hidden.dynprompt],
+            inputs=[
+                RetrySocket.Input("retry", extra_dict={"rawLink": True}, tooltip="From Retry Start."),
+                io.Image.Input("images", tooltip="The images of this attempt, as they went into Score."),
+                ScoresSocket.Input("scores", tooltip="From Score: which of them are accepted."),
+                io.String.Input(
+                    "report_in",
+                    optional=True,
+                    force_input=True,
+                    tooltip="Anything that shall happen in every attempt, such as the report of a Save Keepers that "
+                    "saves the images of each attempt, the rejected ones too.",
+                ),
+                RoundSocket.Input("round", optional=True, tooltip="Leave it empty: the node fills it in."),
+                io.Int.Input("wanted", default=1, min=1, max=4096, tooltip="How many accepted images are wanted."),
+                io.Int.Input("attempts", default=8, min=1, max=1000, tooltip="After so many attempts it ends."),
+                io.Combo.Input(
+                    "if_too_few",
+                    options=[ENOUGH, FAIL],
+                    default=ENOUGH,
+                    tooltip="What happens when the attempts are used up before there are enough.",
+                ),
+            ],
+            outputs=[
+                io.Image.Output("accepted", tooltip="The accepted images of all attempts, as many as are wanted."),
+                ScoresSocket.Output("accepted_scores", tooltip="Their scores, for Save Keepers."),
+                io.Int.Output("count", tooltip="How many they are."),
+                io.Int.Output("attempts_made", tooltip="How many attempts it took."),
+                io.String.Output("report", tooltip="What each attempt brought."),
+            ],
+        )
+
+    @classmethod
+    def execute(
+        cls,
+        retry: list[Any],
+        images: list[Any],
+        scores: list[Scores],
+        wanted: list[int],
+        attempts: list[int],
+        if_too_few: list[str],
+        report_in: list[str] | None = None,
+        round: list[Round] | None = None,  # noqa: A002  the input's public name
+    ) -> io.NodeOutput:
+        """Collect this attempt's images; then either end, or answer with another attempt."""
+        graph = cls.hidden.dynprompt
+        before = one(round) if round else Round()
+        after = _collected(before, images, joined(scores), report_in)
+        count, shown = len(after.images), graph.get_display_node_id(cls.hidden.unique_id)
+        host.say(f"{min(count, one(wanted))} of {one(wanted)} accepted after {after.attempt} attempts", shown)
+        if count >= one(wanted) or after.attempt >= one(attempts):
+            return _result(after, one(wanted), one(if_too_few))
+        start = retry[0] if retry else None
+        if not is_link(start):
+            raise KeepersError("Wire 'retry' of Retry End to 'retry' of its Retry Start.")
+        return _another(graph, start[0], cls.hidden.unique_id, after)
+
+
+def _collected(before: Round, images: list[Any], scores: Scores, report_in: Sequence[str] | None) -> Round:
+    found = frames(images)
+    if len(found) != len(scores.images):
+        raise KeepersError(f"There are {len(found)} images, but scores of {len(scores.images)}: wire both from Score.")
+    passed = [(f.pixels, s) for f, s in zip(found, scores.images, strict=True) if s.outcome == "accept"]
+    told = f"attempt {before.attempt + 1}: {len(passed)} of {len(found)} accepted"
+    return Round(
+        before.attempt + 1,
+        (*before.images, *(pixels for pixels, _ in passed)),
+        (*before.scores, *(scored for _, scored in passed)),
+        (*before.told, told, *(report_in or ())),
+    )
+
+
+def _result(after: Round, wanted: int, if_too_few: str) -> io.NodeOutput:
+    kept, told = after.images[:wanted], "\n".join(after.told)
+    if len(kept) < wanted and if_too_few == FAIL:
+        raise KeepersError(f"Only {len(kept)} of {wanted} images were accepted in {after.attempt} attempts.\n{told}")
+    if len({pixels.shape for pixels in kept}) > 1:
+        raise KeepersError("The attempts gave images of different sizes, which make no batch.")
+    return io.NodeOutput(
+        torch.stack(kept) if kept else BLOCKED,
+        Scores(after.scores[:wanted]) if kept else BLOCKED,
+        len(kept),
+        after.attempt,
+        told,
+    )
+
+
+def _another(graph: Any, start: str, end: str, after: Round) -> io.NodeOutput:
+    """Copies of all nodes from start to end, wired among themselves, and to the rest as the first ones are."""
+    inner = _between(graph, start, end)
+    builder = GraphBuilder()
+    copies = {node: builder.node(graph.get_node(node)["class_type"], f"{place}") for place, node in enumerate(inner)}
+    for node, copy in copies.items():
+        copy.set_override_display_id(graph.get_display_node_id(node))
+        for name, value in graph.get_node(node)["inputs"].items():
+            inside = is_link(value) and value[0] in copies
+            copy.set_input(name, copies[value[0]].out(value[1]) if inside else value)
+    copies[start].set_input("round", after.attempt)
+    copies[end].set_input("round", after)
+    last = copies[end]
+    return io.NodeOutput(*(last.out(slot) for slot in range(5)), expand=builder.finalize())
+
+
+def _between(graph: Any, start: str, end: str) -> list[str]:
+    """The nodes that hang on `start` and lead to `end`, both of them included, in the order of the wires."""
+    hangs: dict[str, bool] = {start: True}
+    order: list[str] = []
+    stack = [(end, False)]
+    while stack:
+        node, seen = stack.pop()
+        if node in hangs:
+            continue
+        sources = _sources(graph.get_node(node)["inputs"])
+        if seen:
+            hangs[node] = any(hangs.get(source, False) for source in sources)
+            if hangs[node]:
+                order.append(node)
+        else:
+            stack.append((node, True))
+            stack += [(source, False) for source in sources if source not in hangs]
+    if end not in order:
+        raise KeepersError("Nothing leads from this Retry Start to Retry End: wire its seed to the sampler.")
+    return [start, *order]
+
+
+def _sources(inputs: Mapping[str, Any]) -> list[str]:
+    return [value[0] for value in inputs.values() if is_link(value)]

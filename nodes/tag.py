@@ -1,0 +1,194 @@
+"""The node Tag: captions from the tags that a tagger finds in the images."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from ..core.caption import Caption, CaptionWriter
+from ..core.caption import taggers as taggers_of
+from ..core.caption_recipe import Order, Recipe
+from ..core.caption_text import STYLES
+from ..core.errors import KeepersError
+from ..core.gate import Gate, Verdict
+from ..core.prediction import Answer, Prediction
+from ..core.recipe_values import changed
+from . import host
+from .api import CATEGORY, ScoresSocket, io
+from .asking import check_loaded, machine_inputs, missing, one, options
+from .images import frames, subjects
+from .menus import NONE, STYLES_TOLD, taggers
+from .scores import Scored, Scores
+from .tag_categories import CategoriesSocket, Category
+
+_ORDERS: tuple[Order, ...] = ("score", "category", "alphabet", "given")
+
+
+class KeepersTag(io.ComfyNode):
+    """One caption for every image; a model that cannot be used is an error, never an empty caption."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.judge = host.judge()  # keeps the nets in memory while this node is in the workflow; see host.judge
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        """The node as ComfyUI shows it."""
+        names = [spec.id for spec in taggers()]
+        return io.Schema(
+            node_id="KeepersTag",
+            display_name="Tag (Keepers)",
+            category=CATEGORY,
+            description="Writes a caption for every image from the tags that a tagger finds in it.",
+            is_input_list=True,
+            hidden=[io.Hidden.unique_id],
+            inputs=[
+                io.Image.Input("images", tooltip="The images to tag: a batch, or a list of any sizes."),
+                CategoriesSocket.Input(
+                    "categories", optional=True, tooltip="Settings for single categories, from Tag Categories."
+                ),
+                io.Combo.Input("model", options=names, default=names[0] if names else None, tooltip=_models_told()),
+                io.Combo.Input(
+                    "second_model",
+                    options=[NONE, *names],
+                    default=NONE,
+                    tooltip="Another tagger; of a tag that both find, the more probable one counts.",
+                ),
+                io.Float.Input(
+                    "threshold",
+                    default=0.0,
+                    min=0.0,
+                    max=1.0,
+                    step=0.01,
+                    tooltip="From which probability a tag is taken. 0 means what the model's card recommends.",
+                ),
+                io.Int.Input(
+                    "top", default=0, min=0, max=1000, tooltip="Look at so many of the most probable tags only; 0: all."
+                ),
+                io.Int.Input(
+                    "max_tags", default=0, min=0, max=1000, tooltip="At most so many tags in the caption; 0: all."
+                ),
+                io.String.Input("first", default="", tooltip="Words that come first, such as your trigger word."),
+                io.String.Input("last", default="", tooltip="Words that come last."),
+                io.String.Input(
+                    "exclude",
+                    default="",
+                    multiline=True,
+                    dynamic_prompts=False,
+                    placeholder="tags to leave out: *_background, signature",
+                    tooltip="Tags to leave out, parted by commas; * stands for anything. Blanks and _ are the same.",
+                ),
+                io.String.Input("only", default="", tooltip="When filled in, all tags but these are left out."),
+                io.String.Input("exclude_categories", default="", tooltip="Categories to leave out: meta, lore."),
+                io.String.Input(
+                    "require", default="", tooltip="An image without these tags gets an empty caption, and a note."
+                ),
+                io.Combo.Input("order", options=list(_ORDERS), default="score", tooltip="How tags are ordered."),
+                io.Combo.Input("style", options=list(STYLES), default="booru", tooltip=STYLES_TOLD),
+                io.Boolean.Input(
+                    "escape_brackets",
+                    default=False,
+                    tooltip="Write \\( and \\), as prompts need it and trainers do not.",
+                ),
+                io.Boolean.Input("rating", default=False, tooltip="Write the rating into the caption."),
+                io.Boolean.Input("trailing_comma", default=False, tooltip="End the caption with its separator."),
+                *machine_inputs(),
+            ],
+            outputs=[
+                io.String.Output("captions", is_output_list=True, tooltip="One for every image."),
+                io.String.Output("tags", is_output_list=True, tooltip="The caption's tags with scores, as JSON."),
+                io.String.Output("rating", is_output_list=True, tooltip="How explicit the model calls each image."),
+                ScoresSocket.Output(
+                    "scores", tooltip="All of the model's answers, for Gate, Caption and Save Keepers."
+                ),
+            ],
+        )
+
+    @classmethod
+    def validate_inputs(cls, model: Any = (None,), second_model: Any = (NONE,), download: Any = (False,)) -> bool | str:
+        """Refuse an unknown tagger or a missing model file before anything is generated."""
+        asked = [name for name in (one(model), one(second_model)) if name and name != NONE]
+        known = [spec.id for spec in taggers()]
+        for name in asked:
+            if name not in known:
+                return f"There is no tagger {name!r}. There are: {', '.join(known) or 'none'}"
+        return missing(asked, download=one(download)) or True
+
+    @classmethod
+    def execute(
+        cls,
+        images: list[Any],
+        model: list[str],
+        second_model: list[str],
+        batch_size: list[int],
+        precision: list[host.Precision],
+        download: list[bool],
+        categories: list[tuple[Category, ...]] | None = None,
+        **choices: list[Any],
+    ) -> io.NodeOutput:
+        """Tag all images of the list in one run."""
+        recipe = recipe_from({name: one(value) for name, value in choices.items()}, one(categories or [()]))
+        models = list(dict.fromkeys(name for name in (one(model), one(second_model)) if name != NONE))
+        scores = _asked(images, models, options(batch_size, precision, download))
+        writer = CaptionWriter(recipe, taggers_of(taggers()))
+        captions = [_caption(writer, each) for each in scores.images]
+        written = sum(bool(caption.text) for caption in captions)
+        host.say(f"{written} of {len(captions)} captions written", cls.hidden.unique_id)
+        return io.NodeOutput(
+            [caption.text for caption in captions],
+            [tags_json(caption) for caption in captions],
+            [caption.rating for caption in captions],
+            scores,
+        )
+
+
+def recipe_from(choices: Mapping[str, Any], categories: tuple[Category, ...]) -> Recipe:
+    """The node's inputs as a caption recipe. Raises RecipeError, which names what is wrong."""
+    thresholds = {each.name: each.threshold for each in categories if each.threshold is not None}
+    hidden = [each.name for each in categories if not each.shown]
+    threshold = choices["threshold"] or None
+    given: dict[str, Any] = {
+        "threshold": threshold,
+        "thresholds": thresholds,
+        "top": choices["top"],
+        "limit": choices["max_tags"],
+        "escape": choices["escape_brackets"],
+        "trailing": choices["trailing_comma"],
+    }
+    given |= {
+        name: choices[name] for name in ("first", "last", "exclude", "only", "require", "order", "style", "rating")
+    }
+    excluded = ", ".join(filter(None, [choices["exclude_categories"], *hidden]))
+    return changed(Recipe(source="tags"), given | {"exclude_categories": excluded})
+
+
+def tags_json(caption: Caption) -> str:
+    """The tags of a caption with their scores and categories."""
+    return json.dumps([{"tag": t.name, "score": round(t.score, 4), "category": t.category} for t in caption.tags])
+
+
+def _asked(images: list[Any], models: list[str], how: host.Options) -> Scores:
+    judge = host.judge(how)
+    given = subjects(frames(images))
+    sound = [subject for subject in given if not subject.flaw]
+    found = {model: iter(judge.predict(sound, model)) for model in models} if sound else {}
+    scored: list[Scored] = []
+    for subject in given:
+        answers: dict[str, Answer] = {} if subject.flaw else {model: next(rows) for model, rows in found.items()}
+        check_loaded(answers.values())
+        failed = [answer for answer in answers.values() if not isinstance(answer, Prediction)]
+        verdict = Verdict("review", f"review: {subject.flaw or failed[0].reason}") if subject.flaw or failed else None
+        scored.append(Scored(answers, subject.flaw, verdict, str(Gate.parse(""))))
+    if models and scored and all(each.verdict for each in scored):
+        raise KeepersError(f"No image could be tagged: {scored[0].reason}")
+    return Scores(tuple(scored))
+
+
+def _caption(writer: CaptionWriter, scored: Scored) -> Caption:
+    given = [answer for answer in scored.answers.values() if isinstance(answer, Prediction)]
+    return writer(given) if given else Caption("", notes=(scored.reason,))
+
+
+def _models_told() -> str:
+    return "\n".join(["The tagger.", *(f"{spec.id}: {spec.summary}" for spec in taggers())])

@@ -1,0 +1,78 @@
+"""The node Tag Categories: thresholds for single categories of tags, and which of them are left out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from .api import CATEGORY, io
+from .asking import one
+
+NAMES = (
+    "general",
+    "character",
+    "copyright",
+    "artist",
+    "species",
+    "identity",
+    "body",
+    "clothing",
+    "action",
+    "meta",
+    "lore",
+)
+"""The categories of the taggers; JTP's tags have none."""
+
+CategoriesSocket = io.Custom("KEEPERS_CATEGORIES")
+"""The type of a wire that carries settings for categories: a tuple of Category."""
+
+OWN, OUT = "own threshold", "leave out"
+
+
+@dataclass(frozen=True)
+class Category:
+    """What is said of one category."""
+
+    name: str
+    threshold: float | None
+    """None: that of the tagger."""
+    shown: bool
+    """Whether its tags may stand in captions."""
+
+
+class KeepersTagCategories(io.ComfyNode):
+    """Settings of one category; several of these nodes in a row make settings of several."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        """The node as ComfyUI shows it."""
+        return io.Schema(
+            node_id="KeepersTagCategories",
+            display_name="Tag Categories (Keepers)",
+            category=CATEGORY,
+            description="A threshold of its own for one category of tags, or leaves it out. Wire several in a row.",
+            is_input_list=True,
+            inputs=[
+                CategoriesSocket.Input("before", optional=True, tooltip="Settings of other categories."),
+                io.Combo.Input("name", options=list(NAMES), default="character", tooltip="The category."),
+                io.Combo.Input(
+                    "what",
+                    options=[OWN, OUT],
+                    default=OWN,
+                    tooltip="Whether its tags have a threshold or are left out.",
+                ),
+                io.Float.Input(
+                    "threshold", default=0.5, min=0.0, max=1.0, step=0.01, tooltip="For the tags of this category."
+                ),
+            ],
+            outputs=[CategoriesSocket.Output("categories", tooltip="For Tag, or for the next Tag Categories.")],
+        )
+
+    @classmethod
+    def execute(
+        cls, name: list[str], what: list[str], threshold: list[float], before: list[Any] | None = None
+    ) -> io.NodeOutput:
+        """The settings so far and this one, which goes before an earlier one of the same category."""
+        earlier: tuple[Category, ...] = one(before or [()])
+        chosen = Category(one(name), one(threshold) if one(what) == OWN else None, one(what) == OWN)
+        return io.NodeOutput((*(each for each in earlier if each.name != chosen.name), chosen))
