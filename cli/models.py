@@ -79,21 +79,37 @@ def _show_licences(spec: ModelSpec, files: Sequence[WeightFile]) -> None:
 
 
 def _all(store: WeightStore) -> list[ModelSpec]:
-    return [one for spec in REGISTRY for one in (spec, *REGISTRY.variants(spec, store))]
+    """Every model, and the variants that have files of their own; the others are named beside their model."""
+    found: list[ModelSpec] = []
+    for spec in REGISTRY:
+        found.append(spec)
+        found += [one for one in REGISTRY.variants(spec, store) if one.weights != spec.weights]
+    return found
 
 
 def _list(specs: Sequence[ModelSpec], store: WeightStore) -> None:
     table = Table("model", "answers", "size", "licence", "state")
     for spec in specs:
         size = sum(file.size for file in spec.weights)
-        summary = escaped(spec.summary) if ":" not in spec.id else f"[dim]{escaped(spec.summary)}[/]"
-        table.add_row(spec.id, summary, size_text(size) if spec.weights else "", spec.licence, _state(spec, store))
+        answers = escaped(spec.summary) if ":" not in spec.id else f"[dim]{escaped(spec.title)}[/]"
+        same = (
+            [one.id for one in REGISTRY.variants(spec, store) if one.weights == spec.weights]
+            if spec in REGISTRY
+            else []
+        )
+        also = f" [dim]Also {', '.join(same)}.[/]" if same else ""
+        table.add_row(
+            spec.id, answers + also, size_text(size) if spec.weights else "", spec.licence, _state(spec, store)
+        )
     console.print(table)
     console.print(f"Model folders: {', '.join(escaped(str(folder)) for folder in store.folders)}")
     console.print("Get one with: keepers fetch MODEL")
 
 
 def _state(spec: ModelSpec, store: WeightStore) -> str:
+    if spec.usual is not None and not any(store.find(file) for one in spec.variants for file in one.weights):
+        made = len(REGISTRY.variants(spec, store)) - len(spec.variants)
+        return f"[green]{made} of your own[/]" if made else "none yet"
     needed = [file for file in spec.weights if not file.optional]
     here = [file for file in needed if store.find(file) is not None]
     if len(here) == len(needed):
