@@ -137,6 +137,10 @@ def _block_words(layers: set[str]) -> dict[str, str]:
     return {"conv2d": "conv", norm: "bn1"}
 
 
+_MODEL = re.compile(r"^.*?(?=Conv(_\d)?/|expanded_conv)")
+"""The model's own name, which TF-Slim puts first."""
+
+
 def mobilenet(variables: Sequence[Variable], net: nn.Module) -> Renaming:
     """MobileNetV3 of Keras or of TF-Slim: the same names but for the last word."""
     places = _places(net)
@@ -144,7 +148,7 @@ def mobilenet(variables: Sequence[Variable], net: nn.Module) -> Renaming:
     outside = {"Conv": ("conv_stem", "bn1"), "Conv_1": (f"{last}conv", f"{last}bn1"), "Conv_2": ("conv_head", "")}
     found: Renaming = {}
     for variable in variables:
-        path, _, part = re.sub(r"^.*?(?=Conv(_\d)?/|expanded_conv)", "", variable.name).rpartition("/")
+        path, _, part = _MODEL.sub("", variable.name, count=1).rpartition("/")
         first, _, layer = path.partition("/")
         if first in outside:
             target = outside[first][layer == "BatchNorm"]

@@ -26,7 +26,7 @@ KNOWN = {**{group: tuple(f"{group}_{i}" for i in range(n)) for group, n in TAGS.
 def mobilenet() -> nn.Module:
     from timm.models.mobilenetv3 import _gen_mobilenet_v3
 
-    return _gen_mobilenet_v3("tf_mobilenetv3_small_100", 0.1, num_classes=0)
+    return _gen_mobilenet_v3("tf_mobilenetv3_small_100", 1 / 6, num_classes=0)
 
 
 TOWERS: dict[str, tuple[Callable[[], nn.Module], Rename]] = {
