@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..core.errors import UnknownName
 from ..core.spec import ModelSpec
-from . import coherence, realism, signals
+from . import coherence, furry, jtp, realism, signals, wd
 
 if TYPE_CHECKING:
     from ..core.weights import WeightStore
@@ -49,4 +49,7 @@ REGISTRY = Registry(
     signals.SPEC,
     coherence.SPEC,
     realism.SPEC,
+    jtp.SPEC,
+    furry.SPEC,
+    wd.SPEC,
 )
