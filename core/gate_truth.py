@@ -81,7 +81,7 @@ def read(operand: Operand, answers: Answers) -> Reading | Unjudged | None:
         return Unjudged(str(error).rstrip("."))
     if not math.isfinite(value):
         return Unjudged(f"{operand.model} gave no number for {operand.label}")
-    return Reading(value, answer.tolerance)
+    return Reading(value, answer.drift(operand.label))
 
 
 def word(test: WordTest, answers: Answers) -> str | Unjudged | None:

@@ -95,7 +95,8 @@ class Prediction:
     margin: float = np.inf
     """How far any value may move before `label` changes; infinite for exact predictions of no interest."""
     tolerance: float = 0.0
-    """How far the values may be off the exact ones, in the labels' own unit: 0 when computed at `exact`."""
+    """How far the values may be off the exact ones, in the unit of the first label: 0 when computed at `exact`.
+    See `drift` for the other labels."""
     fingerprint: str = ""
     """Identifies weights, preprocessing and options: equal fingerprints give equal values."""
     notes: tuple[str, ...] = field(default=())
@@ -113,6 +114,20 @@ class Prediction:
     def __getitem__(self, label: str) -> float:
         """The value of a label. Raises UnknownName, with close matches."""
         return float(self.values[self.labels.index(label, self.model)])
+
+    def drift(self, label: str) -> float:
+        """How far the value of a label may be off: the tolerance, scaled to the width of the label's range.
+
+        Infinite for a label without bounds, such as a logit, unless the values are exact.
+        """
+        if self.tolerance == 0:
+            return 0.0
+        place = self.labels.index(label, self.model)
+        own, first = self.labels.range(place), self.labels.range(0)
+        if own == first:
+            return self.tolerance
+        width, unit = own.high - own.low, first.high - first.low
+        return self.tolerance * width / unit if np.isfinite(width) and np.isfinite(unit) else np.inf
 
     def top(self, count: int, group: str = "") -> list[Score]:
         """The largest values first, ties in label order; of one group when named. NaN is left out."""

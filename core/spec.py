@@ -69,7 +69,7 @@ class Network:
     name: Callable[[Floats], tuple[str, float]]
     """From the values of one image to its label and margin (see Prediction)."""
     tolerance: float = 0.0
-    """How far values may be off the exact ones at this precision; 0 for `exact`."""
+    """How far values may be off the exact ones at this precision, in the unit of the first label; 0 for `exact`."""
     parts: tuple[nn.Module, ...] = ()
     """The modules that are moved to a device as units, shared ones by themselves; empty means (module,)."""
     batch: int = 0
