@@ -58,12 +58,15 @@ def command(function: Callable[..., Any], name: str = "") -> None:
 
 def _add_commands() -> None:
     from .caption import caption
+    from .convert import convert
+    from .map import map_
     from .models import fetch, models
     from .scan import scan
+    from .similar import similar
     from .tags import tags
     from .undo import undo
 
-    for function in (scan, undo, caption, tags, models, fetch):
+    for function in (scan, undo, caption, tags, similar, map_, models, fetch, convert):
         command(function)
 
 

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from ..core.errors import KeepersError
 from ..models.furry import file_name
-from ..models.furry_convert import Converted, Options
-from ..models.furry_convert import convert as convert_furry
 from ..models.furry_format import CUTS, check_cuts
 from . import exit_codes
 from .console import console
 from .machine import Machine, Models
+
+if TYPE_CHECKING:
+    from ..models.furry_convert import Converted
 
 
 def convert(
@@ -33,6 +34,9 @@ def convert(
     folders: Models = None,
 ) -> None:
     """Convert a furry model's zip into one safetensors file; TensorFlow is not needed."""
+    from ..models.furry_convert import Options
+    from ..models.furry_convert import convert as convert_furry
+
     del model  # there is one kind so far, and the word says which
     try:
         options = Options({"auto": None, "normalised": True, "raw": False}[pixels], check_cuts(cuts))
