@@ -14,7 +14,7 @@ import torch
 from PIL import Image, ImageOps
 
 from ..core.errors import KeepersError, UnreadableImage
-from ..core.gate import Gate, Verdict
+from ..core.gate import Gate, Outcome, Verdict
 from ..core.judge import Subject
 from ..core.metadata_write import read_record
 from ..core.open_image import open_image
@@ -174,8 +174,8 @@ def _saved(path: Path, record: Record | None) -> Scored:
         return Scored(flaw=str(error), verdict=Verdict("review", f"review: {error}"))
     if record is None:
         return Scored()
-    outcome = next((each for each in ("accept", "review", "reject") if each == record.verdict), None)
-    verdict = Verdict(outcome, record.reason) if outcome else None
+    known: tuple[Outcome, ...] = ("accept", "review", "reject")
+    verdict = next((Verdict(each, record.reason) for each in known if each == record.verdict), None)
     return Scored(remembered(record, Gate.parse("")), verdict=verdict, gate=record.gate)
 
 

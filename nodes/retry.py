@@ -137,17 +137,18 @@ class KeepersRetryEnd(io.ComfyNode):
         round: list[Round] | None = None,  # noqa: A002  the input's public name
     ) -> io.NodeOutput:
         """Collect this attempt's images; then either end, or answer with another attempt."""
-        graph = cls.hidden.dynprompt
+        graph, end = cls.hidden.dynprompt, cls.hidden.unique_id
+        assert graph is not None and end is not None, "both are asked for in the schema"
         before = one(round) if round else Round()
         after = _collected(before, images, joined(scores), report_in)
-        count, shown = len(after.images), graph.get_display_node_id(cls.hidden.unique_id)
+        count, shown = len(after.images), graph.get_display_node_id(end)
         host.say(f"{min(count, one(wanted))} of {one(wanted)} accepted after {after.attempt} attempts", shown)
         if count >= one(wanted) or after.attempt >= one(attempts):
             return _result(after, one(wanted), one(if_too_few))
-        start = retry[0] if retry else None
+        start: Any = retry[0] if retry else None
         if not is_link(start):
             raise KeepersError("Wire 'retry' of Retry End to 'retry' of its Retry Start.")
-        return _another(graph, start[0], cls.hidden.unique_id, after)
+        return _another(graph, start[0], end, after)
 
 
 def _collected(before: Round, images: list[Any], scores: Scores, report_in: Sequence[str] | None) -> Round:

@@ -91,7 +91,7 @@ class KeepersTag(io.ComfyNode):
                     default=False,
                     tooltip="Write \\( and \\), as prompts need it and trainers do not.",
                 ),
-                io.Boolean.Input("rating", default=False, tooltip="Write the rating into the caption."),
+                io.Boolean.Input("add_rating", default=False, tooltip="Write the rating into the caption."),
                 io.Boolean.Input("trailing_comma", default=False, tooltip="End the caption with its separator."),
                 *machine_inputs(),
             ],
@@ -155,10 +155,9 @@ def recipe_from(choices: Mapping[str, Any], categories: tuple[Category, ...]) ->
         "limit": choices["max_tags"],
         "escape": choices["escape_brackets"],
         "trailing": choices["trailing_comma"],
+        "rating": choices["add_rating"],
     }
-    given |= {
-        name: choices[name] for name in ("first", "last", "exclude", "only", "require", "order", "style", "rating")
-    }
+    given |= {name: choices[name] for name in ("first", "last", "exclude", "only", "require", "order", "style")}
     excluded = ", ".join(filter(None, [choices["exclude_categories"], *hidden]))
     return changed(Recipe(source="tags"), given | {"exclude_categories": excluded})
 

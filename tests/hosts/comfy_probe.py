@@ -1,5 +1,7 @@
 """A node pack for tests: images of every odd kind to feed ours with, and a node that tells what came out of them."""
 
+# pyright: basic, reportUnknownParameterType=false, reportArgumentType=false, reportAttributeAccessIssue=false
+# Written as node packs are written: without types, for the engine to call.
 import json
 import time
 
