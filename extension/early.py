@@ -23,7 +23,7 @@ PARALLEL = ("prompts", "negative_prompts", "seeds", "subseeds")
 
 def begin_batch(job: Job, p: Any, pictures: list[Any]) -> None:
     """Make the items of a batch, and take out what is rejected already; `pictures` is changed in place."""
-    job.batch = [_item(job, p, place, picture) for place, picture in enumerate(pictures)]
+    job.batch = [new_item(job, p, place, picture) for place, picture in enumerate(pictures)]
     job.items += job.batch
     if not _in_step(p, pictures):
         return  # frames of a video, or another script's additions: nothing may be taken out
@@ -34,7 +34,9 @@ def begin_batch(job: Job, p: Any, pictures: list[Any]) -> None:
         _take_out(job, p, pictures, rejected)
 
 
-def _item(job: Job, p: Any, place: int, picture: Any) -> Item:
+def new_item(job: Job, p: Any, place: int, picture: Any) -> Item:
+    """One image of the current batch, with what the host's lists say of it."""
+
     def at(name: str, default: Any) -> Any:
         values = getattr(p, name, None) or []
         return values[place] if place < len(values) else default

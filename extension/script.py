@@ -88,17 +88,24 @@ class KeepersScript(scripts.Script):
         if job is None or not processed.infotexts:
             return
         retry.stop_no_more(job, p)
-        try:
-            retry.keep_best(job, p, processed)
-            late.finish(job, p, processed)
-        finally:
-            save_gate.put_back(job, p)
-            p.do_not_save_grid = job.no_grid
-            for key in job.extra_keys:
-                p.extra_generation_params.pop(key, None)
-            late.tell(job, processed)
-            job.over = True
-            host.tidy()
+        for key in job.extra_keys:
+            p.extra_generation_params.pop(key, None)
+        for step in (retry.keep_best, late.finish):
+            _tried(job, step, p, processed)
+        save_gate.put_back(job, p)
+        p.do_not_save_grid = job.no_grid
+        late.tell(job, processed)
+        job.over = True
+        host.tidy()
+
+
+def _tried(job: Job, step: Callable[[Job, Any, Any], None], p: Any, processed: Any) -> None:
+    """Whatever goes wrong at the end of a job, the images that are there stay, and the user is told."""
+    try:
+        step(job, p, processed)
+    except Exception as error:
+        logger.exception("Keepers failed at the end of a job")
+        job.note(f"Keepers failed at the end of the job ({told(error)}); the images were kept as they are.")
 
 
 def final(self: Any, p: Any, pp: Any, *_: Any) -> None:  # noqa: ARG001 - a hook's signature
@@ -106,7 +113,7 @@ def final(self: Any, p: Any, pp: Any, *_: Any) -> None:  # noqa: ARG001 - a hook
     job = job_of(p)
     if job is None:
         return
-    item = job.current(p) or _late_item(job, p)
+    item = job.current(p) or _late_item(job, p, pp.image)
     try:
         if host.interrupted():
             item.trouble = "the job was interrupted before it was judged"
@@ -122,10 +129,9 @@ def final(self: Any, p: Any, pp: Any, *_: Any) -> None:  # noqa: ARG001 - a hook
         retry.stop_when_enough(job, p)
 
 
-def _late_item(job: Job, p: Any) -> Item:
-    """An image that the host did not announce: another script added it to the batch."""
-    place = int(getattr(p, "batch_index", len(job.batch)))
-    item = Item(int(getattr(p, "iteration", 0)), place)
+def _late_item(job: Job, p: Any, picture: Any) -> Item:
+    """An image that was not announced: another script added it, or the early check failed."""
+    item = early.new_item(job, p, int(getattr(p, "batch_index", 0)), picture)
     job.items.append(item)
     return item
 
