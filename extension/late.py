@@ -32,7 +32,7 @@ def finish(job: Job, p: Any, processed: Any) -> None:
     if taken:
         processed.images[:] = [*heads, *_without(rest, taken)]
         processed.infotexts[:] = _infotexts(job, processed.infotexts, first, taken)
-    if any(item.gone for item in job.items):
+    if not job.only_notes:
         _list_the_rest(job, processed)
     if job.own_grid:
         _make_grid(job, p, processed)

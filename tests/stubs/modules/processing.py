@@ -132,7 +132,7 @@ def _loop(p: Processing) -> tuple[list[Any], list[str]]:
         for n in range(p.n_iter):
             p.iteration = n
             shared.state.skipped = False
-            if shared.state.interrupted or shared.state.stopping_generation:
+            if shared.state.interrupted or getattr(shared.state, "stopping_generation", False):  # since A1111 1.8
                 break
             _slice(p, n)
             p.scripts.process_batch(p, batch_number=n, prompts=p.prompts, seeds=p.seeds, subseeds=p.subseeds)
