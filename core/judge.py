@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 from weakref import WeakValueDictionary
 
 from .classifier import Classifier, Prepared
+from .derive import Derived
 from .errors import Cancelled, KeepersError, one_line
 from .gate import Gate, Verdict
 from .near_duplicates import Run
@@ -90,6 +91,7 @@ class Judge:
         self._failed: dict[tuple[str, Precision], KeepersError] = {}
         self._shared: WeakValueDictionary[str, nn.Module] = WeakValueDictionary()
         self._specs: dict[str, ModelSpec | None] = {}
+        self._derived: dict[str, Derived | None] = {}
 
     def classifier(self, model: str, precision: Precision | None = None) -> Classifier:
         """A model, loaded on first use.
@@ -118,6 +120,7 @@ class Judge:
             self._loaded.clear()
             self._failed.clear()
             self._specs.clear()
+            self._derived.clear()
 
     def retry(self) -> None:
         """Forget failures to load, so that a weight file that was added since is found."""
@@ -163,6 +166,29 @@ class Judge:
             self._ask(model, [case for case in cases if model not in case.answers], None)
             return [case.answers[model] for case in cases]
 
+    def derive(self, model: str, answers: Mapping[str, Answer], *, exact: bool = False) -> Prediction | None:
+        """What a model that reads another one's numbers makes of them; None where they are not among the answers.
+
+        With `exact`, only exact numbers serve. A model whose files are damaged is left to be loaded, which says so.
+        """
+        spec = self._spec(model)
+        base = answers.get(spec.base) if spec and spec.base else None
+        if spec is None or not isinstance(base, Prediction) or (exact and base.tolerance):
+            return None
+        with self._lock:
+            if model not in self._derived:
+                try:
+                    self._derived[model] = Derived.load(spec, self.store, self.runtime)
+                except KeepersError:
+                    self._derived[model] = None
+            derived = self._derived[model]
+        return derived(base) if derived else None
+
+    def base(self, model: str) -> str:
+        """The model whose numbers are all that a model reads; empty for one that looks at pictures itself."""
+        spec = self._spec(model)
+        return spec.base if spec else ""
+
     def _ask_in_turn(self, cases: Sequence[_Case], gate: Gate, everything: bool, run: Run) -> None:
         by_cost = sorted(gate.models, key=self._cost)
         for model in by_cost:
@@ -195,6 +221,7 @@ class Judge:
 
     def _ask(self, model: str, cases: Sequence[_Case], precision: Precision | None) -> None:
         """Fill in the model's answer for every case: a prediction, or the reason why there is none."""
+        cases = [case for case in cases if not self._follows(model, case, precision)]
         if not cases:
             return
         try:
@@ -211,6 +238,14 @@ class Judge:
         finally:
             for future in coming:
                 future.cancel()
+
+    def _follows(self, model: str, case: _Case, precision: Precision | None) -> bool:
+        """Whether the answer follows from what another model said of this image; it is then filled in."""
+        wanted = precision or self.runtime.resolve(self.runtime.torch_device()) if self.base(model) else "exact"
+        answer = self.derive(model, case.answers, exact=wanted == "exact")
+        if answer is not None:
+            case.receive(answer)
+        return answer is not None
 
     def _ask_batches(
         self, classifier: Classifier, cases: Sequence[_Case], coming: Sequence[Future[Prepared | None]]

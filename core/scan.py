@@ -96,6 +96,7 @@ class Scan:
         self._recalls = self._needs_recall()
         self._exact = judge.runtime.resolve(judge.runtime.torch_device()) == "exact"
         self.fingerprints = self._fingerprints()
+        self._bases = self._base_fingerprints()
         self.basis = self._basis()
 
     def _needs_recall(self) -> bool:
@@ -111,6 +112,12 @@ class Scan:
             spec = self._spec(model)
             found[model] = model_fingerprint(spec, self.judge.store) if spec else ""
         return found
+
+    def _base_fingerprints(self) -> dict[str, str]:
+        """Of the models whose stored numbers are all that some of the gate's models read."""
+        bases = {spec.base for model in self.gate.models if (spec := self._spec(model)) and spec.base}
+        found = {base: model_fingerprint(spec, self.judge.store) for base in bases if (spec := self._spec(base))}
+        return {base: fingerprint for base, fingerprint in found.items() if fingerprint}
 
     def _spec(self, model: str) -> ModelSpec | None:
         try:
@@ -221,7 +228,12 @@ class Scan:
         if self.store is None or self.options.fresh:
             return {}
         fingerprints = {model: fingerprint for model, fingerprint in self.fingerprints.items() if fingerprint}
-        return self.store.predictions(contents, fingerprints, exact=self._exact)
+        known = self.store.predictions(contents, fingerprints | self._bases, exact=self._exact)
+        for answers in known.values() if self._bases else ():
+            missing = [model for model in self.fingerprints if model not in answers]
+            made = {model: self.judge.derive(model, answers, exact=self._exact) for model in missing}
+            answers.update({model: answer for model, answer in made.items() if answer is not None})
+        return known
 
     def _subject(self, loaded: _Loaded, known: Mapping[str, Prediction], pool: ThreadPoolExecutor) -> Subject:
         name = str(loaded.found.path)

@@ -77,6 +77,19 @@ class Network:
 
 
 @dataclass(frozen=True)
+class Derivation:
+    """How a model's values follow from those of its base."""
+
+    labels: Labels
+    values: Callable[[Floats], Floats]
+    """From the base's values of one image to one's own, [len(labels)]."""
+    name: Callable[[Floats], tuple[str, float]]
+    """As Network.name."""
+    tolerance: float = 0.0
+    """As Network.tolerance, where the base's values are not exact."""
+
+
+@dataclass(frozen=True)
 class Build:
     """What a model's `build` is given."""
 
@@ -119,6 +132,9 @@ class ModelSpec:
     """Finds variants that the user made (trained detectors, tuned gates) in the model folders."""
     usual: Callable[[WeightStore], ModelSpec] | None = field(default=None, compare=False)
     """For a model whose id alone means one of the variants that the user made: finds that one, under this id."""
+    base: str = ""
+    """The model whose values are all that this one reads; `derive` then makes its own of them."""
+    derive: Callable[[Build], Derivation] | None = field(default=None, compare=False)
     compare: Callable[[Prediction, Run, str], Prediction] | None = None
     """Adds what depends on the earlier images of a run (near-duplicates); the result is never stored."""
     tags: Mapping[str, float] = field(default_factory=dict[str, float], hash=False)

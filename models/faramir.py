@@ -11,6 +11,7 @@ import numpy as np
 
 from ..core.prediction import LOGIT, PROBABILITY, Floats, Labels, Range
 from ..core.spec import Build, ModelSpec, Network, WeightFile
+from . import faramir_tuned
 from .aesthetic import HEAD, aesthetic_head
 from .arniqa import ENCODER, encoder
 from .faramir_views import PictureView, QualityView
@@ -149,4 +150,8 @@ SPEC = ModelSpec(
     build=build,
     help=HELP,
 )
-SPEC = replace(SPEC, variants=(replace(SPEC, id="faramir:fixed", build=partial(build, faithful=False)),))
+SPEC = replace(
+    SPEC,
+    variants=(replace(SPEC, id="faramir:fixed", build=partial(build, faithful=False)),),
+    find=partial(faramir_tuned.find, SPEC),
+)

@@ -1,0 +1,58 @@
+"""SigLIP's own vector of a picture: no judgement, but what a taste can be learned from."""
+
+from __future__ import annotations
+
+import math
+
+from ..core.prediction import Floats, Labels, Range
+from ..core.preprocess import Preprocess
+from ..core.spec import Build, ModelSpec, Network
+from .siglip import LICENCE, SIGLIP, TITLE, tower
+
+WIDTH = 1152
+GROUP = "input"
+FAST_TOLERANCE = 0.02
+VIEW = Preprocess(384, "squash", "bicubic")
+"""As the aesthetic predictor's, so that both share one view of the picture."""
+
+
+def vector_labels(width: int = WIDTH) -> Labels:
+    """One label a channel: v0, v1, …"""
+    return Labels(
+        tuple(f"v{index}" for index in range(width)), (GROUP,) * width, (Range(-1.0, 1.0, "coordinate"),) * width
+    )
+
+
+def build(given: Build) -> Network:
+    """The backbone that FARAMIR and the aesthetic predictor share, and its published pool. Raises WrongWeights."""
+    from .nets.taste import Pooled
+
+    trunk = tower(given)
+    return Network(
+        module=Pooled(trunk),
+        labels=vector_labels(trunk.pos_embed.shape[-1]),
+        views=(VIEW,),
+        name=_no_name,
+        tolerance=FAST_TOLERANCE if given.precision == "fast" else 0.0,
+        parts=(trunk,),
+        batch=1 if given.device.type == "cpu" else 0,
+    )
+
+
+def _no_name(_values: Floats) -> tuple[str, float]:
+    """A vector has no answer in one word."""
+    return "", math.inf
+
+
+SPEC = ModelSpec(
+    id="siglip",
+    title=f"{TITLE}, pooled",
+    summary="The vector that SigLIP makes of a picture. It judges nothing; keepers tune taste learns from it.",
+    source="https://huggingface.co/timm/vit_so400m_patch14_siglip_384.webli",
+    licence=LICENCE,
+    weights=(SIGLIP,),
+    cost=670.0,
+    labels=vector_labels,
+    build=build,
+    help="Stored once for each image (4.6 KB), it makes any number of tastes cheap: keepers tune taste --on siglip.",
+)
