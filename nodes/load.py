@@ -140,7 +140,7 @@ def _root(place: str) -> Path:
 def _folder(place: str, folder: str) -> Path:
     """Raises OutsideFolder."""
     root = _root(place)
-    return inside(root, folder) if folder.strip(" ./\\") else root
+    return root if folder.strip() in ("", ".") else inside(root, folder.strip())
 
 
 def _files(place: str, folder: str, subfolders: bool) -> list[Found]:

@@ -39,7 +39,7 @@ def comfy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[server.Pr
     model_management.loaded.clear()
 
 
-def run(node: type[Any], hidden: HiddenHolder | None = None, **inputs: Any) -> Any:
+def run(node: type[Any], hidden: Any = None, **inputs: Any) -> Any:
     """What a node answers: it runs as the engine runs it, on a clone of its class that holds the hidden inputs."""
     clone = type(node.__name__, (node,), {"hidden": hidden or HiddenHolder("7")})
     return clone.execute(**inputs)
