@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from safetensors.torch import load_file, save_file
 
 from keepers.core.classifier import Classifier
 from keepers.core.errors import CorruptWeights, WrongWeights
+from keepers.core.open_image import open_image
 from keepers.core.prediction import PROBABILITY
 from keepers.core.runtime import Runtime
 from keepers.core.spec import ModelSpec, Precision, WeightFile
@@ -291,3 +294,66 @@ def test_the_view_drops_transparency_and_squashes() -> None:
         mode="bilinear",
     )
     np.testing.assert_allclose(found.numpy() * 255, reference[0].numpy(), atol=1e-3)
+
+
+def run_tensorflow(mode: str, folder: Path, *names: str) -> None:
+    script = Path(__file__).parent / "parity" / "furry_savedmodels.py"
+    subprocess.run([os.environ["TF_PYTHON"], str(script), mode, str(folder), *names], check=True)
+
+
+@pytest.mark.parity
+@pytest.mark.skipif("TF_PYTHON" not in os.environ, reason="TF_PYTHON names no Python with TensorFlow 2.13")
+@pytest.mark.parametrize("published", furry.PUBLISHED, ids=lambda one: one.name)
+def test_savedmodels_of_the_four_architectures(
+    published: furry.Published, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also needs AUTOML_DIR and CONVNEXT_TF_DIR; FURRY_SAVED may name a folder with SavedModels made before."""
+    monkeypatch.setattr(furry_towers, "make_tower", make_tower)
+    folder = Path(os.environ.get("FURRY_SAVED", tmp_path))
+    if not (folder / f"{published.name}.npz").exists():
+        run_tensorflow("full", folder, published.name)
+    made = convert(folder / published.name, tmp_path / furry.file_name(published.name))
+    classifier = Classifier.load(
+        next(spec for spec in furry.SPEC.variants if spec.id == f"furry:{published.name}"),
+        WeightStore([tmp_path]),
+        Runtime(device="cpu"),
+        "exact",
+    )
+    with np.load(folder / f"{published.name}.npz") as recorded, torch.inference_mode():
+        x = torch.from_numpy(recorded["x"]).permute(0, 3, 1, 2)
+        found = classifier.network.module(x).numpy()
+        expected = np.concatenate([recorded[group] for group in made.layout.tags], axis=1)
+    print(published.name, made.layout.backbone, np.abs(found - expected).max())
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
+    assert expected.std() > 0.05
+
+
+@pytest.mark.parity
+@pytest.mark.skipif("FURRY_ZIP" not in os.environ, reason="FURRY_ZIP names no published efficientnet_v2_b3_300_2c.zip")
+def test_the_published_zip_gives_the_published_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """FURRY_SAMPLES names the folder images/samples of the author's repository.
+
+    The author's notebook was run before normalisation was added to the code, so that its pixels were raw; whether the
+    zip still holds the same weights is not known, so both ways are tried.
+    """
+    monkeypatch.setattr(furry_towers, "make_tower", make_tower)
+    name = "efficientnet_v2_b3_300_2c"
+    convert(Path(os.environ["FURRY_ZIP"]), tmp_path / furry.file_name(name))
+    expected = {
+        "1.png": {"anthro": 0.94390786, "rating": 0.015672334},
+        "2.jpg": {"rating": 0.010574325},
+        "3.png": {"rating": 0.012841327},
+        "4.jpg": {"lagomorph": 0.95590013, "rating": 0.015026008},
+    }
+    worst = {}
+    for variant in (f"furry:{name}", f"furry:{name}-raw"):
+        one = next(spec for spec in furry.SPEC.variants if spec.id == variant)
+        classifier = Classifier.load(one, WeightStore([tmp_path]), Runtime(device="cpu"), "exact")
+        differences = []
+        for file, numbers in expected.items():
+            (prediction,) = classifier.classify([open_image(Path(os.environ["FURRY_SAMPLES"]) / file)])
+            differences += [abs(prediction[label] - value) for label, value in numbers.items()]
+        worst[variant] = max(differences)
+    print(worst)
+    # TensorFlow decodes JPEGs a little differently from Pillow.
+    assert min(worst.values()) < 0.02

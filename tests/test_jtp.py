@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any, cast
 
@@ -225,3 +228,23 @@ def test_the_recommended_threshold(tmp_path: Path) -> None:
     assert {score.label for score in prediction.above(0.2)} == {
         name for name, value in zip(prediction.labels.names, prediction.values, strict=True) if value >= 0.2
     }
+
+
+@pytest.mark.parity
+@pytest.mark.skipif("JTP_DIR" not in os.environ, reason="JTP_DIR names no checkout of the original")
+@pytest.mark.parametrize("kind", ["pilot", "pilot2"])
+def test_the_original_at_full_width(kind: str, tmp_path: Path) -> None:
+    script = Path(__file__).parent / "parity" / "jtp_original.py"
+    subprocess.run([sys.executable, str(script), os.environ["JTP_DIR"], str(tmp_path), kind], check=True)
+    classifier = load(tmp_path)
+    with np.load(tmp_path / "inputs.npz") as inputs, np.load(tmp_path / "answers.npz") as answers:
+        assert len(answers.files) == 3
+        for name in answers.files:
+            with Image.open(tmp_path / f"{name}.png") as image:
+                (prepared,) = classifier.prepare(image)
+                np.testing.assert_array_equal(prepared.numpy(), inputs[name])
+                (prediction,) = classifier.classify([image])
+            assert answers[name].std() > 0.05
+            difference = np.abs(prediction.values - answers[name]).max()
+            print(kind, name, difference)
+            assert difference < 1e-5

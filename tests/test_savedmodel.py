@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import struct
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +20,7 @@ from keepers.models.savedmodel_source import SavedModel, open_savedmodel
 from keepers.models.savedmodel_table import read_table
 
 from . import furry_tiny as tiny
+from .savedmodel_writer import convnext_variables, entry, header, layers_of, mask, put_varint, table, write_savedmodel
 
 NAME = "convnext_small_tiny"
 ZIP = tiny.DATA / f"{NAME}.zip"
@@ -46,10 +46,6 @@ def read_all(model: SavedModel) -> int:
     return sum(model.bundle.array(variable.key).size for variable in model.bundle.variables)
 
 
-def mask(crc: int) -> int:
-    return (((crc >> 15) | (crc << 17)) + 0xA282EAD8) & 0xFFFFFFFF
-
-
 def plain_crc(data: bytes) -> int:
     crc = 0xFFFFFFFF
     for byte in data:
@@ -57,33 +53,6 @@ def plain_crc(data: bytes) -> int:
         for _ in range(8):
             crc = (crc >> 1) ^ (0x82F63B78 if crc & 1 else 0)
     return crc ^ 0xFFFFFFFF
-
-
-def put_varint(value: int) -> bytes:
-    out = b""
-    while value > 0x7F:
-        out += bytes([value & 0x7F | 0x80])
-        value >>= 7
-    return out + bytes([value])
-
-
-def table(entries: dict[bytes, bytes], compression: int = 0) -> bytes:
-    """A table of one block, as LevelDB writes it."""
-
-    def block(pairs: dict[bytes, bytes]) -> bytes:
-        body = b"".join(b"\0" + put_varint(len(k)) + put_varint(len(v)) + k + v for k, v in sorted(pairs.items()))
-        return body + struct.pack("<II", 0, 1)
-
-    def sealed(content: bytes, kind: int) -> bytes:
-        return content + bytes([kind]) + struct.pack("<I", mask(plain_crc(content + bytes([kind]))))
-
-    data, empty = block(entries), block({})
-    index = block({b"\xff": b"\0" + put_varint(len(data))})
-    first, second = sealed(data, compression), sealed(empty, 0)
-    handles = (
-        put_varint(len(first)) + put_varint(len(empty)) + put_varint(len(first) + len(second)) + put_varint(len(index))
-    )
-    return first + second + sealed(index, 0) + handles.ljust(40, b"\0") + struct.pack("<Q", 0xDB4775248B80FB57)
 
 
 @pytest.mark.parametrize(
@@ -209,15 +178,8 @@ def test_a_missing_part_is_named(gone: str, tmp_path: Path) -> None:
         pass
 
 
-def header(shards: int = 1, endian: int = 0) -> bytes:
-    return b"\x08" + put_varint(shards) + b"\x10" + put_varint(endian)
-
-
-def entry(dtype: int, sizes: tuple[int, ...], offset: int, data: bytes, extra: bytes = b"") -> bytes:
-    shape = b"".join(b"\x12" + put_varint(len(d)) + d for d in (b"\x08" + put_varint(size) for size in sizes))
-    body = b"\x08" + put_varint(dtype) + b"\x12" + put_varint(len(shape)) + shape
-    body += b"\x20" + put_varint(offset) + b"\x28" + put_varint(len(data))
-    return body + b"\x35" + struct.pack("<I", mask(plain_crc(data))) + extra
+def one_entry(dtype: int, sizes: tuple[int, ...], offset: int, data: bytes, extra: bytes = b"") -> bytes:
+    return entry(dtype, sizes, offset, len(data), plain_crc(data), extra)
 
 
 def bundle(one: bytes, data: bytes, head: bytes | None = None) -> Bundle:
@@ -236,24 +198,24 @@ def bundle(one: bytes, data: bytes, head: bytes | None = None) -> Bundle:
 )
 def test_types(dtype: int, array: np.ndarray) -> None:
     data = array.tobytes()
-    found = bundle(entry(dtype, (2,), 0, data), data).array("x")
+    found = bundle(one_entry(dtype, (2,), 0, data), data).array("x")
     assert found.dtype == array.dtype
     np.testing.assert_array_equal(found, array)
 
 
 def test_bfloat16_is_widened() -> None:
     data = (np.array([1.0, -2.5, 3.0], np.float32).view(np.uint32) >> 16).astype("<u2").tobytes()
-    np.testing.assert_array_equal(bundle(entry(14, (3,), 0, data), data).array("x"), [1.0, -2.5, 3.0])
+    np.testing.assert_array_equal(bundle(one_entry(14, (3,), 0, data), data).array("x"), [1.0, -2.5, 3.0])
 
 
 @pytest.mark.parametrize(
     ("one", "word"),
     [
-        (entry(1, (3,), 0, bytes(8)), "another size"),
-        (entry(1, (2,), 4, bytes(8)), "data file ends"),
-        (entry(23, (2,), 0, bytes(8)), "unknown type"),
-        (entry(1, (1 << 50,), 0, bytes(8)), "impossible"),
-        (entry(1, (2,), 0, bytes(8), extra=b"\x3a\x00"), "slices"),
+        (one_entry(1, (3,), 0, bytes(8)), "another size"),
+        (one_entry(1, (2,), 4, bytes(8)), "data file ends"),
+        (one_entry(23, (2,), 0, bytes(8)), "unknown type"),
+        (one_entry(1, (1 << 50,), 0, bytes(8)), "impossible"),
+        (one_entry(1, (2,), 0, bytes(8), extra=b"\x3a\x00"), "slices"),
     ],
 )
 def test_odd_entries_are_refused(one: bytes, word: str) -> None:
@@ -264,9 +226,9 @@ def test_odd_entries_are_refused(one: bytes, word: str) -> None:
 def test_other_shards_and_byte_orders_are_refused() -> None:
     data = bytes(8)
     with pytest.raises(CorruptWeights, match="big-endian"):
-        bundle(entry(1, (2,), 0, data), data, header(endian=1))
+        bundle(one_entry(1, (2,), 0, data), data, header(endian=1))
     with pytest.raises(CorruptWeights, match="2 data files"):
-        bundle(entry(1, (2,), 0, data), data, header(shards=2))
+        bundle(one_entry(1, (2,), 0, data), data, header(shards=2))
     assert shard_count(memoryview(table({b"": header(3)}))) == 3
 
 
@@ -382,3 +344,15 @@ def test_other_structures_are_refused(change: Callable[[dict[str, Any]], object]
 def test_no_metadata_does_more_than_fail(data: bytes) -> None:
     with pytest.raises(CorruptWeights):
         read_model(memoryview(data))
+
+
+def test_what_is_written_like_tensorflow_is_read_back(tmp_path: Path) -> None:
+    net = tiny.make_tower("convnext_small_tiny")
+    heads = {group: len(tags) for group, tags in tiny.KNOWN.items()}
+    written = convnext_variables(net, heads, 5)
+    folder = write_savedmodel(tmp_path / "model", written, layers_of(64, heads, 5))
+    with open_savedmodel(folder) as model:
+        assert [variable.name for variable in model.bundle.variables] == [one.name for one in written]
+        for variable, one in zip(model.bundle.variables, written, strict=True):
+            np.testing.assert_array_equal(model.bundle.array(variable.key), one.value)
+        assert list(read_model(model.metadata).chains) == list(heads)
