@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from ..core.errors import KeepersError
-from ..models.furry import file_name
+from ..models.furry import file_name, name_of
 from ..models.furry_format import CUTS, check_cuts
 from . import exit_codes
 from .console import console
@@ -16,13 +16,14 @@ from .machine import Machine, Models
 
 if TYPE_CHECKING:
     from ..models.furry_convert import Converted
+    from ..models.furry_format import Layout
 
 
 def convert(
     model: Annotated[Literal["furry"], typer.Argument(help="The model that the file is for.")],
     path: Annotated[Path, typer.Argument(help="The downloaded zip, or the SavedModel folder in it.")],
     output: Annotated[Path | None, typer.Option(help="The file to write (default: in the first model folder).")] = None,
-    name: Annotated[str, typer.Option(help="What to call it (default: as the zip or folder is called).")] = "",
+    name: Annotated[str, typer.Option(help="What to call it (default: as published, else as the zip).")] = "",
     pixels: Annotated[
         Literal["auto", "normalised", "raw"],
         typer.Option(help="What the net expects; auto: raw for MobileNet, as its author says, else normalised."),
@@ -44,8 +45,8 @@ def convert(
         raise KeepersError(f"--cuts: {error}.") from error
     folder = Machine(models=folders or ()).store().folders[0]
 
-    def target(source: str) -> Path:
-        place = output or folder / file_name(name or source)
+    def target(layout: Layout) -> Path:
+        place = output or folder / file_name(name or name_of(layout))
         if place.exists() and not force:
             raise KeepersError(f"{place} is there already; --force replaces it.")
         return place

@@ -59,7 +59,8 @@ def _fetch(spec: ModelSpec, store: WeightStore) -> bool:
     complete = True
     for file in spec.weights:
         try:
-            path = store.path(file, model=spec.id)
+            obtain = spec.obtain if store.find(file) is None else None
+            path = obtain(store) if obtain else store.path(file, model=spec.id)
             console.print(f"[green]ready[/] {escaped(file.name)}: {escaped(str(path))}")
         except KeepersError as error:  # noqa: PERF203  one missing file must not hide the next
             if file.optional and isinstance(error, MissingWeights):

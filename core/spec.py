@@ -128,6 +128,8 @@ class ModelSpec:
     version: str = "1"
     """Part of the fingerprint: raised when our preprocessing or arithmetic changes the values."""
     variants: tuple[ModelSpec, ...] = ()
+    obtain: Callable[[WeightStore], Path] | None = field(default=None, compare=False)
+    """Gets the weights where they must be converted after a download: what `keepers fetch` does then."""
     find: Callable[[WeightStore], Iterable[ModelSpec]] | None = field(default=None, compare=False)
     """Finds variants that the user made (trained detectors, tuned gates) in the model folders."""
     usual: Callable[[WeightStore], ModelSpec] | None = field(default=None, compare=False)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from ..core.errors import CorruptWeights, WrongWeights
+from ..core.errors import CorruptWeights, DownloadFailed, MissingWeights, WrongWeights
 from ..core.prediction import PROBABILITY, Floats, Labels, Range
 from ..core.spec import Build, ModelSpec, Network, WeightFile
 from .furry_format import RATING, Layout, read_layout
@@ -31,8 +31,8 @@ GROUPS = ("identity", "species", "body", "clothing", "action", RATING)
 RATING_RANGE = Range(0.0, 1.0, "rating")
 FAST_TOLERANCE = 0.05
 
-HELP = """Download one of the four published zips in a browser and convert it once, without TensorFlow:
-  keepers convert furry efficientnet_v2_m_384_3.zip
+HELP = """`keepers fetch furry` gets a published zip from Google Drive and converts it, without TensorFlow. Where Drive
+asks a person first, download the zip in a browser and run: keepers convert furry efficientnet_v2_m_384_3.zip
 Plain `furry` takes the first that is there of: efficientnet_v2_m_384_3, convnext_tiny_224_5,
 efficientnet_v2_b3_300_2c, mobilenet_v3_224_2c (by the F1 scores their author gives). A tag counts from 0.5.
 `furry.rating` is one number from 0 (safe) to 1 (explicit); the label is safe below 1/3, explicit from 2/3, and
@@ -47,6 +47,10 @@ class Published(NamedTuple):
     name: str
     drive: str
     """Its id on Google Drive."""
+    backbone: str
+    """timm's name of its tower, by the number of parameters: the one called v2_m has that of v2_s."""
+    size: int
+    """Pixels."""
     cost: float
     """GFLOP."""
     normalised: bool = True
@@ -54,10 +58,10 @@ class Published(NamedTuple):
 
 
 PUBLISHED = (
-    Published("efficientnet_v2_m_384_3", "1UT_nZkGEeE7TmvaMIYt1UyTdpWW1NhIY", 16.8),
-    Published("convnext_tiny_224_5", "1VIhh0yfhJuXXTFo_0XPnOeQp5ePqnjDW", 9.0),
-    Published("efficientnet_v2_b3_300_2c", "1n-qEMXU86G8A_UEpZ9_CmAPWdBkMO_zY", 6.0),
-    Published("mobilenet_v3_224_2c", "1fh2VrLo-bKgGHIkLEQecwUltsuI0W0Tm", 0.1, normalised=False),
+    Published("efficientnet_v2_m_384_3", "1UT_nZkGEeE7TmvaMIYt1UyTdpWW1NhIY", "tf_efficientnetv2_s", 384, 16.8),
+    Published("convnext_tiny_224_5", "1VIhh0yfhJuXXTFo_0XPnOeQp5ePqnjDW", "convnext_tiny", 224, 9.0),
+    Published("efficientnet_v2_b3_300_2c", "1n-qEMXU86G8A_UEpZ9_CmAPWdBkMO_zY", "tf_efficientnetv2_b3", 300, 6.0),
+    Published("mobilenet_v3_224_2c", "1fh2VrLo-bKgGHIkLEQecwUltsuI0W0Tm", "tf_mobilenetv3_small_100", 224, 0.1, False),
 )
 
 
@@ -177,6 +181,12 @@ def file_name(source: str) -> str:
     return f"furry_{plain}.safetensors"
 
 
+def name_of(layout: Layout) -> str:
+    """What a converted model is called: as published where its tower and size are, whatever the zip was called."""
+    fitting = [one.name for one in PUBLISHED if (one.backbone, one.size) == (layout.backbone, layout.size)]
+    return fitting[0] if fitting and layout.source not in [one.name for one in PUBLISHED] else layout.source
+
+
 def address(drive: str) -> str:
     """Where Google Drive gives a published zip, or a page that asks first."""
     return f"https://drive.google.com/uc?export=download&id={drive}"
@@ -186,6 +196,25 @@ def converted(name: str, drive: str) -> WeightFile:
     """The file that converting a published zip makes; it can only be made here, not downloaded."""
     page = f"{address(drive)} (a zip, made ready with: keepers convert furry ZIP)"
     return WeightFile(file_name(name), page=page, licence=LICENCE)
+
+
+def obtain(store: WeightStore, one: Published = PUBLISHED[0]) -> Path:
+    """A converted model: from its zip in the model folder, or downloaded from Google Drive where that lets it go.
+
+    Raises DownloadFailed, which says which link to open and where to put the zip, and what `convert` raises.
+    """
+    from .furry_convert import convert
+
+    archive = WeightFile(f"{one.name}.zip", url=address(one.drive), page=address(one.drive), licence=LICENCE)
+    target = store.target(converted(one.name, one.drive))
+    try:
+        zipped = store.path(archive, model=f"furry:{one.name}")
+    except (DownloadFailed, MissingWeights, CorruptWeights) as error:
+        raise DownloadFailed(
+            f"{error} Google Drive often asks a person first: open {address(one.drive)} in a browser, save the file as "
+            f"{store.target(archive)}, and run the same command again."
+        ) from error
+    return convert(zipped, target).path
 
 
 def find(store: WeightStore) -> Iterable[ModelSpec]:
@@ -201,16 +230,18 @@ def find(store: WeightStore) -> Iterable[ModelSpec]:
 def _variants() -> Iterable[ModelSpec]:
     for one in PUBLISHED:
         file = converted(one.name, one.drive)
-        yield _spec(f"furry:{one.name}", f"furry-image-model {one.name}", file, one.cost)
+        spec = _spec(f"furry:{one.name}", f"furry-image-model {one.name}", file, one.cost)
+        yield replace(spec, obtain=partial(obtain, one=one))
         other = "raw" if one.normalised else "norm"
         title = f"furry-image-model {one.name}, pixels {'not ' if one.normalised else ''}normalised"
-        yield _spec(f"furry:{one.name}-{other}", title, file, one.cost, raw=one.normalised)
+        raw = _spec(f"furry:{one.name}-{other}", title, file, one.cost, raw=one.normalised)
+        yield replace(raw, obtain=partial(obtain, one=one))
 
 
 def _main() -> ModelSpec:
     first, *others = (converted(one.name, one.drive) for one in PUBLISHED)
     spec = _spec("furry", "furry-image-model", replace(first, alternatives=tuple(others)), PUBLISHED[0].cost)
-    return replace(spec, variants=tuple(_variants()), find=find)
+    return replace(spec, variants=tuple(_variants()), find=find, obtain=obtain)
 
 
 SPEC = _main()

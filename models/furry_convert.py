@@ -53,13 +53,13 @@ class Converted(NamedTuple):
 
 def convert(
     source: Path,
-    target: Path | Callable[[str], Path],
+    target: Path | Callable[[Layout], Path],
     options: Options = Options(),
     *,
     tags: Mapping[str, tuple[str, ...]] | None = None,
     recognise: Recognise = recognise,
 ) -> Converted:
-    """Convert a zip or folder into `target`, a path or a function from the source's name to one.
+    """Convert a zip or folder into `target`, a path or a function that chooses one.
 
     Every variable of the net is used or refused by name, and every checksum is verified. The file appears whole or not
     at all. `tags` are the tags of each output, `recognise` finds the tower: both for nets other than the published.
@@ -78,7 +78,7 @@ def convert(
         layout = _layout(structure, backbone, model, options, tags or built_in_tags(), source)
         tower_plans = {f"tower.{key}": _plan(model.bundle, piece) for key, piece in renaming.items()}
         plans = {**tower_plans, **head_plans}
-        path = target if isinstance(target, Path) else target(model.name)
+        path = target if isinstance(target, Path) else target(layout)
         atomic_write(path, lambda file: write_safetensors(file, plans, layout.metadata()))
     return Converted(path, layout, len(plans), skipped)
 
