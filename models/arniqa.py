@@ -16,8 +16,6 @@ from ..core.preprocess import IMAGENET_MEAN, IMAGENET_STD
 from ..core.spec import Build, ModelSpec, Network, WeightFile
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from torch import Tensor
 
     from .nets.arniqa import Encoder
@@ -89,7 +87,7 @@ def build(given: Build, data_set: str = "kadid10k") -> Network:
 
     opinions = DATA_SETS[data_set]
     damage = encoder(given)
-    weight, bias = _regressor(given, regressor_file(data_set))
+    weight, bias = _regressor(given, regressor_file(data_set), damage)
     return Network(
         module=Arniqa(damage, weight, bias, opinions.low, opinions.high, opinions.damage),
         labels=LABELS,
@@ -127,11 +125,16 @@ def load_encoder(given: Build) -> Encoder:
     return net
 
 
-def _regressor(given: Build, file: WeightFile) -> tuple[Tensor, Tensor]:
-    tensors: Mapping[str, Tensor] = given.tensors(file)
-    if {"weights", "biases"} - set(tensors) or tensors["biases"].numel() != 1:
-        raise WrongWeights(given.path(file), "arniqa", missing={"weights", "biases"} - set(tensors))
-    return tensors["weights"], tensors["biases"]
+def _regressor(given: Build, file: WeightFile, damage: Encoder) -> tuple[Tensor, Tensor]:
+    tensors = given.tensors(file)
+    if missing := {"weights", "biases"} - set(tensors):
+        raise WrongWeights(given.path(file), "arniqa", missing=missing)
+    weight, bias = tensors["weights"], tensors["biases"]
+    features = 2 * damage.projector[0].in_features  # pyright: ignore[reportOperatorIssue]  a linear layer's number
+    if weight.numel() != features or bias.numel() != 1:
+        detail = f"it weighs {weight.numel()} features where the encoder gives {features}"
+        raise WrongWeights(given.path(file), "arniqa", detail=detail)
+    return weight, bias
 
 
 def _no_name(_values: Floats) -> tuple[str, float]:

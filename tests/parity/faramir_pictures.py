@@ -6,7 +6,9 @@ Imported by the tests, and by the scripts that run the originals in their own en
 from __future__ import annotations
 
 import zlib
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageCms
@@ -45,34 +47,46 @@ def swapped_profile() -> bytes:
     return bytes(icc)
 
 
-def write_pictures(folder: Path) -> list[str]:
-    """Writes all pictures and returns their names, in order."""
+def write_pictures(folder: Path, only: Iterable[str] | None = None) -> list[str]:
+    """Writes all pictures, or some, and returns their names, in order."""
     folder.mkdir(parents=True, exist_ok=True)
-    sizes = ((384, 384), (512, 512), (1024, 1536), (1000, 333), (301, 203), (37, 900), (2400, 1500), (640, 511), (8, 5))
-    made = [_save(scene(*size, seed=seed), folder / f"rgb-{size[0]}x{size[1]}.png") for seed, size in enumerate(sizes)]
-    made.append(_save(with_alpha(600, 700, 20), folder / "alpha.png"))
-    made.append(_save(with_alpha(600, 700, 21), folder / "alpha-profile.png", icc_profile=swapped_profile()))
-    made.append(_save(scene(700, 560, 22), folder / "profile.png", icc_profile=swapped_profile()))
-    made.append(_save(scene(500, 560, 23).convert("L"), folder / "grey.png"))
-    made.append(_save(scene(530, 400, 24).convert("1"), folder / "bilevel.png"))
-    made.append(_save(scene(540, 570, 25).convert("P"), folder / "palette.png"))
-    made.append(_save(scene(540, 571, 26).convert("CMYK"), folder / "cmyk.tif"))
-    made.append(_save(scene(555, 520, 27).convert("RGB"), folder / "keyed.png", transparency=(0, 0, 0)))
-    made.append(_save(scene(520, 600, 28).convert("L"), folder / "profile-grey.png", icc_profile=swapped_profile()))
-    made.append(_save(with_alpha(250, 210, 29), folder / "alpha-small.webp", lossless=True))
-    made.append(_save(scene(1, 1, 30), folder / "pixel.png"))
-    palette = scene(540, 572, 31).convert("P")
-    made.append(_save(palette, folder / "palette-profile.png", icc_profile=swapped_profile(), transparency=3))
-    made.append(_save(with_alpha(400, 300, 32).convert("LA"), folder / "grey-alpha.png"))
-    made.append(_save(palette, folder / "palette-transparent.png", transparency=3))
-    made.append(_save(scene(400, 410, 33).convert("L"), folder / "grey-keyed.png", transparency=40))
-    made.append(_save(scene(3000, 2, 34), folder / "thin.png"))
-    return made
+    names = [name for name in PICTURES if only is None or name in set(only)]
+    for name in names:
+        picture, options = PICTURES[name]()
+        picture.save(folder / name, **options)
+    return names
 
 
-def _save(picture: Image.Image, path: Path, **options: object) -> str:
-    picture.save(path, **options)  # pyright: ignore[reportArgumentType]
-    return path.name
+Made = tuple[Image.Image, dict[str, Any]]
+
+
+def _rgb(width: int, height: int, seed: int) -> Callable[[], Made]:
+    return lambda: (scene(width, height, seed), {})
+
+
+SIZES = ((384, 384), (512, 512), (1024, 1536), (1000, 333), (301, 203), (37, 900), (2400, 1500), (640, 511), (8, 5))
+PICTURES: dict[str, Callable[[], Made]] = {
+    **{f"rgb-{size[0]}x{size[1]}.png": _rgb(*size, seed) for seed, size in enumerate(SIZES)},
+    "alpha.png": lambda: (with_alpha(600, 700, 20), {}),
+    "alpha-profile.png": lambda: (with_alpha(600, 700, 21), {"icc_profile": swapped_profile()}),
+    "profile.png": lambda: (scene(700, 560, 22), {"icc_profile": swapped_profile()}),
+    "grey.png": lambda: (scene(500, 560, 23).convert("L"), {}),
+    "bilevel.png": lambda: (scene(530, 400, 24).convert("1"), {}),
+    "palette.png": lambda: (scene(540, 570, 25).convert("P"), {}),
+    "cmyk.tif": lambda: (scene(540, 571, 26).convert("CMYK"), {}),
+    "keyed.png": lambda: (scene(555, 520, 27), {"transparency": (0, 0, 0)}),
+    "profile-grey.png": lambda: (scene(520, 600, 28).convert("L"), {"icc_profile": swapped_profile()}),
+    "alpha-small.webp": lambda: (with_alpha(250, 210, 29), {"lossless": True}),
+    "pixel.png": lambda: (scene(1, 1, 30), {}),
+    "palette-profile.png": lambda: (
+        scene(540, 572, 31).convert("P"),
+        {"icc_profile": swapped_profile(), "transparency": 3},
+    ),
+    "grey-alpha.png": lambda: (with_alpha(400, 300, 32).convert("LA"), {}),
+    "palette-transparent.png": lambda: (scene(540, 572, 31).convert("P"), {"transparency": 3}),
+    "grey-keyed.png": lambda: (scene(400, 410, 33).convert("L"), {"transparency": 40}),
+    "thin.png": lambda: (scene(3000, 2, 34), {}),
+}
 
 
 def random_tensor(name: str, shape: tuple[int, ...]) -> np.ndarray:
