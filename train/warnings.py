@@ -1,0 +1,96 @@
+"""What a user should know of his images before he believes a detector that was trained on them."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Hashable
+
+from .collect import Collected, Sample
+from .split import Split
+
+FEW = 100
+"""Images a class below which accuracy says little."""
+UNEQUAL = 1.5
+TELLING = 0.9
+"""A property that alone tells the class of so many images is likely what a detector learns."""
+
+
+def warnings(collected: Collected, split: Split, size: int) -> list[str]:
+    """One sentence each; `size` is the side of the window that the detector sees."""
+    return [
+        *_about_counts(collected),
+        *_about_giveaways(collected),
+        *_about_small(collected, size),
+        *_about_groups(collected, split),
+    ]
+
+
+def _about_counts(collected: Collected) -> list[str]:
+    told: list[str] = []
+    named = dict(zip(collected.classes, collected.counts(), strict=True))
+    listed = ", ".join(f"{name} {count:,}" for name, count in named.items())
+    if max(named.values()) > UNEQUAL * min(named.values()):
+        told.append(f"The classes are unequal ({listed}): each image of a smaller class counts for more in training.")
+    if min(named.values()) < FEW:
+        told.append(f"Few images ({listed}): expect wide intervals, and a detector that knows only these.")
+    return told
+
+
+def _about_giveaways(collected: Collected) -> list[str]:
+    told: list[str] = []
+    properties: tuple[tuple[str, Callable[[Sample], Hashable], str], ...] = (
+        ("file formats", lambda sample: sample.format, "its traces of compression"),
+        ("picture sizes", lambda sample: (sample.width, sample.height), "what depends on size"),
+    )
+    for what, of, learns in properties:
+        share, common = _told_by(collected, of)
+        if share >= TELLING and share - _guess(collected) >= 0.1:
+            kinds = "; ".join(f"{name}: {_say(kind)}" for name, kind in common.items())
+            told.append(
+                f"The {what} alone tell the class of {share:.0%} of the images ({kinds}). A detector may learn "
+                f"{learns} instead of what you mean. Better: bring all classes into the same form first."
+            )
+    return told
+
+
+def _told_by(collected: Collected, of: Callable[[Sample], Hashable]) -> tuple[float, dict[str, Hashable]]:
+    """The share of images whose class a property gives away, and each class's most common value of it."""
+    by_value: defaultdict[Hashable, Counter[int]] = defaultdict(Counter)
+    by_class: defaultdict[int, Counter[Hashable]] = defaultdict(Counter)
+    for sample in collected.samples:
+        by_value[of(sample)][sample.label] += 1
+        by_class[sample.label][of(sample)] += 1
+    # A value that only one image has tells nothing: every image's size may be its own.
+    right = sum(max(counts.values()) for counts in by_value.values() if sum(counts.values()) > 1)
+    common = {name: by_class[label].most_common(1)[0][0] for label, name in enumerate(collected.classes)}
+    return right / len(collected.samples), common
+
+
+def _guess(collected: Collected) -> float:
+    return max(collected.counts()) / len(collected.samples)
+
+
+def _say(kind: Hashable) -> str:
+    return f"mostly {kind[0]}x{kind[1]}" if isinstance(kind, tuple) else f"mostly {kind}"
+
+
+def _about_small(collected: Collected, size: int) -> list[str]:
+    small = Counter(s.label for s in collected.samples if min(s.width, s.height) < size)
+    if not small:
+        return []
+    listed = ", ".join(f"{name} {small[label]:,}" for label, name in enumerate(collected.classes))
+    return [f"Pictures smaller than {size} pixels get black borders ({listed}), which may give their class away."]
+
+
+def _about_groups(collected: Collected, split: Split) -> list[str]:
+    told: list[str] = []
+    if collected.shared:
+        told.append(f"{len(collected.shared):,} pairs of files are in two classes, and were left out of both.")
+    if collected.repeated:
+        told.append(f"{collected.repeated:,} files repeat another of their class, and were left out.")
+    if split.largest > max(20, len(collected.samples) // 10):
+        told.append(
+            f"{split.largest:,} images are one group of near-duplicates, or of names with the same number, and stay in "
+            "one part together."
+        )
+    return told
