@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 FIT = 384
 CROP = 512
+PATCHED = 378
+"""The patches of 14 pixels end here."""
 ALPHA_MODES = ("RGBA", "LA", "PA", "RGBa", "La")
 
 Box = tuple[int, int, int, int]
@@ -45,6 +47,14 @@ class PictureView:
         if (width, height) != picture.size:
             picture = picture.resize((width, height), Image.Resampling.LANCZOS, reducing_gap=3.0)
         return on_black(picture, FIT, (FIT - width) // 2, (FIT - height) // 2, self.faithful)
+
+    def region(self, size: tuple[int, int]) -> tuple[float, float, float, float]:
+        """What the 27 x 27 patches cover, in the pixels of a picture of this size: the canvas but for its last 6 rows."""
+        scale = min(FIT / size[0], FIT / size[1], 1.0)
+        fitted = [max(1, min(round(side * scale), FIT)) for side in size]
+        across, down = (side / small for side, small in zip(size, fitted, strict=True))
+        left, top = ((FIT - small) // 2 for small in fitted)
+        return -left * across, -top * down, (PATCHED - left) * across, (PATCHED - top) * down
 
 
 @dataclass(frozen=True)

@@ -17,13 +17,15 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from keepers.core.classifier import Classifier
-from keepers.core.errors import WrongWeights
+from keepers.core.errors import NotExplainable, WrongWeights
+from keepers.core.heatmap import heatmaps
 from keepers.core.open_image import open_image
 from keepers.core.runtime import Runtime
 from keepers.core.spec import Precision
 from keepers.core.weights import WeightStore
 from keepers.models import aesthetic, arniqa, faramir, siglip
 from keepers.models.faramir import ACCEPTED, CLASSES, LABELS, REJECTED
+from keepers.models.faramir_explain import explain
 from keepers.models.faramir_views import PictureView, QualityView
 from keepers.models.nets.aesthetic import AestheticHead
 from keepers.models.nets.arniqa import Arniqa, Encoder
@@ -334,3 +336,86 @@ def test_licences_are_all_told() -> None:
     licences = {file.licence.split()[0] for file in faramir.SPEC.weights}
     assert licences == {"MPL-2.0", "Apache-2.0", "AGPL-3.0"}
     assert all(file.licence for file in faramir.SPEC.weights)
+
+
+# Explanations
+
+
+def test_contributions_add_up_to_the_decision(exact: Classifier, pictures: Path) -> None:
+    prediction = exact.classify([open_image(pictures / "alpha.png")])[0]
+    head = net(exact).own.head
+    with torch.inference_mode():
+        found = explain(prediction, head)
+    assert len(found.contributions) == 32
+    assert found.logit == pytest.approx(prediction["accept logit"], abs=1e-5)
+    assert found.start == pytest.approx(head.decide(torch.zeros(1, 32)).item(), abs=1e-6)
+    assert found.start + sum(one.adds for one in found.contributions) == pytest.approx(found.logit, abs=1e-3)
+    assert max(abs(one.adds) for one in found.contributions) > 0.01
+    inputs = np.array(
+        [prediction[f"{label} logit"] for label in CLASSES] + [prediction["free 1"], prediction["free 2"]]
+    )
+    for one in found.contributions[:5]:
+        step = np.zeros(32)
+        step[(*CLASSES, "free 1", "free 2").index(one.label)] = 1e-2
+        with torch.no_grad():
+            up, down = (head.decide(torch.tensor(inputs + sign * step).float()[None]).item() for sign in (1, -1))
+        assert one.slope == pytest.approx((up - down) / 2e-2, abs=1e-3)
+
+
+def test_reasons_are_ranked_and_gated(exact: Classifier, pictures: Path) -> None:
+    prediction = exact.classify([open_image(pictures / "rgb-384x384.png")])[0]
+    found = explain(prediction, net(exact).own.head)
+    best = found.accepting[0] if prediction["accept"] > 0.5 else found.rejecting[0]
+    assert best.label == prediction.label
+    assert (len(found.accepting), len(found.rejecting)) == (9, 21)
+    assert best.raw * best.gate == pytest.approx(best.value, abs=1e-5)
+
+
+@pytest.mark.parametrize("label", ["", "accept", "text", "2d_bad logit"])
+def test_heatmap_splits_what_the_pool_read(exact: Classifier, label: str) -> None:
+    picture = scene(500, 400, 11)
+    with torch.inference_mode():
+        found = heatmaps(exact, [picture], label)[0]
+    assert found.values.shape == (27, 27)
+    assert found.values.max() == pytest.approx(1.0, abs=1e-3)
+    wanted = exact.classify([picture])[0]
+    np.testing.assert_allclose(found.prediction.values, wanted.values, atol=1e-5)
+    assert found.label == (label or wanted.label)
+    assert found.over().shape == (400, 500)
+
+
+def test_heatmap_follows_the_only_patch_that_is_read(exact: Classifier) -> None:
+    """With one patch's vector made to speak for a class, and the others silent, the map must point there."""
+    module = net(exact)
+    features = torch.zeros(1, 729, 144)
+    values, chosen, maps = _mapped(module, features)
+    assert maps.shape == (1, 27, 27)
+    features[0, 5 * 27 + 20] = torch.randn(144, generator=torch.Generator().manual_seed(0)) * 3
+    _, _, moved = _mapped(module, features, int(chosen))
+    change = (moved - maps).abs()[0]
+    assert divmod(int(change.argmax()), 27) == (5, 20)
+    assert values.shape == (1, len(LABELS))
+
+
+def _mapped(module: Faramir, features: Tensor, target: int | None = None) -> tuple[Tensor, Tensor, Tensor]:
+    blank = torch.zeros(1, 3, 384, 384), torch.zeros(1, 3, 64, 64)
+    targets = None if target is None else torch.tensor([target])
+    before = module.tower.features
+    try:
+        module.tower.features = lambda pixels, tanh=False: features  # pyright: ignore[reportAttributeAccessIssue]
+        return module.heatmap(*blank, targets=targets, method="grad-cam")
+    finally:
+        module.tower.features = before
+
+
+def test_there_is_no_smoothed_heatmap(exact: Classifier) -> None:
+    with pytest.raises(NotExplainable):
+        heatmaps(exact, [scene(100, 100, 1)], method="smooth")
+
+
+def test_region_covers_the_fitted_picture() -> None:
+    assert PictureView().region((384, 384)) == (0, 0, 378, 378)
+    left, top, right, bottom = PictureView().region((768, 384))
+    assert (left, right, top) == (0, 756, -192)
+    assert bottom == (378 - 96) * 2
+    assert PictureView().region((84, 384))[0] == -150

@@ -139,6 +139,11 @@ class AttentionPool(nn.Module):
         kv = self.kv(features).reshape(count, patches, 2, heads, HEAD_WIDTH).permute(2, 0, 3, 1, 4)
         return q, kv[0], kv[1]
 
+    def attend(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Each head's attention to the patches [B, H, 1, N], and what it reads there [B, H, N, D]."""
+        q, k, v = self.ask(features)
+        return torch.softmax(q @ k.transpose(-2, -1) * HEAD_WIDTH**-0.5, dim=-1), v
+
     def finish(self, read: Tensor, tanh: bool = False) -> Tensor:
         """From what the heads have read [B, C] to the pooled vector [B, C]."""
         x = self.proj(read)
