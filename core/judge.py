@@ -156,7 +156,7 @@ class Judge:
         """
         with self._lock:
             cases = [_Case(subject) for subject in subjects]
-            self._ask_in_turn(cases, gate, everything, run or Run())
+            self._ask_in_turn(cases, gate, everything, Run() if run is None else run)  # an empty Run is false
             return [case.judged(gate) for case in cases]
 
     def predict(self, subjects: Sequence[Subject], model: str) -> list[Answer]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ..core.caption import taggers, write_caption
 from ..core.caption_recipe import Recipe
+from ..core.errors import KeepersError
 from ..core.prediction import Failure, Prediction
 from ..core.sidecar import plan_sidecar, write_sidecar
 from ..models.registry import REGISTRY
@@ -40,7 +41,7 @@ def caption(job: Job, item: Item, picture: Image) -> None:
 
 
 def caption_of(picture: Image, tagger: str, recipe: Recipe, prompt: str = "", item: Item | None = None) -> str:
-    """The caption of a picture. Raises CaptionError for what the tagger could not do, CaptionTooLong, Cancelled."""
+    """The caption of a picture. Raises NoTags, CaptionTooLong, Cancelled."""
     answer = item.answers.get(tagger) if item is not None else None
     if not isinstance(answer, Prediction):
         answer = predict(picture, tagger)
@@ -52,8 +53,10 @@ def caption_of(picture: Image, tagger: str, recipe: Recipe, prompt: str = "", it
     return write_caption([answer], Prompted(prompt), recipe, tags).text
 
 
-class NoTags(Exception):
+class NoTags(KeepersError):
     """The tagger could not look at the image."""
+
+    code = "no_tags"
 
 
 def recipe_of_job(job: Job) -> Recipe:

@@ -153,4 +153,4 @@ def item_of(picture: Any) -> Item | None:
 def told(error: BaseException) -> str:
     """An error in one line for the user."""
     text = str(error) if isinstance(error, KeepersError) else f"{type(error).__name__}: {error}"
-    return " ".join(text.split())[:300]
+    return " ".join(text.split())[:600]

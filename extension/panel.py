@@ -83,14 +83,14 @@ def _gate_fields(fields: _Fields, start: Choices) -> None:
 def _fate_fields(fields: _Fields, start: Choices) -> None:
     with gr.Row():
         for name, label in (("on_reject", "Rejected images"), ("on_review", "Images to review")):
-            fields.put(name, gr.Radio, list(POLICIES), value=getattr(start, name), label=label)
+            fields.put(name, gr.Dropdown, list(POLICIES), value=getattr(start, name), label=label)
     with gr.Row():
-        more, enough = "Retry: make at most × as many", "until so many are accepted (0: as many as asked)"
+        more, enough = "Retry: at most × as many", "until accepted (0: all asked)"
         fields.put("attempts", gr.Slider, 1, MOST_ATTEMPTS, value=1, step=1, label=more)
         fields.put("wanted", gr.Slider, 0, 500, value=0, step=1, label=enough)
     with gr.Row():
         fields.put("keep_best", gr.Checkbox, start.keep_best, label="Keep the best if none passes")
-        fields.put("early", gr.Checkbox, start.early, label="Early check, before face restoration and ADetailer")
+        fields.put("early", gr.Checkbox, start.early, label="Early check (before ADetailer)")
         fields.put("everything", gr.Checkbox, start.everything, label="Ask every model of the gate")
 
 
@@ -131,15 +131,18 @@ def _gate_typed(text: str) -> tuple[Any, str]:
 
 def checked(text: str) -> str:
     """What is to be said of a gate while it is typed: what is wrong with it, or what it asks and needs."""
+    return f'<div style="padding:0 .8em .4em">{_checked(text)}</div>'
+
+
+def _checked(text: str) -> str:
     try:
         gate = Gate.parse(text)
         host.judge().check(gate)
     except KeepersError as error:
         return f'<pre style="color:#d33;white-space:pre-wrap;margin:0">{html.escape(str(error))}</pre>'
     if not gate.models:
-        return f"<span>This gate accepts everything. {HELP}</span>"
-    parts = [_state(model) for model in gate.models]
-    return f"<span>✓ Asks {', '.join(parts)}.</span>"
+        return f"This gate accepts everything. {HELP}"
+    return f"✓ Asks {', '.join(map(_state, gate.models))}."
 
 
 def _state(model: str) -> str:

@@ -15,6 +15,8 @@ from ..core.record import record_of, to_json
 from . import infotext_keys as keys
 from .job import Item, Job
 
+REASON_LENGTH = 200
+"""Characters of a reason in an infotext; the comment and the record have all of it."""
 _NO_KEY = re.compile(r"[^\w \-/]+")
 
 
@@ -26,8 +28,8 @@ def key_of(model: str) -> str:
 def texts(job: Job, item: Item) -> dict[str, str]:
     """Every key of one image's infotext."""
     found = {keys.VERDICT: shown_outcome(item), **keys.written(job.choices)}
-    if reason := reason_of(item):
-        found[keys.REASON] = reason
+    if (item.outcome != "accept" or item.trouble) and (reason := reason_of(item)):
+        found[keys.REASON] = reason if len(reason) <= REASON_LENGTH else f"{reason[: REASON_LENGTH - 1]}…"
     named = named_values(job.gate) if job.gate else {}
     for model, answer in item.answers.items():
         found[key_of(model)] = shown(answer, named.get(model, ()))
@@ -49,7 +51,7 @@ def reason_of(item: Item) -> str:
 def shown(answer: Answer, named: Iterable[str] = ()) -> str:
     """An answer in a few words: the model's own word, and the values that the gate looks at, else the highest."""
     if isinstance(answer, Failure):
-        return f"failed ({answer.reason})"
+        return f"failed ({answer.code})"
     values = [(label, answer[label]) for label in named if label in answer.labels]
     if not values and len(answer.labels) <= 12 and answer.label in answer.labels:
         values = [(answer.label, answer[answer.label])]

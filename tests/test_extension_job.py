@@ -399,6 +399,16 @@ def test_without_metadata_no_record_is_written(host: Host) -> None:
     assert host.read("00000-100.png") == {}
 
 
+@pytest.mark.parametrize("early", [True, False])
+def test_duplicates_within_a_job_are_found(host: Host, monkeypatch: pytest.MonkeyPatch, early: bool) -> None:
+    pictures = [Image.effect_mandelbrot((64, 64), (x, -1.0, x + 2.0, 1.0), 60).convert("RGB") for x in (-2, -1, -2)]
+    p = host.job(gate='review: signals.label == "duplicate"', early=early)
+    p.paint, p.n_iter = lambda seed: pictures[seed - 100], 3
+    result = host.run(p)
+    assert verdicts(result) == ["accept", "accept", "review"]
+    assert host.run(host.job(gate='review: signals.label == "duplicate"')).comments == "Keepers accepted 1 of 1.\n"
+
+
 def test_frames_of_a_video_are_never_taken_out(host: Host) -> None:
     class Video(host.scripts.Script):
         def title(self) -> str:

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from PIL import Image
+from safetensors.torch import save_file
 
 from keepers.core.infotext import parse_infotext
 from keepers.models.registry import REGISTRY
 
-from .tiny import Work, plain, registry
+from .tiny import Work, plain, registry, spec
 
 ROOT = Path(__file__).parent.parent
 STUBS = Path(__file__).parent / "stubs"
@@ -111,14 +113,13 @@ def settings_of(infotext: str) -> Mapping[str, str]:
 
 
 def with_tiny_models(work: Work, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The two tiny models in the registry, and their files where the WebUI looks for models."""
+    """The two tiny models and a tagger in the registry, and their files where the WebUI looks for models."""
     from modules import paths
 
     paths.models_path = str(folder)
     (folder / "keepers").mkdir(parents=True, exist_ok=True)
     tiny = registry(work, folder / "keepers")
-    for spec in tiny:
-        monkeypatch.setitem(REGISTRY._specs, spec.id, spec)  # pyright: ignore[reportPrivateUsage]  # for this test only
-
-
-Maker = Callable[..., Host]
+    save_file({"weight": torch.full((3,), 1 / 3)}, folder / "keepers" / "words.safetensors")
+    words = replace(spec("words", 50, work), tags={"": 0.5}, gate="")
+    for one in (*tiny, words):
+        monkeypatch.setitem(REGISTRY._specs, one.id, one)  # pyright: ignore[reportPrivateUsage]  # for this test only
