@@ -49,7 +49,7 @@ class PictureView:
         return on_black(picture, FIT, (FIT - width) // 2, (FIT - height) // 2, self.faithful)
 
     def region(self, size: tuple[int, int]) -> tuple[float, float, float, float]:
-        """What the 27 x 27 patches cover, in the pixels of a picture of this size: the canvas but for its last 6 rows."""
+        """What the 27 x 27 patches cover, in the pixels of a picture of this size."""
         scale = min(FIT / size[0], FIT / size[1], 1.0)
         fitted = [max(1, min(round(side * scale), FIT)) for side in size]
         across, down = (side / small for side, small in zip(size, fitted, strict=True))
