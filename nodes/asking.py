@@ -18,6 +18,8 @@ from .scores import Scored, Scores, wish_gate
 
 T = TypeVar("T")
 
+PRECISIONS: tuple[host.Precision, ...] = ("auto", "exact", "fast")
+
 _LOADING = frozenset(["missing_weights", "download_failed", "corrupt_weights", "unsafe_weights", "wrong_weights"])
 """Failures that concern a model and not an image: the user must act, so the node fails instead of judging."""
 
@@ -51,7 +53,7 @@ def machine_inputs() -> list[Any]:
         ),
         io.Combo.Input(
             "precision",
-            options=["auto", "exact", "fast"],
+            options=list(PRECISIONS),
             default="auto",
             tooltip="exact: the published model's own numbers. fast: half precision; what comes near to a threshold is "
             "computed again exactly. auto: fast where the device is made for it.",
@@ -69,9 +71,17 @@ def one(values: Sequence[T] | T) -> T:
     return values[0] if isinstance(values, list | tuple) else values  # pyright: ignore[reportReturnType]  T is no list
 
 
+def chosen(values: Sequence[T], known: Iterable[T], what: str) -> T:
+    """The value of a menu. ComfyUI 0.3.64 lets a prompt name anything there. Raises KeepersError."""
+    value = one(values)
+    if value not in (listed := list(known)):
+        raise KeepersError(f"There is no {what} {value!r}. There are: {', '.join(map(str, listed))}")
+    return value
+
+
 def options(batch_size: Sequence[int], precision: Sequence[host.Precision], download: Sequence[bool]) -> host.Options:
     """The machine inputs as one value."""
-    return host.Options(one(batch_size), one(precision), one(download))
+    return host.Options(max(1, one(batch_size)), chosen(precision, PRECISIONS, "precision"), one(download))
 
 
 def chosen_gate(preset_name: str, text: str) -> Gate:

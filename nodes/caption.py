@@ -56,7 +56,6 @@ class KeepersCaption(io.ComfyNode):
                     default="",
                     multiline=True,
                     dynamic_prompts=False,
-                    optional=True,
                     placeholder="the prompt, for {prompt}",
                     tooltip="The prompt of the images, for {prompt} in the template; weights and LoRAs are taken out. "
                     "Without captions and scores its parts are the tags.",
@@ -96,6 +95,7 @@ class KeepersCaption(io.ComfyNode):
     @classmethod
     def execute(
         cls,
+        prompt: list[str],
         template: list[str],
         trigger: list[str],
         last: list[str],
@@ -103,7 +103,6 @@ class KeepersCaption(io.ComfyNode):
         recipe: list[str],
         captions: list[str] | None = None,
         scores: list[Scores] | None = None,
-        prompt: list[str] | None = None,
     ) -> io.NodeOutput:
         """One caption for every image that came in as a caption, a score or a prompt of its own."""
         given = {"template": one(template), "first": one(trigger), "last": one(last)}
@@ -112,14 +111,13 @@ class KeepersCaption(io.ComfyNode):
             filled["style"] = one(style)
         chosen = _recipe(one(recipe), filled)
         told = _told(scores, captions)
-        prompts = prompt or [""]
-        count = len(told) if told else len(prompts)
+        count = len(told) if told else len(prompt)
         if told:
-            matches("prompts", len(prompts), count)
+            matches("prompts", len(prompt), count)
         known = taggers_of(taggers()) | {_WORDS: {"": 0.0}}
         writer = CaptionWriter(chosen, known)
         written = [
-            writer(told[i] if told else [], _Prompt(prompts[i if len(prompts) == count else 0])).text
+            writer(told[i] if told else [], _Prompt(prompt[i if len(prompt) == count else 0])).text
             for i in range(count)
         ]
         return io.NodeOutput(written)

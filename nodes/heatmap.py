@@ -13,7 +13,7 @@ from ..core.heatmap import METHODS, Heatmap, Method, heatmaps, overlay
 from ..models.registry import REGISTRY
 from . import host
 from .api import BLOCKED, CATEGORY, io
-from .asking import machine_inputs, missing, one, options
+from .asking import chosen, machine_inputs, missing, one, options
 from .images import flaw, frames, picture
 from .menus import label_names, variants
 
@@ -65,9 +65,7 @@ class KeepersHeatmap(io.ComfyNode):
             outputs=[
                 io.Image.Output("overlay", is_output_list=True, tooltip="The images under their coloured maps."),
                 io.Mask.Output("mask", is_output_list=True, tooltip="The maps, from 0 to 1, of the images' size."),
-                io.Float.Output(
-                    "score", is_output_list=True, tooltip="The value of the class that the map speaks for."
-                ),
+                io.Float.Output("score", is_output_list=True, tooltip="The value of the explained class."),
                 io.String.Output("label", is_output_list=True, tooltip="That class."),
             ],
         )
@@ -102,7 +100,7 @@ class KeepersHeatmap(io.ComfyNode):
                 raise KeepersError(f"Image {number} cannot be explained: {why}.")
         pictures = [picture(frame.pixels) for frame in found]
         label = "" if one(class_name) == OWN else one(class_name)
-        maps = _maps(pictures, one(model), label, one(method), how)
+        maps = _maps(pictures, one(model), label, chosen(method, METHODS, "method"), how)
         shown = [_tensor(overlay(image, each, one(strength))) for image, each in zip(pictures, maps, strict=True)]
         masks = [torch.from_numpy(each.over()) for each in maps]
         sizes = [frame.batch for frame in found]

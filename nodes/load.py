@@ -69,9 +69,7 @@ class KeepersLoad(io.ComfyNode):
                 *machine_inputs(),
             ],
             outputs=[
-                io.Image.Output(
-                    "images", is_output_list=True, tooltip="One after another, as they may differ in size."
-                ),
+                io.Image.Output("images", is_output_list=True, tooltip="One by one, as they may differ in size."),
                 io.String.Output("captions", is_output_list=True, tooltip="From the caption files, else the images."),
                 ScoresSocket.Output("scores", tooltip="Of these images, for Gate and Save Keepers."),
                 io.String.Output("files", is_output_list=True, tooltip="Their files, below the chosen place."),

@@ -10,7 +10,7 @@ from comfy.cli_args import args
 from ..core.errors import KeepersError
 from . import host
 from .api import BLOCKED, CATEGORY, ScoresSocket, io
-from .asking import one
+from .asking import chosen, one
 from .encode import SUFFIX, Format, Workflow, encode
 from .images import Frame, frames, picture
 from .parallel import matches, pick_images
@@ -19,6 +19,7 @@ from .scores import Scored, Scores, joined
 
 FOLDER, DROP = "save in a subfolder", "do not save"
 NO_CAPTION = "none"
+ENDINGS = (".txt", ".caption", NO_CAPTION)
 
 
 class KeepersSave(io.ComfyNode):
@@ -53,7 +54,7 @@ class KeepersSave(io.ComfyNode):
                 io.Int.Input("quality", default=92, min=1, max=100, tooltip="For webp and jpeg."),
                 io.Combo.Input(
                     "caption_file",
-                    options=[".txt", ".caption", NO_CAPTION],
+                    options=list(ENDINGS),
                     default=".txt",
                     tooltip="The file beside each image that has its caption: same name, this ending.",
                 ),
@@ -86,6 +87,17 @@ class KeepersSave(io.ComfyNode):
         )
 
     @classmethod
+    def validate_inputs(cls, format: Any = (None,), caption_file: Any = (None,)) -> bool | str:  # noqa: A002
+        """Refuse what the menus do not have before anything is generated."""
+        try:
+            _ending(caption_file)
+            if one(format) is not None:
+                chosen(format, SUFFIX, "format")
+        except KeepersError as error:
+            return str(error)
+        return True
+
+    @classmethod
     def execute(
         cls,
         images: list[Any],
@@ -108,7 +120,7 @@ class KeepersSave(io.ComfyNode):
         hidden = cls.hidden
         whole = Workflow(hidden.prompt, hidden.extra_pnginfo or {})
         keeps = None if args.disable_metadata or not one(workflow) else whole
-        ending = "" if one(caption_file) == NO_CAPTION else one(caption_file)
+        ending, form = _ending(caption_file), chosen(format, SUFFIX, "format")
         lines: list[str] = []
         saved: dict[str, list[dict[str, str]]] = {"accept": [], "review": [], "reject": []}
         series = Series.start(one(filename_prefix), *_size(found)) if found else None
@@ -120,9 +132,9 @@ class KeepersSave(io.ComfyNode):
                 continue
             wanted = bool(one(embed_scores)) and not args.disable_metadata
             record = score.record(text or "") if wanted and (scores or text) else None
-            data, note = encode(picture(frame.pixels), one(format), one(quality), keeps, record)
+            data, note = encode(picture(frame.pixels), form, one(quality), keeps, record)
             caption = text if ending else None
-            path = series.write(data, caption, score.outcome, place, (SUFFIX[one(format)], ending))
+            path = series.write(data, caption, score.outcome, place, (SUFFIX[form], ending))
             saved[score.outcome].append(shown(path))
             lines.append(f"{path.name}: {score.reason}" + (f" ({note})" if note else ""))
         passed = [place for place, score in enumerate(scored) if score.outcome == "accept"]
@@ -135,6 +147,14 @@ class KeepersSave(io.ComfyNode):
             "\n".join([told, *lines]),
             ui={"images": saved["accept"], "review": saved["review"], "rejected": saved["reject"]},
         )
+
+
+def _ending(caption_file: Sequence[str | None]) -> str:
+    """The ending of caption files, empty for none. Raises KeepersError."""
+    if one(caption_file) is None:
+        return ""
+    found = chosen(caption_file, ENDINGS, "caption file")
+    return "" if found is None or found == NO_CAPTION else found
 
 
 def _size(found: Sequence[Frame]) -> tuple[int, int]:

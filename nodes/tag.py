@@ -99,9 +99,7 @@ class KeepersTag(io.ComfyNode):
                 io.String.Output("captions", is_output_list=True, tooltip="One for every image."),
                 io.String.Output("tags", is_output_list=True, tooltip="The caption's tags with scores, as JSON."),
                 io.String.Output("rating", is_output_list=True, tooltip="How explicit the model calls each image."),
-                ScoresSocket.Output(
-                    "scores", tooltip="All of the model's answers, for Gate, Caption and Save Keepers."
-                ),
+                ScoresSocket.Output("scores", tooltip="All answers, for Gate, Caption and Save Keepers."),
             ],
         )
 

@@ -167,6 +167,15 @@ def test_names_stay_inside_the_output_folder(comfy: Any, tmp_path: Path, prefix:
     assert [path.name for path in (tmp_path / "output").iterdir()] == [], "no folder either"
 
 
+@pytest.mark.parametrize(("name", "value"), [("format", "gif"), ("caption_file", "/../../x"), ("caption_file", ".png")])
+def test_a_menu_takes_only_what_it_has(comfy: Any, tmp_path: Path, name: str, value: str) -> None:
+    """ComfyUI 0.3.64 does not look at the menus of such nodes."""
+    assert value in str(KeepersSave.validate_inputs(**{name: [value]}))
+    with pytest.raises(KeepersError, match=name.partition("_")[0]):
+        save(images=[good(1)], captions=["x"], **{name: [value]})
+    assert files(tmp_path) == []
+
+
 def test_a_link_out_of_the_output_folder_is_refused(comfy: Any, tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "output" / "link").symlink_to(tmp_path / "elsewhere")

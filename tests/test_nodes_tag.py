@@ -28,7 +28,7 @@ TAG: dict[str, Any] = {"model": ["wd"], "second_model": [NONE], "threshold": [0.
 TAG |= {name: [""] for name in ("first", "last", "exclude", "only", "exclude_categories", "require")}
 TAG |= {"order": ["score"], "style": ["booru"]}
 TAG |= {name: [False] for name in ("escape_brackets", "add_rating", "trailing_comma")} | MACHINE
-CAPTION: dict[str, Any] = {"template": ["{trigger}, {tags}"], "trigger": [""], "last": [""]}
+CAPTION: dict[str, Any] = {"prompt": [""], "template": ["{trigger}, {tags}"], "trigger": [""], "last": [""]}
 CAPTION |= {"style": ["booru"], "recipe": [NONE]}
 
 
