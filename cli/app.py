@@ -59,14 +59,17 @@ def command(function: Callable[..., Any], name: str = "") -> None:
 def _add_commands() -> None:
     from .caption import caption
     from .convert import convert
+    from .labels import labels
     from .map import map_
     from .models import fetch, models
     from .scan import scan
     from .similar import similar
     from .tags import tags
+    from .train import train
+    from .tune import tune
     from .undo import undo
 
-    for function in (scan, undo, caption, tags, similar, map_, models, fetch, convert):
+    for function in (scan, undo, caption, tags, similar, map_, labels, tune, train, models, fetch, convert):
         command(function)
 
 
