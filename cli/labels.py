@@ -109,11 +109,8 @@ def _export(known: LabelStore, path: Path) -> None:
     writer = csv.writer(text)
     writer.writerow(["path", "label", "source", "time", "content"])
     for label in current:
-        where = (
-            os.fsencode(places[label.content][0]).decode("utf-8", "backslashreplace")
-            if places.get(label.content)
-            else ""
-        )
+        seen = places.get(label.content, [])
+        where = os.fsencode(seen[0]).decode("utf-8", "backslashreplace") if seen else ""
         writer.writerow([where, label.mark, label.source, f"{label.time:.3f}", label.content])
     try:
         atomic_write(path, text.getvalue().encode("utf-8", "backslashreplace"))

@@ -51,7 +51,7 @@ def known_scores(
 ) -> KnownScores:
     """What a model says of images; those that its weights have not scored are opened, scored and stored.
 
-    Raises UnknownName, StoreError, what loading the model raises when it is needed, and what the runtime raises to stop.
+    Raises UnknownName, StoreError, what loading the model raises where it is needed, and what the runtime raises.
     """
     listed = list(dict.fromkeys(contents))
     spec = judge.registry.spec(model, judge.store)
@@ -74,14 +74,14 @@ def known_scores(
         labels.store.add(predictions=fresh)
         found.update(fresh)
         for content, answer in zip(part, answers, strict=True):
-            if not isinstance(answer, Prediction):
-                (
-                    gone.append(content)
-                    if answer.code == "changed"
-                    else failed.append((places[content][0], answer.reason))
-                )
+            if isinstance(answer, Prediction):
+                continue
+            if answer.code == "changed":
+                gone.append(content)
+            else:
+                failed.append((places[content][0], answer.reason))
         progress(min(start + WINDOW, len(wanted)), len(wanted))
-    return KnownScores(found, gone, failed, len(wanted) - len(failed), len(outdated))
+    return KnownScores(found, gone, failed, sum(content in found for content in wanted), len(outdated))
 
 
 def _stored(labels: LabelStore, model: str, fingerprint: str, contents: Sequence[str]) -> dict[str, Prediction]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..core.errors import UnknownName
 from ..core.spec import ModelSpec
-from . import coherence, furry, jtp, realism, signals, wd
+from . import coherence, faramir, furry, jtp, realism, siglip_vector, signals, taste, wd
 
 if TYPE_CHECKING:
     from ..core.weights import WeightStore
@@ -52,4 +52,7 @@ REGISTRY = Registry(
     jtp.SPEC,
     furry.SPEC,
     wd.SPEC,
+    faramir.SPEC,
+    siglip_vector.SPEC,
+    taste.SPEC,
 )

@@ -121,7 +121,7 @@ def _newton(inputs: Values, keep: Bools, penalty: float, start: Values) -> Value
         said = _sigmoid(full @ solution)
         slope = full.T @ (said - keep) + held * solution
         curve = (full * (said * (1 - said))[:, None]).T @ full + np.diag(held)
-        move = np.linalg.solve(curve, slope)
+        move = np.asarray(np.linalg.solve(curve, slope), dtype=np.float64)
         solution, loss, moved = _descend(full, keep, held, solution, loss, move)
         if moved < CLOSE:
             break

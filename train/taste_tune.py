@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -72,13 +73,25 @@ def tune(
     recipe = recipe or Recipe()
     fold = torch.from_numpy(folds(keep, groups, recipe.folds, recipe.seed))
     run = _Run(start, inputs, torch.from_numpy(keep).float(), fold, recipe)
-    run.look()
-    for done in range(1, recipe.steps + 1):
-        run.step((done - 1) / recipe.steps)
-        if done % EVERY == 0:
-            run.look()
-            progress(done, recipe.steps)
-    return run.result()
+    with _one_thread():
+        run.look()
+        for done in range(1, recipe.steps + 1):
+            run.step((done - 1) / recipe.steps)
+            if done % EVERY == 0:
+                run.look()
+                progress(done, recipe.steps)
+        return run.result()
+
+
+@contextmanager
+def _one_thread() -> Generator[None]:
+    """These tensors are so small that threads only wait for each other, many times longer than the work takes."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def rise(done: float) -> float:
