@@ -1,0 +1,181 @@
+"""What the prompts of one group of images have that those of another have not.
+
+Counts are compared by their means, with a bootstrap as the realism study ran it: how often so many prompts, drawn from
+all, differ from the mean of all by as much as the group does. Words are compared by log-odds with an informative prior
+(Monroe, Colaresi, Quinn: "Fightin' Words", 2008), which neither rare nor common words win by being so. Many comparisons
+are corrected for together (Holm for counts, Benjamini and Hochberg for words).
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from statistics import NormalDist
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .metrics import RESAMPLES, resampled_means
+from .prompt_text import clean_prompt, prompt_tags
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+WORD = re.compile(r"[^\W\d_][\w'’-]*")
+LORA = re.compile(r"<(?:lora|lyco|lycoris):([^:<>]+)[^<>]*>", re.IGNORECASE)
+WEIGHT = re.compile(r":\s*[+-]?(?:\d+\.?\d*|\.\d+)\s*\)")
+PRIOR = 500.0
+"""How many words the prior is worth."""
+
+Nouns = Callable[[str], list[str]]
+"""The nouns of a text, in order."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One count, such as the number of words, in two groups of prompts."""
+
+    name: str
+    means: tuple[float, float]
+    variances: tuple[float, float]
+    """As the study computed them, over N."""
+    p: float
+    """How often chance does as much: of the first group against all prompts."""
+    corrected: float = float("nan")
+    """The same, with all counts taken together (Holm 1979)."""
+
+
+@dataclass(frozen=True)
+class Word:
+    """One word in two groups of prompts."""
+
+    word: str
+    counts: tuple[int, int]
+    """Prompts that have it, once each."""
+    score: float
+    """The z-score of its log-odds: above 0 for words of the first group."""
+    p: float
+    corrected: float = float("nan")
+    """With all words taken together (Benjamini and Hochberg 1995): the share of false finds up to here."""
+
+
+def words(prompt: str) -> list[str]:
+    """The words of a prompt in lower case, without weights, LoRA calls and other commands."""
+    return [word.lower() for word in WORD.findall(clean_prompt(prompt))]
+
+
+def counts(prompts: Sequence[str], nouns: Nouns | None = None) -> dict[str, NDArray[np.float64]]:
+    """By name, one number for each prompt; "nouns" only with a tagger."""
+    found: dict[str, list[int]] = {
+        "words": [len(words(prompt)) for prompt in prompts],
+        "tags": [len(prompt_tags(prompt)) for prompt in prompts],
+        "characters": [len(clean_prompt(prompt)) for prompt in prompts],
+        "weights": [len(WEIGHT.findall(LORA.sub("", prompt))) for prompt in prompts],
+        "LoRAs": [len(LORA.findall(prompt)) for prompt in prompts],
+    }
+    if nouns:
+        found["nouns"] = [len(nouns(clean_prompt(prompt))) for prompt in prompts]
+    return {name: np.array(values, dtype=np.float64) for name, values in found.items()}
+
+
+def compare_counts(
+    first: Sequence[str],
+    second: Sequence[str],
+    nouns: Nouns | None = None,
+    *,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> list[Comparison]:
+    """Every count in both groups. Both must have prompts."""
+    mine, others = counts(first, nouns), counts(second, nouns)
+    found = [
+        Comparison(
+            name,
+            (float(values.mean()), float(others[name].mean())),
+            (float(values.var()), float(others[name].var())),
+            bootstrap_p(np.concatenate([values, others[name]]), values, resamples, seed),
+        )
+        for name, values in mine.items()
+    ]
+    corrected = holm([one.p for one in found])
+    return [replace(one, corrected=p) for one, p in zip(found, corrected, strict=True)]
+
+
+def bootstrap_p(
+    everything: NDArray[np.float64], group: NDArray[np.float64], resamples: int = RESAMPLES, seed: int = 0
+) -> float:
+    """How often as many values drawn from all differ from the mean of all by as much as the group does.
+
+    As in the study, but with the group counted as one more draw (Davison and Hinkley 1997), so that it is never 0.
+    """
+    middle = everything.mean()
+    difference = abs(middle - group.mean())
+    means = resampled_means(everything, len(group), resamples, seed)
+    # Sums of equal numbers differ in their last bits by the order they were added in.
+    extreme = np.count_nonzero(np.abs(means - middle) >= difference * (1 - 1e-9))
+    return float((extreme + 1) / (resamples + 1))
+
+
+def compare_words(first: Iterable[Sequence[str]], second: Iterable[Sequence[str]]) -> list[Word]:
+    """Every word of the prompts of both groups, each prompt a list of words, the most telling first.
+
+    A word counts once a prompt: a prompt that says "cat" ten times is still one prompt.
+    """
+    mine, others = (Counter(word for prompt in group for word in set(prompt)) for group in (first, second))
+    both = mine + others
+    total = sum(both.values())
+    sizes = (sum(mine.values()), sum(others.values()))
+    if not min(sizes):
+        return []
+    normal = NormalDist()
+    found: list[Word] = []
+    for word, count in both.items():
+        score = _score(mine[word], others[word], sizes, PRIOR * count / total)
+        found.append(Word(word, (mine[word], others[word]), score, 2 * normal.cdf(-abs(score))))
+    found.sort(key=lambda one: (-abs(one.score), one.word))
+    corrected = benjamini_hochberg([one.p for one in found])
+    return [replace(one, corrected=p) for one, p in zip(found, corrected, strict=True)]
+
+
+def _score(mine: int, others: int, sizes: tuple[int, int], prior: float) -> float:
+    odds = [
+        math.log((count + prior) / (size + PRIOR - count - prior))
+        for count, size in zip((mine, others), sizes, strict=True)
+    ]
+    return (odds[0] - odds[1]) / math.sqrt(1 / (mine + prior) + 1 / (others + prior))
+
+
+def loras(prompt: str) -> list[str]:
+    """The names of the LoRAs that a prompt calls."""
+    return [name.strip() for name in LORA.findall(prompt)]
+
+
+def holm(values: Sequence[float]) -> list[float]:
+    """p-values such that a false find among all of them is as rare as each says."""
+    order = sorted(range(len(values)), key=lambda place: values[place])
+    found = [0.0] * len(values)
+    highest = 0.0
+    for rank, place in enumerate(order):
+        highest = max(highest, min(1.0, values[place] * (len(values) - rank)))
+        found[place] = highest
+    return found
+
+
+def benjamini_hochberg(values: Sequence[float]) -> list[float]:
+    """The share of false finds among all comparisons that are at least as small."""
+    order = sorted(range(len(values)), key=lambda place: values[place])
+    found = [0.0] * len(values)
+    lowest = 1.0
+    for rank in range(len(values) - 1, -1, -1):
+        place = order[rank]
+        lowest = min(lowest, values[place] * len(values) / (rank + 1))
+        found[place] = lowest
+    return found
+
+
+def summarise(prompts: Sequence[str], nouns: Nouns | None = None) -> Mapping[str, tuple[float, float]]:
+    """Mean and variance of every count of one group."""
+    return {name: (float(values.mean()), float(values.var())) for name, values in counts(prompts, nouns).items()}
