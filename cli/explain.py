@@ -16,6 +16,7 @@ from ..core.open_image import open_image
 from ..core.prediction import Failure
 from ..models.faramir_explain import Explanation
 from ..models.faramir_explain import explain as explain_prediction
+from ..models.faramir_notes import notes
 from .console import console
 from .exit_codes import escaped
 from .explain_page import page
@@ -79,7 +80,7 @@ def explain(
     if as_json:
         typer.echo(json.dumps(facts(found, scores), indent=2))
     else:
-        show(found, scores, top)
+        show(found, scores, top, notes(picture, faithful=model != "faramir:fixed"))
 
 
 def _explained(classifier: Classifier, picture: Image) -> Explanation:

@@ -28,7 +28,7 @@ class Beside:
     """Why there is no value."""
 
 
-def show(found: Explanation, scores: Sequence[Beside], top: int) -> None:
+def show(found: Explanation, scores: Sequence[Beside], top: int, notes: Sequence[str] = ()) -> None:
     """Print the explanation."""
     accept = found.prediction["accept"]
     verdict = Text("accepted", "bold green") if accept > 0.5 else Text("rejected", "bold red")
@@ -41,6 +41,8 @@ def show(found: Explanation, scores: Sequence[Beside], top: int) -> None:
     for one in scores:
         said = f"{one.value:.3f}" if one.value is not None else f"unknown ({escaped(one.why)})"
         console.print(f"{one.model}.{one.label}: {said}")
+    for note in notes:
+        console.print(f"[dim]Note: {escaped(note)}.[/]")
 
 
 def reasons(title: str, found: Sequence[Reason]) -> Table:

@@ -26,6 +26,7 @@ from keepers.core.weights import WeightStore
 from keepers.models import aesthetic, arniqa, faramir, siglip
 from keepers.models.faramir import ACCEPTED, CLASSES, LABELS, REJECTED
 from keepers.models.faramir_explain import explain
+from keepers.models.faramir_notes import notes
 from keepers.models.faramir_views import PictureView, QualityView
 from keepers.models.nets.aesthetic import AestheticHead
 from keepers.models.nets.arniqa import Arniqa, Encoder
@@ -419,3 +420,33 @@ def test_region_covers_the_fitted_picture() -> None:
     assert (left, right, top) == (0, 756, -192)
     assert bottom == (378 - 96) * 2
     assert PictureView().region((84, 384))[0] == -150
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("rgb-384x384.png", ""),
+        ("rgb-1024x1536.png", "top left 512"),
+        ("pixel.png", "this small"),
+        ("alpha-profile.png", "profile is ignored"),
+        ("alpha.png", "counts as black"),
+        ("keyed.png", "top left"),
+        ("palette-profile.png", "profile is ignored"),
+        *((name, "the original refuses") for name in REFUSED),
+    ],
+)
+def test_notes_tell_what_the_original_does_otherwise(pictures: Path, name: str, words: str) -> None:
+    found = "; ".join(notes(open_image(pictures / name)))
+    assert words in found
+    assert bool(found) == bool(words)
+    assert ("refuses" in found) == (name in REFUSED)
+
+
+def test_notes_on_broken_profiles_and_turned_pictures() -> None:
+    picture = scene(400, 300, 12)
+    picture.info["icc_profile"] = b"no profile"
+    assert "broken colour profile" in notes(picture)[0]
+    turned = scene(400, 300, 12)
+    turned.getexif()[0x0112] = 6
+    assert "orientation" in notes(turned)[0]
+    assert notes(scene(900, 900, 1), faithful=False) == ()
