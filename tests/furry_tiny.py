@@ -24,9 +24,10 @@ KNOWN = {**{group: tuple(f"{group}_{i}" for i in range(n)) for group, n in TAGS.
 
 
 def mobilenet() -> nn.Module:
+    """timm rounds the last convolution's width in another way than Keras: its 1/6 has the sizes of Keras' 0.1."""
     from timm.models.mobilenetv3 import _gen_mobilenet_v3
 
-    return _gen_mobilenet_v3("tf_mobilenetv3_small_100", 1 / 6, num_classes=0)
+    return _gen_mobilenet_v3("tf_mobilenetv3_small_100", 1 / 6, num_classes=0, bn_eps=1e-3, pad_type="same")
 
 
 TOWERS: dict[str, tuple[Callable[[], nn.Module], Rename]] = {

@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from keepers.core.classifier import Classifier
-from keepers.core.errors import CorruptWeights, WrongWeights
+from keepers.core.errors import CorruptWeights, DownloadFailed, WrongWeights
 from keepers.core.open_image import open_image
 from keepers.core.prediction import PROBABILITY
 from keepers.core.runtime import Runtime
@@ -30,8 +31,10 @@ from keepers.models.savedmodel_bundle import Variable
 from keepers.models.savedmodel_source import open_savedmodel
 
 from . import furry_tiny as tiny
+from .test_download import Server, server
 
 NAMES = list(tiny.TOWERS)
+__all__ = ["server"]  # a fixture
 
 
 @pytest.fixture(autouse=True)
@@ -357,3 +360,38 @@ def test_the_published_zip_gives_the_published_numbers(tmp_path: Path, monkeypat
     print(worst)
     # TensorFlow decodes JPEGs a little differently from Pillow.
     assert min(worst.values()) < 0.02
+
+
+def published_as_tiny(monkeypatch: pytest.MonkeyPatch, server: Server) -> furry.Published:
+    """A published model whose zip is a tiny one, on a server of this machine."""
+    from keepers.models import furry_convert
+
+    name = "convnext_small_tiny"
+    monkeypatch.setattr(furry, "address", lambda _drive: server.url + "/zip")
+    monkeypatch.setattr(furry_convert, "convert", partial(convert, tags=tiny.KNOWN, recognise=tiny.recognise_as(name)))
+    return furry.PUBLISHED[1]._replace(name=name)
+
+
+def test_fetching_downloads_and_converts(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = published_as_tiny(monkeypatch, server)
+    server.body = (tiny.DATA / "convnext_small_tiny.zip").read_bytes()
+    path = furry.obtain(WeightStore([tmp_path], download=True), one)
+    assert path == tmp_path / "furry_convnext_small_tiny.safetensors"
+    assert load("convnext_small_tiny", tmp_path).labels.names[-1] == "rating"
+
+
+def test_a_page_in_the_way_is_told_with_what_to_do(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = published_as_tiny(monkeypatch, server)
+    server.headers = {"Content-Type": "text/html; charset=utf-8"}
+    server.body = b"<!DOCTYPE html><html>Google Drive can't scan this file for viruses. Download anyway?"
+    with pytest.raises(DownloadFailed, match=r"open .*/zip in a browser.*convnext_small_tiny\.zip"):
+        furry.obtain(WeightStore([tmp_path], download=True), one)
+    assert not list(tmp_path.glob("*.zip"))
+
+
+def test_a_zip_put_there_by_hand_is_converted(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = published_as_tiny(monkeypatch, server)
+    (tmp_path / "convnext_small_tiny.zip").write_bytes((tiny.DATA / "convnext_small_tiny.zip").read_bytes())
+    assert furry.obtain(WeightStore([tmp_path]), one).is_file()

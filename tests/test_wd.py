@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import importlib
 import json
+import os
+import sys
 from pathlib import Path
 from typing import Any, cast
+from unittest.mock import MagicMock
 
 import numpy as np
 import pytest
@@ -158,3 +162,20 @@ def test_buffers_that_no_file_holds_are_computed() -> None:
     ours, theirs = dict(build_uninitialised(make).named_buffers()), dict(make().named_buffers())
     assert ours
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+
+
+@pytest.mark.parity
+@pytest.mark.skipif("WDV3_DIR" not in os.environ, reason="WDV3_DIR names no checkout of neggles/wdv3-timm")
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "L", "P"])
+@pytest.mark.parametrize("size", [(91, 57), (64, 64), (500, 333)])
+def test_the_view_is_the_originals(mode: str, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("pandas", "simple_parsing"):
+        monkeypatch.setitem(sys.modules, name, MagicMock())
+    monkeypatch.syspath_prepend(os.environ["WDV3_DIR"])
+    original = importlib.import_module("wdv3_timm")
+    image = picture("RGB", size).convert(mode) if mode == "P" else picture(mode, size)
+    half = (0.5, 0.5, 0.5)
+    transform = create_transform((3, 448, 448), interpolation="bicubic", mean=half, std=half, crop_pct=1.0)
+    square = original.pil_pad_square(original.pil_ensure_rgb(image))
+    expected = cast("Any", transform)(square).unsqueeze(0)[:, [2, 1, 0]][0]
+    assert torch.equal(WdView(448)(image), expected)

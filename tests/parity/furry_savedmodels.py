@@ -66,7 +66,7 @@ TINY_BLOCKS = "width_coefficient=0.25,depth_coefficient=0.2"
 TINY: dict[str, tuple[int, int, Callable[[], tf.keras.Model]]] = {
     "efficientnet_v2_tiny": (64, 5, lambda: efficientnet("efficientnetv2-s", 64, TINY_BLOCKS)),
     "convnext_small_tiny": (64, 5, lambda: convnext([1, 2, 3, 1], [4, 8, 12, 16], 64)),
-    "mobilenet_v3_tiny": (64, 5, lambda: mobilenet(1 / 6, 64)),
+    "mobilenet_v3_tiny": (64, 5, lambda: mobilenet(0.1, 64)),
 }
 
 
