@@ -197,7 +197,7 @@ def compare_starts(folder: Path) -> None:
     found = {p: _start(sys.executable, OURS, folder, p, picture) for p in ("exact", "fast")}
     if PYTHON and ORIGINAL:
         found["original"] = _start(PYTHON, THEIRS, folder, ORIGINAL, picture)
-    total = sum(path.stat().st_size for path in folder.iterdir()) / 2**20
+    total = sum((folder / file.name).stat().st_size for file in faramir.SPEC.weights) / 2**20
     for name, one in found.items():
         share = one["MB"] / (total / 2 if name == "fast" else total)
         said = f"{name}: loaded in {one['loaded']:.1f} s, first verdict after {one['first verdict']:.1f} s"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..core.errors import UnknownName
 from ..core.spec import ModelSpec
-from . import coherence, faramir, furry, jtp, realism, siglip_vector, signals, taste, wd
+from . import aesthetic, arniqa, coherence, faramir, furry, jtp, realism, siglip_vector, signals, taste, wd
 
 if TYPE_CHECKING:
     from ..core.weights import WeightStore
@@ -53,6 +53,8 @@ REGISTRY = Registry(
     furry.SPEC,
     wd.SPEC,
     faramir.SPEC,
+    aesthetic.SPEC,
+    arniqa.SPEC,
     siglip_vector.SPEC,
     taste.SPEC,
 )

@@ -89,7 +89,7 @@ def test_fast_changes_no_verdict_outside_its_tolerance(work: Path) -> None:
     model = load(faramir.SPEC, work, "fast")
     with np.load(work / "original.npz") as original:
         drifts = {}
-        for name in [name for name in original if name not in CHANGED]:
+        for name in [name for name in original if name not in CHANGED][:10]:
             accept = 1 / (1 + np.exp(-float(original[name][30])))
             drifts[name] = model.classify([open_image(work / "pictures" / name)])[0]["accept"] - accept
     print(drifts)
