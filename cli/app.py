@@ -59,9 +59,11 @@ def command(function: Callable[..., Any], name: str = "") -> None:
 def _add_commands() -> None:
     from .caption import caption
     from .convert import convert
+    from .evaluate import evaluate
     from .labels import labels
     from .map import map_
     from .models import fetch, models
+    from .review import review
     from .scan import scan
     from .similar import similar
     from .tags import tags
@@ -69,7 +71,9 @@ def _add_commands() -> None:
     from .tune import tune
     from .undo import undo
 
-    for function in (scan, undo, caption, tags, similar, map_, labels, tune, train, models, fetch, convert):
+    looking = (scan, review, undo, caption, tags, similar, map_)
+    learning = (labels, tune, train, evaluate)
+    for function in (*looking, *learning, models, fetch, convert):
         command(function)
 
 

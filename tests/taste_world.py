@@ -1,4 +1,4 @@
-"""A small world to learn a taste in: FARAMIR's files at tiny width, scored images that never were, and a hidden rule."""
+"""A small world to learn a taste in: FARAMIR at tiny width, images that were scored but never were, a hidden rule."""
 
 from __future__ import annotations
 
