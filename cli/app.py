@@ -60,6 +60,7 @@ def _add_commands() -> None:
     from .caption import caption
     from .convert import convert
     from .evaluate import evaluate
+    from .explain import explain
     from .labels import labels
     from .map import map_
     from .models import fetch, models

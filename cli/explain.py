@@ -1,4 +1,4 @@
-"""`keepers explain`: why FARAMIR accepts or rejects one image."""
+"""`keepers explain`: why FARAMIR accepts or rejects one image, or where a detector found its answer."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import typer
 
 from ..core.errors import KeepersError, NotExplainable
 from ..core.files import atomic_write
-from ..core.heatmap import heatmaps, overlay
+from ..core.heatmap import Method, heatmaps, overlay
 from ..core.judge import Judge, Subject
 from ..core.open_image import open_image
 from ..core.prediction import Failure
@@ -19,6 +19,7 @@ from ..models.faramir_explain import explain as explain_prediction
 from ..models.faramir_notes import notes
 from .console import console
 from .exit_codes import escaped
+from .explain_map import MapOptions, explain_map
 from .explain_page import page
 from .explain_view import Beside, show
 from .machine import Device, Download, Machine, Models, Precision, Weights, named_paths
@@ -34,8 +35,8 @@ BESIDE = (("aesthetic", "score"), ("arniqa", "quality"))
 
 
 def explain(
-    image: Annotated[Path, typer.Argument(help="The image.")],
-    model: Annotated[str, typer.Option(help="faramir, or a variant of it.")] = "faramir",
+    image: Annotated[Path, typer.Argument(help="The image; for realism also a folder, with --plot.")],
+    model: Annotated[str, typer.Option(help="faramir or realism, or a variant of them.")] = "faramir",
     heatmap: Annotated[
         Path | None,
         typer.Option(help="Write the image under its map to this PNG: where the attention pool read what counts."),
@@ -44,6 +45,10 @@ def explain(
         str, typer.Option(help="For --heatmap: accept, or a class. Default: the class that FARAMIR names.")
     ] = "",
     plot: Annotated[Path | None, typer.Option(help="Write the explanation as one HTML page.")] = None,
+    method: Annotated[
+        Method, typer.Option(help="For realism: grad-cam, or smooth (SmoothGradCAM++, as in its study).")
+    ] = "grad-cam",
+    raw: Annotated[Path | None, typer.Option(help="For realism: write the map as a numpy array.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     top: Annotated[int, typer.Option(min=1, max=32, help="How many classes and inputs are shown.")] = 8,
     beside: Annotated[bool, typer.Option(help="Also ask aesthetic and arniqa, where their weights are here.")] = True,
@@ -53,7 +58,7 @@ def explain(
     weights: Weights = None,
     download: Download = False,
 ) -> None:
-    """Say why FARAMIR accepts or rejects an image.
+    """Say why FARAMIR accepts or rejects an image, or where a realism detector found its answer.
 
     Shown are the decision, the strongest classes with their gates, and what each of the decision's 32 inputs adds:
     integrated gradients on the straight way from all inputs at 0 (every gate closed) to this image, so that the parts
@@ -63,11 +68,12 @@ def explain(
     logit. It shows where FARAMIR read, not what it would take to change its mind: patches have seen each other before,
     and neither ARNIQA's view nor the aesthetic head is in it.
     """
-    if label and not heatmap:
-        raise KeepersError("--label says what --heatmap shows; name a file with --heatmap as well.")
     judge = Machine(device, precision, 1, folders or (), named_paths(weights), download).judge()
     if model.partition(":")[0] != "faramir":
-        raise NotExplainable(f"{model} has no decision to explain; faramir and its variants have.")
+        explain_map(judge.classifier(model), image, MapOptions(label, method, heatmap, raw, plot, as_json))
+        return
+    if label and not heatmap:
+        raise KeepersError("--label says what --heatmap shows; name a file with --heatmap as well.")
     picture = open_image(image)
     classifier = judge.classifier(model)
     found = _explained(classifier, picture)

@@ -85,6 +85,8 @@ def train(
     shape = _probed(shape, features)
     chosen = replace(chosen, recipe=recipe, window=window, shape=shape, pretrained=chosen.pretrained and not scratch)
     named = named_folders(classes)
+    if len(named) < 2:
+        raise KeepersError("A detector tells at least two classes apart: give --class NAME=FOLDER twice or more.")
     machine = Machine(device, models=folders or (), download=download)
     name = name or "-vs-".join(_plain(one) for one in named)
     work = data_folder() / "training" / (name or "unnamed")

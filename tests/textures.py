@@ -9,16 +9,17 @@ from PIL import Image
 
 SPOT = 48
 """Side of the textured square."""
+EDGE = 20
+"""Pixels at the border that never have texture."""
 
 
 def picture(seed: int, *, textured: bool, side: int = 160) -> tuple[Image.Image, tuple[int, int]]:
-    """A picture, and the middle of the place where the texture is, or would be; well inside the picture's middle."""
+    """A picture, and the middle of the place where the texture is, or would be."""
     random = np.random.default_rng([seed, int(textured)])
     coarse = random.integers(0, 256, (6, 6, 3), dtype=np.uint8)
     base = np.asarray(Image.fromarray(coarse).resize((side, side), Image.Resampling.BICUBIC), dtype=np.float32)
     base = base + random.normal(0, 3, base.shape)
-    low, high = side // 2 - 36, side // 2 + 36 - SPOT
-    x, y = random.integers(low, high + 1, 2)
+    x, y = random.integers(EDGE, side - EDGE - SPOT + 1, 2)
     if textured:
         rows, columns = np.mgrid[0:SPOT, 0:SPOT]
         wave = 14 * np.where((rows + columns) % 4 < 2, 1.0, -1.0)
