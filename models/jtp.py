@@ -86,6 +86,7 @@ def _tower(request: Build, file: WeightFile) -> nn.Module:
 
 def _head(tensors: Mapping[str, Tensor], path: Path) -> PlainHead:
     """The head that the file's own keys call for."""
+    from ..core.read_tensors import require_finite
     from .nets.jtp import GatedHead, PlainHead
 
     kind, prefix = (GatedHead, "head.linear") if "head.linear.weight" in tensors else (PlainHead, "head")
@@ -93,6 +94,7 @@ def _head(tensors: Mapping[str, Tensor], path: Path) -> PlainHead:
     found = {key for key in tensors if key.startswith("head.")}
     if found != names:
         raise WrongWeights(path, "jtp", missing=names - found, unexpected=found - names)
+    require_finite({name: tensors[name] for name in names}, path)
     weight, bias = (tensors[f"{prefix}.{part}"] for part in ("weight", "bias"))
     if weight.ndim != 2 or bias.shape != weight.shape[:1] or weight.shape[0] % kind.outputs:
         detail = f"its head has the shapes {tuple(weight.shape)} and {tuple(bias.shape)}"

@@ -215,6 +215,25 @@ def test_other_tensors_are_refused(change: str, tmp_path: Path) -> None:
         load(tmp_path)
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_head_that_holds_no_numbers_is_refused(value: float, tmp_path: Path) -> None:
+    tensors = dict(original(gated=False).state_dict())
+    tensors["head.bias"][1] = value
+    save_file(tensors, tmp_path / PILOT)
+    with pytest.raises(CorruptWeights, match=r"head\.bias"):
+        load(tmp_path)
+
+
+def test_a_nan_inside_the_tower_shows_as_nan(tmp_path: Path) -> None:
+    tensors = dict(original(gated=False).state_dict())
+    tensors["blocks.0.norm1.weight"][0] = np.nan
+    save_file(tensors, tmp_path / PILOT)
+    (tmp_path / "tags.json").write_text(json.dumps(TAGS))
+    (prediction,) = load(tmp_path).classify([picture()])
+    assert np.isnan(prediction.values).all()
+    assert prediction.above(0.0) == []
+
+
 def test_the_built_in_list() -> None:
     names = read_tag_index(jtp.BUILT_IN_TAGS, "jtp", 9083)
     assert names[:3] == ("anthro", "female", "male")
