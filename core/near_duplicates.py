@@ -7,6 +7,7 @@ What is said here of an image depends on the images before it. So the store keep
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -27,14 +28,18 @@ ALIKE = 1 - 6 / BITS
 EARLIER = " differ from "
 """Stands before the earlier image's name in the note of a near-duplicate."""
 
-_POPCOUNT = np.array([bin(word).count("1") for word in range(1 << 16)], dtype=np.uint8)
+
+@cache
+def _popcount() -> NDArray[np.uint8]:
+    """The number of set bits of every 16-bit word."""
+    return np.array([bin(word).count("1") for word in range(1 << 16)], dtype=np.uint8)
 
 
 def count_bits(values: NDArray[np.uint64]) -> NDArray[np.uint8]:
     """The number of set bits of each value."""
     if hasattr(np, "bitwise_count"):  # since numpy 2.0
         return np.bitwise_count(values)
-    return _POPCOUNT[values.view(np.uint16).reshape(*values.shape, 4)].sum(axis=-1, dtype=np.uint8)
+    return _popcount()[values.view(np.uint16).reshape(*values.shape, 4)].sum(axis=-1, dtype=np.uint8)
 
 
 @dataclass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -13,23 +14,19 @@ def to_picture(image: Any) -> Image.Image:
     if isinstance(image, Image.Image):
         return image
     if isinstance(image, np.ndarray):
-        return Image.fromarray(image if image.dtype == np.uint8 else _bytes(image))
-    return Image.fromarray(_bytes(np.moveaxis(image.detach().float().cpu().numpy(), 0, 2)))
-
-
-def _bytes(array: np.ndarray) -> np.ndarray:
-    clean = np.nan_to_num(array, nan=0.0, posinf=1.0, neginf=0.0)
-    return (255.0 * np.clip(clean, 0.0, 1.0)).astype(np.uint8)
+        return Image.fromarray(image if image.dtype == np.uint8 else (255.0 * np.clip(image, 0, 1)).astype(np.uint8))
+    # Bytes first, then their order: a quarter of the memory is moved.
+    values = image.detach().float().clamp(0, 1).mul_(255).byte()
+    return Image.fromarray(values.permute(1, 2, 0).contiguous().cpu().numpy())
 
 
 def flaw_of(image: Any) -> str:
     """Why a picture cannot be judged whatever a model says; empty for sound ones."""
-    if isinstance(image, Image.Image):
+    if isinstance(image, Image.Image) or getattr(image, "dtype", None) == np.uint8:
         return ""
-    array = image if isinstance(image, np.ndarray) else image.detach().float().cpu().numpy()
-    if array.dtype == np.uint8 or np.isfinite(array.sum(dtype=np.float64)):
-        return ""
-    return "its pixels are not numbers (NaN or infinite)"
+    # A sum of numbers in [0, 1] is finite, and one of others is not: much faster than a look at each.
+    total = float(np.sum(image, dtype=np.float64)) if isinstance(image, np.ndarray) else float(image.detach().sum())
+    return "" if math.isfinite(total) else "its pixels are not numbers (NaN or infinite)"
 
 
 def same(one: Image.Image, other: Image.Image) -> bool:

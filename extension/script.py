@@ -83,9 +83,9 @@ class KeepersScript(scripts.Script):
 
     @guarded
     def postprocess(self, p: Any, processed: Any, *_: Any) -> None:
-        """The job is done, unless another script only says so in the midst of it, with no infotext at all."""
+        """The job is done, unless another script only says so in the midst of a batch, with no infotext at all."""
         job = job_of(p)
-        if job is None or not processed.infotexts:
+        if job is None or (job.batch and not processed.infotexts):
             return
         retry.stop_no_more(job, p)
         for key in job.extra_keys:
