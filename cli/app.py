@@ -57,6 +57,7 @@ def command(function: Callable[..., Any], name: str = "") -> None:
 
 
 def _add_commands() -> None:
+    from .calibrate import calibrate
     from .caption import caption
     from .convert import convert
     from .evaluate import evaluate
@@ -64,6 +65,7 @@ def _add_commands() -> None:
     from .labels import labels
     from .map import map_
     from .models import fetch, models
+    from .prompts import prompts
     from .review import review
     from .scan import scan
     from .similar import similar
@@ -72,8 +74,8 @@ def _add_commands() -> None:
     from .tune import tune
     from .undo import undo
 
-    looking = (scan, review, undo, caption, tags, similar, map_)
-    learning = (labels, tune, train, evaluate)
+    looking = (scan, explain, review, undo, caption, tags, similar, map_)
+    learning = (labels, tune, calibrate, train, evaluate, prompts)
     for function in (*looking, *learning, models, fetch, convert):
         command(function)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -54,6 +54,8 @@ def known_scores(
     Raises UnknownName, StoreError, what loading the model raises where it is needed, and what the runtime raises.
     """
     listed = list(dict.fromkeys(contents))
+    if base := judge.base(model):
+        return _derived(judge, model, base, known_scores(judge, labels, base, listed, progress))
     spec = judge.registry.spec(model, judge.store)
     fingerprint = model_fingerprint(spec, judge.store)
     found = _stored(labels, model, fingerprint, listed)
@@ -82,6 +84,14 @@ def known_scores(
                 failed.append((places[content][0], answer.reason))
         progress(min(start + WINDOW, len(wanted)), len(wanted))
     return KnownScores(found, gone, failed, sum(content in found for content in wanted), len(outdated))
+
+
+def _derived(judge: Judge, model: str, base: str, known: KnownScores) -> KnownScores:
+    """What a model that reads another one's numbers makes of them. Raises what loading it raises."""
+    made = {content: judge.derive(model, {base: prediction}) for content, prediction in known.found.items()}
+    if any(prediction is None for prediction in made.values()):
+        judge.classifier(model)  # says what is wrong with its file
+    return replace(known, found={content: one for content, one in made.items() if one is not None})
 
 
 def _stored(labels: LabelStore, model: str, fingerprint: str, contents: Sequence[str]) -> dict[str, Prediction]:

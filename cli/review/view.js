@@ -22,8 +22,8 @@ function showProgress() {
   byId("rejected").style.setProperty("--share", reject / total);
   byId("meter").setAttribute("aria-valuemax", total);
   byId("meter").setAttribute("aria-valuenow", all);
-  const short = [["keeps", LEAST - keep], ["rejects", LEAST - reject]].filter(([, n]) => n > 0).map(([what, n]) => `${n} more ${what}`);
-  const next = short.length ? `, ${short.join(" and ")} until keepers tune can learn` : "";
+  const short = [["keeps", LEAST - keep], ["rejects", LEAST - reject]].filter(([, n]) => n > 0).map(([what, n]) => `${n} ${what}`);
+  const next = short.length ? `; to learn: ${short.join(", ")} more` : "";
   byId("progress-text").replaceChildren(make("b", {}, whole(all)), ` of ${whole(total)}: ${whole(keep)} kept, ${whole(reject)} rejected${next}`);
 }
 
@@ -83,8 +83,8 @@ const textBlock = (title, text) => make("section", { class: "block" }, make("h3"
 function score([, label, value, low, high]) {
   const bar = make("i");
   if (value !== null && low !== null && high !== null && high > low) bar.style.setProperty("--share", Math.min(1, Math.max(0, (value - low) / (high - low))));
-  else bar.hidden = true;
-  return make("div", { class: "score" }, make("span", {}, readable(label)), make("span", { class: "meter" }, bar), make("b", {}, value === null ? "–" : shortNumber(value)));
+  const shown = bar.style.length > 0;
+  return make("div", { class: "score" }, make("span", {}, readable(label)), make("span", { class: shown ? "meter" : "" }, shown ? bar : ""), make("b", {}, value === null ? "–" : shortNumber(value)));
 }
 
 function showStrip() {
