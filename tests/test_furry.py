@@ -173,14 +173,14 @@ def test_a_prediction_has_groups_and_a_rating_of_its_own(tmp_path: Path) -> None
     assert prediction.labels.range(0) == PROBABILITY
 
 
-def test_fast_stays_within_its_tolerance(tmp_path: Path) -> None:
+def test_fast_is_exact_too(tmp_path: Path) -> None:
     converted("convnext_small_tiny", tmp_path)
     image = Image.fromarray(np.random.RandomState(3).randint(0, 256, (64, 64, 3), dtype=np.uint8))
     exact, fast = (
         load("convnext_small_tiny", tmp_path, precision).classify([image])[0] for precision in ("exact", "fast")
     )
-    assert exact.tolerance == 0 < fast.tolerance
-    assert np.abs(exact.values - fast.values).max() <= fast.tolerance
+    assert exact.tolerance == fast.tolerance == 0
+    np.testing.assert_array_equal(exact.values, fast.values)
 
 
 @pytest.mark.parametrize(
