@@ -96,10 +96,11 @@ def test_text_heatmap_and_page(app: typer.Typer, folder: Path, picture: Path, tm
     assert "http" not in page
 
 
-def test_other_models_are_refused(app: typer.Typer, picture: Path) -> None:
-    result = RUN.invoke(app, ["explain", str(picture), "--model", "aesthetic", "--device", "cpu"])
+def test_models_without_a_map_are_refused(app: typer.Typer, folder: Path, picture: Path) -> None:
+    where = ["--model", "aesthetic", "--models", str(folder), "--device", "cpu"]
+    result = RUN.invoke(app, ["explain", str(picture), *where])
     assert result.exit_code == 1
-    assert "no decision to explain" in result.output
+    assert "neither by its decision nor by a heatmap" in " ".join(result.output.split())
 
 
 def test_missing_weights_say_what_to_do(app: typer.Typer, picture: Path, tmp_path: Path) -> None:
