@@ -1,7 +1,7 @@
 """What the prompts of one group of images have that those of another have not.
 
-Counts are compared by their means, with a bootstrap as the realism study ran it: how often so many prompts, drawn from
-all, differ from the mean of all by as much as the group does. Words are compared by log-odds with an informative prior
+Counts are compared by the difference of their means, with a bootstrap under the hypothesis that both groups come from
+the same prompts; the realism study's own bootstrap, of one group against all prompts, is given beside it. Words are compared by log-odds with an informative prior
 (Monroe, Colaresi, Quinn: "Fightin' Words", 2008), which neither rare nor common words win by being so. Many comparisons
 are corrected for together (Holm for counts, Benjamini and Hochberg for words).
 """
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 WORD = re.compile(r"[^\W\d_][\w'’-]*")
 LORA = re.compile(r"<(?:lora|lyco|lycoris):([^:<>]+)[^<>]*>", re.IGNORECASE)
 WEIGHT = re.compile(r":\s*[+-]?(?:\d+\.?\d*|\.\d+)\s*\)")
-PRIOR = 500.0
-"""How many words the prior is worth."""
+PRIOR = 20.0
+"""How many prompts the prior is worth: each group is believed to be like all prompts until so many say otherwise."""
 
 Nouns = Callable[[str], list[str]]
 """The nouns of a text, in order."""
@@ -43,9 +43,12 @@ class Comparison:
     variances: tuple[float, float]
     """As the study computed them, over N."""
     p: float
-    """How often chance does as much: of the first group against all prompts."""
+    """How often two groups of these sizes, drawn from all prompts, differ by as much."""
+    study: float
+    """The study's p: how often so many prompts as the first group has, drawn from all, are as far from the mean of all.
+    With a first group that makes most of all prompts it can find nothing."""
     corrected: float = float("nan")
-    """The same, with all counts taken together (Holm 1979)."""
+    """`p`, with all counts taken together (Holm 1979)."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +99,7 @@ def compare_counts(
             name,
             (float(values.mean()), float(others[name].mean())),
             (float(values.var()), float(others[name].var())),
+            difference_p(values, others[name], resamples, seed),
             bootstrap_p(np.concatenate([values, others[name]]), values, resamples, seed),
         )
         for name, values in mine.items()
@@ -104,19 +108,29 @@ def compare_counts(
     return [replace(one, corrected=p) for one, p in zip(found, corrected, strict=True)]
 
 
+def difference_p(
+    first: NDArray[np.float64], second: NDArray[np.float64], resamples: int = RESAMPLES, seed: int = 0
+) -> float:
+    """How often two groups of these sizes, drawn from all values, have means as far apart (Efron and Tibshirani 1993).
+
+    The observed difference counts as one more draw (Davison and Hinkley 1997), so that p is never 0.
+    """
+    everything = np.concatenate([first, second])
+    drawn = [resampled_means(everything, len(one), resamples, seed * 2 + n) for n, one in enumerate((first, second))]
+    observed = abs(first.mean() - second.mean())
+    # Sums of equal numbers differ in their last bits by the order they were added in.
+    extreme = np.count_nonzero(np.abs(drawn[0] - drawn[1]) >= observed * (1 - 1e-9))
+    return float((extreme + 1) / (resamples + 1))
+
+
 def bootstrap_p(
     everything: NDArray[np.float64], group: NDArray[np.float64], resamples: int = RESAMPLES, seed: int = 0
 ) -> float:
-    """How often as many values drawn from all differ from the mean of all by as much as the group does.
-
-    As in the study, but with the group counted as one more draw (Davison and Hinkley 1997), so that it is never 0.
-    """
+    """How often as many values drawn from all differ from the mean of all by as much as the group does: the study's."""
     middle = everything.mean()
     difference = abs(middle - group.mean())
     means = resampled_means(everything, len(group), resamples, seed)
-    # Sums of equal numbers differ in their last bits by the order they were added in.
-    extreme = np.count_nonzero(np.abs(means - middle) >= difference * (1 - 1e-9))
-    return float((extreme + 1) / (resamples + 1))
+    return float(np.count_nonzero(np.abs(means - middle) >= difference * (1 - 1e-9)) / resamples)
 
 
 def compare_words(first: Iterable[Sequence[str]], second: Iterable[Sequence[str]]) -> list[Word]:
@@ -124,28 +138,30 @@ def compare_words(first: Iterable[Sequence[str]], second: Iterable[Sequence[str]
 
     A word counts once a prompt: a prompt that says "cat" ten times is still one prompt.
     """
-    mine, others = (Counter(word for prompt in group for word in set(prompt)) for group in (first, second))
-    both = mine + others
-    total = sum(both.values())
-    sizes = (sum(mine.values()), sum(others.values()))
+    groups = [[set(prompt) for prompt in group] for group in (first, second)]
+    mine, others = (Counter(word for prompt in group for word in prompt) for group in groups)
+    sizes = (len(groups[0]), len(groups[1]))
     if not min(sizes):
         return []
     normal = NormalDist()
     found: list[Word] = []
-    for word, count in both.items():
-        score = _score(mine[word], others[word], sizes, PRIOR * count / total)
+    for word in mine + others:
+        score = _score((mine[word], others[word]), sizes)
         found.append(Word(word, (mine[word], others[word]), score, 2 * normal.cdf(-abs(score))))
     found.sort(key=lambda one: (-abs(one.score), one.word))
     corrected = benjamini_hochberg([one.p for one in found])
     return [replace(one, corrected=p) for one, p in zip(found, corrected, strict=True)]
 
 
-def _score(mine: int, others: int, sizes: tuple[int, int], prior: float) -> float:
-    odds = [
-        math.log((count + prior) / (size + PRIOR - count - prior))
-        for count, size in zip((mine, others), sizes, strict=True)
-    ]
-    return (odds[0] - odds[1]) / math.sqrt(1 / (mine + prior) + 1 / (others + prior))
+def _score(counts: tuple[int, int], sizes: tuple[int, int]) -> float:
+    """The difference of the log-odds of having the word, over its standard deviation; the prior pulls both to all."""
+    share = (sum(counts) + 1) / (sum(sizes) + 2)
+    odds = spread = 0.0
+    for count, size, sign in zip(counts, sizes, (1, -1), strict=True):
+        having, lacking = count + PRIOR * share, size - count + PRIOR * (1 - share)
+        odds += sign * math.log(having / lacking)
+        spread += 1 / having + 1 / lacking
+    return odds / math.sqrt(spread)
 
 
 def loras(prompt: str) -> list[str]:

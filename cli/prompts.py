@@ -1,0 +1,222 @@
+"""`keepers prompts`: which prompts fool a detector, or pass a gate, and what they have that others have not."""
+
+from __future__ import annotations
+
+import csv as csv_format
+import io
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.progress import track
+
+from ..core.errors import KeepersError
+from ..core.files import atomic_write
+from ..core.gate import Gate
+from ..core.nouns import find_tagger
+from ..core.places import data_folder
+from ..core.prediction import Prediction
+from ..core.prompt_statistics import Comparison, Nouns, Word, compare_counts, compare_words, loras, words
+from ..core.prompt_text import clean_prompt
+from ..core.scan import Options, Scan, Scanned
+from ..core.sidecar import read_sidecar
+from ..core.store import Store, path_of
+from ..core.truth import by_table
+from ..core.walk import Found, walk
+from . import exit_codes
+from .console import console
+from .gates import GateText, PresetName, chosen_gate
+from .machine import Batch, Device, Download, Machine, Models, Precision, Weights, named_paths
+from .prompts_report import show, write_report
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What parts the images in two groups."""
+
+    gate: Gate
+    model: str = ""
+    truth: str = ""
+    """The class that all images truly are of; then the groups are those that fooled the model and those it caught."""
+
+    @property
+    def names(self) -> tuple[str, str]:
+        """What the groups are called."""
+        return ("fooled", "caught") if self.model else ("accepted", "rejected")
+
+    def group(self, result: Scanned) -> str:
+        """The group of an image; empty where it is in none."""
+        if result.error:
+            return ""
+        if not self.model:
+            return {"accept": "accepted", "reject": "rejected"}.get(result.verdict.outcome, "")
+        answer = result.answers.get(self.model)
+        if not isinstance(answer, Prediction) or not answer.label:
+            return ""
+        return "caught" if answer.label == self.truth else "fooled"
+
+
+@dataclass(frozen=True)
+class Findings:
+    """Everything that is shown."""
+
+    names: tuple[str, str]
+    prompts: tuple[Sequence[str], Sequence[str]]
+    without: int
+    """Images without a prompt, which are left out."""
+    neither: int
+    """Images in neither group: for review, or not judged."""
+    counts: Sequence[Comparison]
+    found: Mapping[str, Sequence[Word]]
+    """By kind (words, nouns, LoRAs), the most telling first."""
+    tagger: str
+
+
+def prompts(
+    paths: Annotated[
+        list[Path] | None, typer.Argument(help="Images; without any, all that the store knows and are still there.")
+    ] = None,
+    model: Annotated[str, typer.Option("--model", "-m", help="Whom the prompts fooled; with --truth.")] = "",
+    truth: Annotated[str, typer.Option(help="The class that all these images truly are of, as ai.")] = "",
+    gate: GateText = "",
+    preset: PresetName = "",
+    table: Annotated[
+        Path | None, typer.Option("--table", help="A CSV with the columns file and prompt.", show_default=False)
+    ] = None,
+    csv: Annotated[Path | None, typer.Option(help="Write all counts and words as CSV.", show_default=False)] = None,
+    report: Annotated[Path | None, typer.Option(help="Write a page with plots.", show_default=False)] = None,
+    resamples: Annotated[int, typer.Option(min=100, max=1_000_000, help="Draws of the bootstrap.")] = 10_000,
+    seed: Annotated[int, typer.Option(min=0, help="Of the bootstrap.")] = 0,
+    top: Annotated[int, typer.Option(min=1, help="How many words are shown of each kind.")] = 15,
+    db: Annotated[Path | None, typer.Option(help="The store of results.", show_default=False)] = None,
+    device: Device = "auto",
+    precision: Precision = "auto",
+    batch: Batch = 8,
+    folders: Models = None,
+    weights: Weights = None,
+    download: Download = False,
+) -> None:
+    """Compare the prompts of two groups of images: those that fooled a detector and those it caught, or those that a
+    gate accepts and rejects.
+
+    Prompts come from --table, else from the images' own metadata, else from caption files beside them (.txt).
+    """
+    machine = Machine(device, precision, batch, folders or (), named_paths(weights), download)
+    judge = machine.judge()
+    if bool(model) == bool(gate or preset):
+        raise KeepersError("Say what parts the images: --model with --truth, or --gate, or --preset.")
+    if model:
+        asked = _fooled(model, truth, judge.classifier(model).labels.names)
+    else:
+        asked = Asked(chosen_gate(gate, preset, None, judge.store))
+        judge.check(asked.gate)
+    with ExitStack() as stack:
+        store = stack.enter_context(Store(db or data_folder() / "keepers.db"))
+        files = [one for one in walk(paths or _known(store)) if isinstance(one, Found)]
+        scan = Scan(judge, asked.gate, store, Options(details=True))
+        results = list(track(scan.run(scan.plan(files)), "judging", total=len(files), console=console, transient=True))
+    nouns, tagger = find_tagger()
+    told = by_table(table, ("prompt", "description", "caption", "text")) if table else {}
+    found = findings(asked, results, told, nouns, tagger, resamples=resamples, seed=seed)
+    show(found, top)
+    if csv:
+        atomic_write(csv, _csv(found).encode())
+    if report:
+        write_report(report, found)
+        console.print(f"report: {exit_codes.escaped(str(report))}", soft_wrap=True)
+
+
+def _fooled(model: str, truth: str, labels: Sequence[str]) -> Asked:
+    if truth not in labels:
+        raise KeepersError(f"--truth is the class that all the images truly are of: one of {', '.join(labels)}.")
+    value = f'{model}["{truth}"]'
+    return Asked(Gate.parse(f"accept: {value} == {value}"), model, truth)
+
+
+def _known(store: Store) -> list[Path]:
+    found = [path_of(key) for (key,) in store.query("SELECT path FROM file ORDER BY path")]
+    there = [path for path in found if path.is_file()]
+    if not there:
+        raise KeepersError("The store knows no image that is still there: name files or folders.")
+    return there
+
+
+def findings(
+    asked: Asked,
+    results: Sequence[Scanned],
+    table: Mapping[Path, str],
+    nouns: Nouns | None,
+    tagger: str,
+    *,
+    resamples: int,
+    seed: int,
+) -> Findings:
+    """Compare the prompts of the two groups. Raises KeepersError where a group is empty or nothing has a prompt."""
+    groups: dict[str, list[str]] = {name: [] for name in asked.names}
+    by_path = {path.resolve(): text for path, text in table.items()}
+    without = neither = 0
+    for result in results:
+        group = asked.group(result)
+        prompt = _prompt(result, by_path)
+        if not group:
+            neither += 1
+        elif not prompt.strip():
+            without += 1
+        else:
+            groups[group].append(prompt)
+    _require_both(groups, without, neither)
+    first, second = (groups[name] for name in asked.names)
+    kinds: dict[str, Sequence[Word]] = {
+        "words": compare_words(map(words, first), map(words, second)),
+        "LoRAs": compare_words(map(loras, first), map(loras, second)),
+    }
+    if nouns:
+        kinds["nouns"] = compare_words(*(map(nouns, map(clean_prompt, group)) for group in (first, second)))
+    counted = compare_counts(first, second, nouns, resamples=resamples, seed=seed)
+    return Findings(asked.names, (first, second), without, neither, counted, kinds, tagger)
+
+
+def _prompt(result: Scanned, table: Mapping[Path, str]) -> str:
+    if table:
+        return table.get(result.path.resolve(), "")
+    if result.image.positive:
+        return result.image.positive
+    try:
+        return read_sidecar(result.path.with_suffix(".txt")) or ""
+    except KeepersError:
+        return ""
+
+
+def _require_both(groups: Mapping[str, Sequence[str]], without: int, neither: int) -> None:
+    if not any(groups.values()) and without:
+        raise KeepersError(
+            f"None of the {without:,} images has a prompt, neither in its metadata nor in a .txt file beside it. "
+            "Give a CSV with the columns file and prompt: --table FILE."
+        )
+    for name, found in groups.items():
+        if not found:
+            more = f" ({without:,} images have no prompt, {neither:,} are in no group)" if without or neither else ""
+            raise KeepersError(f"No image with a prompt is {name}: there is nothing to compare{more}.")
+
+
+def _csv(found: Findings) -> str:
+    buffer = io.StringIO(newline="")
+    table = csv_format.writer(buffer)
+    one, two = found.names
+    table.writerow(
+        ["kind", "name", one, two, f"variance {one}", f"variance {two}", "z", "p", "p corrected", "study's p"]
+    )
+    for count in found.counts:
+        table.writerow(["count", count.name, *count.means, *count.variances, "", count.p, count.corrected, count.study])
+    for kind, listed in found.found.items():
+        for word in listed:
+            table.writerow([kind, _safe(word.word), *word.counts, "", "", word.score, word.p, word.corrected, ""])
+    return buffer.getvalue()
+
+
+def _safe(text: str) -> str:
+    """A text that no spreadsheet takes for a formula."""
+    return f"'{text}" if text[:1] in "=+-@\t\r" else text
