@@ -79,14 +79,20 @@ def _endpoint(answer: Answer) -> Callable[[Any], Any]:
 
 
 async def _body(request: Any) -> bytes:
-    """The body, never more of it than the limit. Raises BadRequest."""
+    """The body, of which never more than the limit is kept. Raises BadRequest.
+
+    What is too much is read to its end, within reason: a client that is still sending hears no answer.
+    """
     parts: list[bytes] = []
     size = 0
     async for part in request.stream():
         size += len(part)
-        if size > requests.BODY_LIMIT:
-            raise requests.BadRequest(f"The request has more than {requests.BODY_LIMIT >> 20} MiB.", 413)
-        parts.append(part)
+        if size <= requests.BODY_LIMIT:
+            parts.append(part)
+        elif size > 4 * requests.BODY_LIMIT:
+            break
+    if size > requests.BODY_LIMIT:
+        raise requests.BadRequest(f"The request has more than {requests.BODY_LIMIT >> 20} MiB.", 413)
     return b"".join(parts)
 
 

@@ -115,9 +115,12 @@ class WebUI:
         raise AssertionError(f"The WebUI did not start:\n{self.log()[-4000:]}")
 
     def _answers(self) -> bool:
+        """The host's own routes are there before extensions have added theirs."""
         try:
-            self.get("/sdapi/v1/options")
-        except (OSError, Refused):
+            self.get("/keepers/v1/models" if (self.data / "extensions" / "keepers").exists() else "/sdapi/v1/options")
+        except Refused as refused:
+            return refused.status == 401
+        except OSError:
             return False
         return True
 
