@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -75,8 +76,8 @@ def pack(saved: Path, name: str, target: Path) -> None:
     parts = ("keras_metadata.pb", "variables/variables.index", "variables/variables.data-00000-of-00001")
     with zipfile.ZipFile(target / f"{name}.zip", "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
         for part in parts:
-            archive.writestr(
-                zipfile.ZipInfo(f"{name}/{part}"), (saved / name / part).read_bytes(), zipfile.ZIP_DEFLATED
-            )
+            # The hub layer tells the temporary folder it came from; a name of the same length takes its place.
+            content = re.sub(rb"/tmp/tmp\w{8}", b"hub://random-net", (saved / name / part).read_bytes())
+            archive.writestr(zipfile.ZipInfo(f"{name}/{part}"), content, zipfile.ZIP_DEFLATED)
     with np.load(saved / f"{name}.npz") as found:
         np.savez_compressed(target / f"{name}.npz", **{key: found[key] for key in found.files if key != "x"})
