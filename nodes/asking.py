@@ -61,6 +61,8 @@ def machine_inputs() -> list[Any]:
         io.Boolean.Input(
             "download",
             default=False,
+            label_on="yes",
+            label_off="no",
             tooltip="Get a missing model file when the node runs. Off: the node says which file goes where.",
         ),
     ]

@@ -63,8 +63,6 @@ class KeepersCaption(io.ComfyNode):
                 io.String.Input(
                     "template",
                     default="{trigger}, {tags}",
-                    multiline=True,
-                    dynamic_prompts=False,
                     tooltip="{trigger} {rating} {species} {tags} {last} {prompt}. Empty: all in a row.",
                 ),
                 io.String.Input("trigger", default="", tooltip="Words for {trigger}."),

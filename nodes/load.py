@@ -54,7 +54,11 @@ class KeepersLoad(io.ComfyNode):
                 io.Combo.Input("place", options=[OUTPUT, INPUT], default=OUTPUT, tooltip="ComfyUI's output or input."),
                 io.String.Input("folder", default="keepers", tooltip="The folder in it."),
                 io.Boolean.Input(
-                    "subfolders", default=False, tooltip="Also look into subfolders, such as review and rejected."
+                    "subfolders",
+                    default=False,
+                    label_on="yes",
+                    label_off="no",
+                    tooltip="Also look into subfolders, such as review and rejected.",
                 ),
                 io.String.Input(
                     "gate",

@@ -89,10 +89,24 @@ class KeepersTag(io.ComfyNode):
                 io.Boolean.Input(
                     "escape_brackets",
                     default=False,
+                    label_on="yes",
+                    label_off="no",
                     tooltip="Write \\( and \\), as prompts need it and trainers do not.",
                 ),
-                io.Boolean.Input("add_rating", default=False, tooltip="Write the rating into the caption."),
-                io.Boolean.Input("trailing_comma", default=False, tooltip="End the caption with its separator."),
+                io.Boolean.Input(
+                    "add_rating",
+                    default=False,
+                    label_on="yes",
+                    label_off="no",
+                    tooltip="Write the rating into the caption.",
+                ),
+                io.Boolean.Input(
+                    "trailing_comma",
+                    default=False,
+                    label_on="yes",
+                    label_off="no",
+                    tooltip="End the caption with its separator.",
+                ),
                 *machine_inputs(),
             ],
             outputs=[

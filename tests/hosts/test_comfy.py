@@ -281,6 +281,7 @@ def test_models_judge_through_the_hosts_memory_management(comfy: Comfy) -> None:
         "8": node(
             "KeepersCaption",
             captions=["4", 0],
+            prompt="",
             template="{trigger}, {tags}",
             trigger="trig",
             last="",
