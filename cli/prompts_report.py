@@ -106,12 +106,12 @@ def _word_panels(found: Findings) -> list[Panel]:
 
 def _method(found: Findings) -> list[str]:
     counts = (
-        "Counts: two groups of these sizes are drawn from all prompts, again and again; p is how often their means are as "
-        "far apart. The study's p (Pondoc, O'Brien and Guman 2023) draws only the first group, and looks how often its "
-        "mean is as far from that of all prompts: with few prompts in the first group the two are alike."
+        "Counts: two groups of these sizes are drawn from all prompts, again and again; p is how often their means are "
+        "as far apart. The study's p (Pondoc, O'Brien and Guman 2023) draws only the first group, and looks how often "
+        "its mean is as far from that of all prompts: with few prompts in the first group the two are alike."
     )
     telling = (
-        "Words: log-odds with an informative prior (Monroe, Colaresi and Quinn 2008), each word once a prompt; corrected "
-        "for all words together (Benjamini and Hochberg): of those with at most 0.05, at most 5 % are chance."
+        "Words: log-odds with an informative prior (Monroe, Colaresi and Quinn 2008), each word once a prompt; "
+        "corrected for all words together (Benjamini and Hochberg): of those with at most 0.05, at most 5 % are chance."
     )
     return [found.tagger, counts, telling]

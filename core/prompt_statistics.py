@@ -1,9 +1,10 @@
 """What the prompts of one group of images have that those of another have not.
 
 Counts are compared by the difference of their means, with a bootstrap under the hypothesis that both groups come from
-the same prompts; the realism study's own bootstrap, of one group against all prompts, is given beside it. Words are compared by log-odds with an informative prior
-(Monroe, Colaresi, Quinn: "Fightin' Words", 2008), which neither rare nor common words win by being so. Many comparisons
-are corrected for together (Holm for counts, Benjamini and Hochberg for words).
+the same prompts; the realism study's own bootstrap, of one group against all prompts, is given beside it. Words are
+compared by log-odds with an informative prior (Monroe, Colaresi, Quinn: "Fightin' Words", 2008), which neither rare nor
+common words win by being so. Many comparisons are corrected for together (Holm for counts, Benjamini and Hochberg for
+words).
 """
 
 from __future__ import annotations
