@@ -20,6 +20,7 @@ POLICIES: tuple[Policy, ...] = get_args(Policy)
 EXISTING: tuple[Existing, ...] = get_args(Existing)
 CUSTOM = "custom"
 """The preset that stands for the text in the gate's own field."""
+PRESET_TEXTS = frozenset(one.gate.strip() for one in PRESETS.values())
 NONE = "none"
 MOST_ATTEMPTS = 100
 
@@ -38,7 +39,7 @@ class Choices:
     preset: str = "signals"
     """A named gate, or "custom" for `gate`."""
     gate: str = ""
-    """A gate text; where it is not empty it goes before the preset."""
+    """A gate text; it goes before the preset, unless it is but the text of another one that a panel left there."""
     on_review: Policy = "subfolder"
     on_reject: Policy = "subfolder"
     early: bool = True
@@ -70,7 +71,8 @@ class Choices:
     @property
     def gate_text(self) -> str:
         """The gate that is meant. Raises UnknownName for a preset that does not exist."""
-        if self.gate.strip():
+        left = self.preset != CUSTOM and self.gate.strip() in PRESET_TEXTS
+        if self.gate.strip() and not left:
             return self.gate
         if self.preset == CUSTOM:
             raise WrongChoice('The preset is "custom", but there is no gate text.')

@@ -11,7 +11,7 @@ from typing import Any
 
 from ..core.errors import KeepersError
 from ..models.presets import PRESETS
-from .choices import CUSTOM, FIELDS, NAMES, Choices
+from .choices import CUSTOM, FIELDS, NAMES, PRESET_TEXTS, Choices
 
 VERDICT = "Keepers"
 REASON = "Keepers reason"
@@ -29,8 +29,7 @@ def written(choices: Choices) -> dict[str, str]:
 
 
 def _gate(choices: Choices) -> dict[str, str]:
-    text = choices.gate.strip()
-    if not text or (choices.preset in PRESETS and PRESETS[choices.preset].gate == text):
+    if choices.preset in PRESETS and choices.gate.strip() in ("", *PRESET_TEXTS):
         return {KEYS["preset"]: choices.preset}
     return {KEYS["gate"]: _one_line(choices)}
 

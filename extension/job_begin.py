@@ -59,7 +59,7 @@ def _new(p: Any, arguments: Sequence[Any]) -> Job:
     job = Job(choices, found, gate, trouble)
     script = _selected(p)
     job.only_notes = script not in ("", PLOT)
-    job.keeps_one = script == PLOT
+    job.keeps_one = script == PLOT or bool(getattr(p, "txt2img_upscale", False))
     if trouble:
         job.note(f"Nothing was judged: {trouble}")
     return job

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from PIL import Image
 
+from keepers.core.prediction import argmax_label
 from keepers.core.record import from_json
+from keepers.core.spec import Build, ModelSpec, Network
+from keepers.models.registry import REGISTRY
 
+from .tiny import LABELS, VIEW
 from .webui_stub import BAD, DOUBTFUL, GOOD, Host, settings_of, stubbed, with_tiny_models
 
 
@@ -432,3 +438,32 @@ def test_on_hosts_that_take_plain_values_each_image_gets_its_own_and_nothing_is_
     assert verdicts(result) == ["accept", "reject", "review"]
     assert not any(key.startswith("Keepers") for key in p.extra_generation_params)
     assert "Keepers" not in settings_of(result.infotexts[0])
+
+
+class Seeing(torch.nn.Module):
+    """A net that finds its answer in the upper left corner."""
+
+    def forward(self, view: torch.Tensor) -> torch.Tensor:
+        good = view.mean((1, 2, 3))
+        return torch.stack([good, 1 - good], 1)
+
+    def heatmap(self, view: torch.Tensor, *, targets: Any, method: str) -> tuple[torch.Tensor, ...]:
+        values = self(view)
+        maps = torch.zeros(len(view), 4, 4)
+        maps[:, 0, 0] = 1
+        return values, values.argmax(1) if targets is None else targets, maps
+
+
+def test_heatmaps_are_shown_behind_the_images(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    def build(_: Build) -> Network:
+        return Network(Seeing(), LABELS, (VIEW,), partial(argmax_label, LABELS))
+
+    seeing = ModelSpec("seeing", "Seeing", "", "", "none", build)
+    monkeypatch.setitem(REGISTRY._specs, "seeing", seeing)  # pyright: ignore[reportPrivateUsage]  # for this test only
+    p = host.job(GOOD, BAD, heatmap="seeing", on_reject="keep")
+    host.run(p)
+    assert len(p.extra_result_images) == 2
+    shown = p.extra_result_images[1].convert("L")
+    assert shown.getpixel((2, 2)) > shown.getpixel((28, 28))
+    without = host.job(GOOD, heatmap="cheap")
+    assert "cheap cannot say where" in host.run(without).comments and without.extra_result_images == []

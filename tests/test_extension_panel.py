@@ -108,6 +108,14 @@ def test_a_preset_is_written_by_its_name(host: Host) -> None:
     assert pasted("gate")({"Keepers": "accept", **told}) == PRESETS["faramir"].gate
 
 
+def test_a_preset_in_a_request_goes_before_the_text_that_the_panel_starts_with(host: Host) -> None:
+    from keepers.extension.choices import choices_of
+
+    started = [field.value if field.value is not None else field.given.get("value") for field in host.script.ui(False)]
+    assert choices_of([True, "coherent", *started[2:]]).gate_text == PRESETS["coherent"].gate
+    assert choices_of([True, "coherent", "accept: signals.noise < 1"]).gate_text == "accept: signals.noise < 1"
+
+
 def test_an_infotext_without_keepers_leaves_the_panel_as_it_is(host: Host) -> None:
     host.script.ui(False)
     assert {read({"Steps": "1"}) for _, read in host.script.infotext_fields} == {None}
