@@ -116,12 +116,14 @@ def _save_grid(p: Any, grid: Any, text: str) -> None:
     )
 
 
-def tell(job: Job, processed: Any) -> None:
+def tell(job: Job, p: Any, processed: Any) -> None:
     """Say what became of every image: below the gallery, in the log, and in the answer to an API request."""
     text = summary(job)
     processed.comments = f"{processed.comments or ''}{text}\n"
     # A new mapping: the processing object's own would bring these into the infotext of the next image.
-    extra = {**processed.extra_generation_params, SUMMARY: text, DETAILS: details(job)}
+    extra = {**processed.extra_generation_params, SUMMARY: text}
+    if getattr(p, "is_api", False):
+        extra[DETAILS] = details(job)
     processed.extra_generation_params = extra
     for line in text.splitlines():
         logger.info(line)

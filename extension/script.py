@@ -94,7 +94,7 @@ class KeepersScript(scripts.Script):
             _tried(job, step, p, processed)
         save_gate.put_back(job, p)
         p.do_not_save_grid = job.no_grid
-        late.tell(job, processed)
+        late.tell(job, p, processed)
         job.over = True
         host.tidy()
 

@@ -68,7 +68,9 @@ def test_scores_are_in_every_images_own_infotext(host: Host) -> None:
 
 
 def test_the_answer_to_a_request_tells_of_every_image(host: Host) -> None:
-    told = json.loads(host.run(host.job(GOOD, BAD, on_reject="drop")).js())["extra_generation_params"]
+    p = host.job(GOOD, BAD, on_reject="drop")
+    p.is_api = True
+    told = json.loads(host.run(p).js())["extra_generation_params"]
     assert [one["verdict"] for one in told["Keepers images"]] == ["accept", "reject"]
     assert [one["in_result"] for one in told["Keepers images"]] == [True, False]
     assert told["Keepers images"][0]["scores"]["cheap"]["good"] > 0.8
