@@ -469,3 +469,20 @@ def test_heatmaps_are_shown_behind_the_images(host: Host, monkeypatch: pytest.Mo
     assert shown.getpixel((2, 2)) > shown.getpixel((28, 28))
     without = host.job(GOOD, heatmap="cheap")
     assert "cheap cannot say where" in host.run(without).comments and without.extra_result_images == []
+
+
+@pytest.mark.parametrize("name", ["../../evil", "/evil", "C:\\evil", "a/../../evil", "", " ", "CON", "x\0y"])
+def test_a_subfolder_never_leads_out_of_the_output_folder(host: Host, name: str) -> None:
+    host.shared.opts.data["keepers_rejected"] = name
+    result = host.run(host.job(GOOD, BAD))
+    assert host.samples == ["00000-100.png", "00001-101.png"] and "Nothing was judged" in result.comments
+    assert not list(host.folder.rglob("*evil*"))
+
+
+def test_a_subfolder_that_cannot_be_made_costs_no_image(host: Host) -> None:
+    blocked = host.folder / "out" / "samples" / "rejected"
+    blocked.parent.mkdir(parents=True)
+    blocked.write_text("a file where a folder should be")
+    result = host.run(host.job(GOOD, BAD, early=False))
+    assert host.samples == ["00000-100.png", "00001-101.png", "rejected"]
+    assert "stays in the WebUI's own folder" in result.comments and len(result.images) == 3

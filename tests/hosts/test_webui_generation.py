@@ -203,8 +203,11 @@ def test_an_interrupted_job_keeps_what_it_made(webui: WebUI) -> None:
     webui.paint(1000, *["black"] * 8)
     found: list[Any] = []
     choices = {**SIGNALS, "on_reject": "drop", "attempts": 5}
+    saved = {"save_incomplete_images": True}
     job = threading.Thread(
-        target=lambda: found.append(webui.generate(choices, seed=1000, n_iter=8, prompt="a SLOW fox"))
+        target=lambda: found.append(
+            webui.generate(choices, seed=1000, n_iter=8, prompt="a SLOW fox", override_settings=saved)
+        )
     )
     job.start()
     time.sleep(4.0)
@@ -212,7 +215,7 @@ def test_an_interrupted_job_keeps_what_it_made(webui: WebUI) -> None:
     job.join(120)
     [made] = found
     assert made.verdicts[-1] is None and len(made.verdicts) < 40
-    assert len(webui.files()) == made.verdicts.count(None) == 1
+    assert made.verdicts.count(None) == len(made.infotexts) == len(webui.files()) == 1
     assert webui.generate(SIGNALS, seed=1000).verdicts == ["reject"], "the next job is judged again"
 
 
