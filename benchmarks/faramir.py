@@ -201,7 +201,8 @@ def compare_starts(folder: Path) -> None:
     for name, one in found.items():
         share = one["MB"] / (total / 2 if name == "fast" else total)
         said = f"{name}: loaded in {one['loaded']:.1f} s, first verdict after {one['first verdict']:.1f} s"
-        ratio = f", {found['original']['first verdict'] / one['first verdict']:.1f} x the original"
+        theirs = found.get("original", one)["first verdict"]
+        ratio = f", {theirs / one['first verdict']:.1f} times as fast as the original"
         print(f"{said}, {one['MB']:.0f} MB ({share:.2f} x the weights){ratio if 'original' in found else ''}")
 
 
