@@ -36,8 +36,11 @@ class Item:
 
 def items(results: Iterable[Scanned], gate: Gate) -> list[Item]:
     """Every image once, whatever files it stands in, in the order in which they come; unreadable files are left out."""
-    once = {result.image.content: result for result in reversed(list(results)) if not result.error}
-    listed = list(reversed(once.values()))
+    once: dict[str, Scanned] = {}
+    for result in results:
+        if not result.error:
+            once.setdefault(result.image.content, result)
+    listed = list(once.values())
     near = _uncertain([result.answers for result in listed], gate)
     return [_item(result, distance) for result, distance in zip(listed, near, strict=True)]
 
