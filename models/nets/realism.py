@@ -101,7 +101,7 @@ class Probe(nn.Module):
 
     def __init__(self, features: Callable[..., Tensor], width: int, classes: int) -> None:
         super().__init__()
-        self._features = features
+        self._base = (features,)  # in a tuple, where torch does not take a module for a part of this one
         self.mean: Tensor
         self.scale: Tensor
         self.register_buffer("mean", torch.zeros(width))
@@ -113,7 +113,7 @@ class Probe(nn.Module):
 
     def features(self, *views: Tensor) -> Tensor:
         """[B, width]: the backbone's features as they are."""
-        return self._features(*views).float()
+        return self._base[0](*views).float()
 
     def head(self, features: Tensor) -> Tensor:
         """The logits of features [B, width]; each is brought to mean 0 and spread 1 as in training."""
