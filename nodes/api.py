@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from comfy_api.v0_0_2 import ComfyExtension, io
 from comfy_execution.graph_utils import ExecutionBlocker
 
-__all__ = ["BLOCKED", "CATEGORY", "ComfyExtension", "ExecutionBlocker", "ScoresSocket", "io"]
+__all__ = ["BLOCKED", "CATEGORY", "ComfyExtension", "ExecutionBlocker", "ScoresSocket", "io", "named"]
 
 CATEGORY = "keepers"
 """Where the nodes stand in the menu."""
@@ -15,3 +17,10 @@ BLOCKED = ExecutionBlocker(None)
 
 ScoresSocket = io.Custom("KEEPERS_SCORES")
 """The type of a wire that carries scores (see scores.Scores)."""
+
+
+def named(*outputs: Any) -> list[Any]:
+    """The outputs under their ids as names; without this, ComfyUI 0.3.64 would call them all by their types."""
+    for each in outputs:
+        each.display_name = each.display_name or each.id.replace("_", " ")
+    return list(outputs)

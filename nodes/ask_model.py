@@ -9,7 +9,7 @@ from ..core.gate import Gate
 from ..core.gate_tree import Number, Value
 from ..models.registry import REGISTRY
 from . import host
-from .api import CATEGORY, ScoresSocket, io
+from .api import CATEGORY, ScoresSocket, io, named
 from .asking import judge_frames, machine_inputs, missing, one, options
 from .images import frames
 from .menus import label_names, variants
@@ -72,13 +72,13 @@ class AskModel(io.ComfyNode):
             is_input_list=True,
             hidden=[io.Hidden.unique_id],
             inputs=[*inputs, *machine_inputs()],
-            outputs=[
+            outputs=named(
                 io.Float.Output("score", is_output_list=True, tooltip="The number, for every image."),
                 io.String.Output("label", is_output_list=True, tooltip="The model's answer in one word."),
                 io.Boolean.Output("accept", is_output_list=True, tooltip="Whether the threshold is reached."),
                 io.String.Output("report", tooltip="All numbers of all images as JSON."),
                 ScoresSocket.Output("scores", tooltip="For Gate, Save Keepers and Retry."),
-            ],
+            ),
         )
 
     @classmethod

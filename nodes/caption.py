@@ -17,7 +17,7 @@ from ..core.prediction import Labels, Prediction
 from ..core.recipe_file import load_recipe
 from ..core.recipe_values import changed
 from ..core.sidecar import parts_of
-from .api import CATEGORY, ScoresSocket, io
+from .api import CATEGORY, ScoresSocket, io, named
 from .asking import one
 from .menus import NONE, STYLES_TOLD, recipe_path, recipes, taggers
 from .parallel import matches
@@ -76,9 +76,9 @@ class KeepersCaption(io.ComfyNode):
                     "above go before it where they are filled in.",
                 ),
             ],
-            outputs=[
+            outputs=named(
                 io.String.Output("written", display_name="captions", is_output_list=True, tooltip="The captions.")
-            ],
+            ),
         )
 
     @classmethod

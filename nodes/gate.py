@@ -9,7 +9,7 @@ from typing import Any
 from ..core.gate import Verdict
 from ..core.gate_tree import Value
 from . import host
-from .api import BLOCKED, CATEGORY, ScoresSocket, io
+from .api import BLOCKED, CATEGORY, ScoresSocket, io, named
 from .asking import (
     check_loaded,
     chosen_gate,
@@ -75,7 +75,7 @@ class KeepersGate(io.ComfyNode):
                 ),
                 *machine_inputs(),
             ],
-            outputs=[
+            outputs=named(
                 io.Image.Output("accepted", is_output_list=True, tooltip="The accepted images."),
                 io.Image.Output("review", is_output_list=True, tooltip="Images for a person to look at."),
                 io.Image.Output("rejected", is_output_list=True, tooltip="The rejected images."),
@@ -91,7 +91,7 @@ class KeepersGate(io.ComfyNode):
                 io.Int.Output("rejected_count", tooltip="How many images are rejected."),
                 io.String.Output("indexes", tooltip='The places of the accepted images, from 0: "0,2,5".'),
                 io.String.Output("report", tooltip="The counts, then every verdict with its reason."),
-            ],
+            ),
         )
 
     @classmethod

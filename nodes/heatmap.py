@@ -12,7 +12,7 @@ from ..core.errors import KeepersError
 from ..core.heatmap import METHODS, Heatmap, Method, heatmaps, overlay
 from ..models.registry import REGISTRY
 from . import host
-from .api import BLOCKED, CATEGORY, io
+from .api import BLOCKED, CATEGORY, io, named
 from .asking import chosen, machine_inputs, missing, one, options
 from .images import flaw, frames, picture
 from .menus import label_names, variants
@@ -62,12 +62,12 @@ class KeepersHeatmap(io.ComfyNode):
                 ),
                 *machine_inputs(),
             ],
-            outputs=[
+            outputs=named(
                 io.Image.Output("overlay", is_output_list=True, tooltip="The images under their coloured maps."),
                 io.Mask.Output("mask", is_output_list=True, tooltip="The maps, from 0 to 1, of the images' size."),
                 io.Float.Output("score", is_output_list=True, tooltip="The value of the explained class."),
                 io.String.Output("label", is_output_list=True, tooltip="That class."),
-            ],
+            ),
         )
 
     @classmethod

@@ -25,7 +25,7 @@ from ..core.sidecar import read_sidecar, sidecar_path
 from ..core.walk import Found, Search, walk
 from ..models.registry import REGISTRY
 from . import host
-from .api import BLOCKED, CATEGORY, ScoresSocket, io
+from .api import BLOCKED, CATEGORY, ScoresSocket, io, named
 from .asking import judge_subjects, machine_inputs, one, options, refusal
 from .scores import Scored, Scores, report, summary, values_of
 
@@ -72,14 +72,14 @@ class KeepersLoad(io.ComfyNode):
                 io.Int.Input("most", default=0, min=0, max=100000, tooltip="At most so many images; 0: all."),
                 *machine_inputs(),
             ],
-            outputs=[
+            outputs=named(
                 io.Image.Output("images", is_output_list=True, tooltip="One by one, as they may differ in size."),
                 io.String.Output("captions", is_output_list=True, tooltip="From the caption files, else the images."),
                 ScoresSocket.Output("scores", tooltip="Of these images, for Gate and Save Keepers."),
                 io.String.Output("files", is_output_list=True, tooltip="Their files, below the chosen place."),
                 io.Int.Output("count", tooltip="How many images."),
                 io.String.Output("report", tooltip="The counts, then every verdict with its reason."),
-            ],
+            ),
         )
 
     @classmethod

@@ -16,7 +16,7 @@ from comfy_execution.graph_utils import GraphBuilder, is_link
 
 from ..core.errors import KeepersError
 from . import host
-from .api import BLOCKED, CATEGORY, ScoresSocket, io
+from .api import BLOCKED, CATEGORY, ScoresSocket, io, named
 from .asking import one
 from .images import frames
 from .scores import Scored, Scores, joined
@@ -66,11 +66,11 @@ class KeepersRetryStart(io.ComfyNode):
                 ),
                 RoundSocket.Input("round", optional=True, tooltip="Leave it empty: Retry End fills it in."),
             ],
-            outputs=[
+            outputs=named(
                 io.Int.Output("attempt_seed", display_name="seed", tooltip="The seed of this attempt."),
                 io.Int.Output("attempt", tooltip="Which attempt this is, from 0."),
                 RetrySocket.Output("retry", tooltip="For Retry End."),
-            ],
+            ),
         )
 
     @classmethod
@@ -115,13 +115,13 @@ class KeepersRetryEnd(io.ComfyNode):
                     tooltip="What happens when the attempts are used up before there are enough.",
                 ),
             ],
-            outputs=[
+            outputs=named(
                 io.Image.Output("accepted", tooltip="The accepted images of all attempts, as many as are wanted."),
                 ScoresSocket.Output("accepted_scores", tooltip="Their scores, for Save Keepers."),
                 io.Int.Output("count", tooltip="How many they are."),
                 io.Int.Output("attempts_made", tooltip="How many attempts it took."),
                 io.String.Output("report", tooltip="What each attempt brought."),
-            ],
+            ),
         )
 
     @classmethod

@@ -9,7 +9,7 @@ from comfy.cli_args import args
 
 from ..core.errors import KeepersError
 from . import host
-from .api import BLOCKED, CATEGORY, ScoresSocket, io
+from .api import BLOCKED, CATEGORY, ScoresSocket, io, named
 from .asking import chosen, one
 from .encode import SUFFIX, Format, Workflow, encode
 from .images import Frame, frames, picture
@@ -79,11 +79,11 @@ class KeepersSave(io.ComfyNode):
                     "rejected", options=[FOLDER, DROP], default=FOLDER, tooltip="What happens to rejected images."
                 ),
             ],
-            outputs=[
+            outputs=named(
                 io.Image.Output("accepted", is_output_list=True, tooltip="The accepted images."),
                 io.String.Output("files", is_output_list=True, tooltip="Their files, below the output folder."),
                 io.String.Output("report", tooltip="Every file with its verdict."),
-            ],
+            ),
         )
 
     @classmethod

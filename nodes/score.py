@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from . import host
-from .api import CATEGORY, ScoresSocket, io
+from .api import CATEGORY, ScoresSocket, io, named
 from .asking import chosen_gate, gate_inputs, judge_frames, machine_inputs, one, options, refusal
 from .images import frames
 from .scores import rank, ranking, report, summary, word
@@ -41,14 +41,14 @@ class KeepersScore(io.ComfyNode):
                 ),
                 *machine_inputs(),
             ],
-            outputs=[
+            outputs=named(
                 ScoresSocket.Output("scores", tooltip="For Gate, Save Keepers and Retry."),
                 io.Boolean.Output("accept", is_output_list=True, tooltip="Whether it is accepted, for every image."),
                 io.String.Output("verdict", is_output_list=True, tooltip="accept, review or reject, for every image."),
                 io.String.Output("label", is_output_list=True, tooltip="The deciding model's answer in one word."),
                 io.Float.Output("score", is_output_list=True, tooltip="The number that the gate's accept clause asks."),
                 io.String.Output("report", tooltip="The counts, then every verdict with its reason."),
-            ],
+            ),
         )
 
     @classmethod

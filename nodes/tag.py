@@ -15,7 +15,7 @@ from ..core.gate import Gate, Verdict
 from ..core.prediction import Answer, Prediction
 from ..core.recipe_values import changed
 from . import host
-from .api import CATEGORY, ScoresSocket, io
+from .api import CATEGORY, ScoresSocket, io, named
 from .asking import check_loaded, machine_inputs, missing, one, options
 from .images import frames, subjects
 from .menus import NONE, STYLES_TOLD, taggers
@@ -109,12 +109,12 @@ class KeepersTag(io.ComfyNode):
                 ),
                 *machine_inputs(),
             ],
-            outputs=[
+            outputs=named(
                 io.String.Output("captions", is_output_list=True, tooltip="One for every image."),
                 io.String.Output("tags", is_output_list=True, tooltip="The caption's tags with scores, as JSON."),
                 io.String.Output("rating", is_output_list=True, tooltip="How explicit the model calls each image."),
                 ScoresSocket.Output("scores", tooltip="All answers, for Gate, Caption and Save Keepers."),
-            ],
+            ),
         )
 
     @classmethod

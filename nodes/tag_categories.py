@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from .api import CATEGORY, io
+from .api import CATEGORY, io, named
 from .asking import one
 
 NAMES = (
@@ -65,7 +65,7 @@ class KeepersTagCategories(io.ComfyNode):
                     "threshold", default=0.5, min=0.0, max=1.0, step=0.01, tooltip="For the tags of this category."
                 ),
             ],
-            outputs=[CategoriesSocket.Output("categories", tooltip="For Tag, or for the next Tag Categories.")],
+            outputs=named(CategoriesSocket.Output("categories", tooltip="For Tag, or for the next Tag Categories.")),
         )
 
     @classmethod

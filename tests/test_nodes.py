@@ -75,6 +75,8 @@ def test_the_entrypoint_gives_nodes_with_sound_schemas(comfy: object) -> None:
         assert (schema.display_name or "").startswith("Save Keepers") or "Keepers" in (schema.display_name or "")
         for each in (*schema.inputs, *schema.outputs):
             assert each.tooltip, f"{schema.node_id}.{each.id} has no tooltip"
+        for each in schema.outputs:
+            assert each.display_name, f"0.3.64 would call {schema.node_id}.{each.id} by its type"
 
 
 def test_menus_have_their_defaults(comfy: object) -> None:
