@@ -25,7 +25,8 @@ from .prompt_text import clean_prompt, prompt_tags
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-WORD = re.compile(r"[^\W\d_][\w'’-]*")
+WORD = re.compile(r"\b(?=\d*[^\W\d_])\w[\w'’-]*")
+"""Words have a letter, as 1girl has."""
 LORA = re.compile(r"<(?:lora|lyco|lycoris):([^:<>]+)[^<>]*>", re.IGNORECASE)
 WEIGHT = re.compile(r":\s*[+-]?(?:\d+\.?\d*|\.\d+)\s*\)")
 PRIOR = 20.0
