@@ -20,7 +20,7 @@ from .captions import caption_of, tagger_ids
 from .choices import CUSTOM, NONE, Choices, chosen
 from .infotext_keys import REASON, VERDICT
 from .job import told
-from .panel import checked
+from .panel import checked, frame
 from .settings import settings
 from .sorting import MARK, Sorted
 from .told import key_of, named_values, shown
@@ -36,8 +36,8 @@ class KeepersExtras(scripts_postprocessing.ScriptPostprocessing):
 
     def ui(self) -> dict[str, Any]:
         """The fields by the names that `process` takes."""
-        with gr.Accordion("Keepers", open=False, elem_id="extras_keepers"):
-            enabled = gr.Checkbox(False, label="Judge images", elem_id="extras_keepers_enabled")
+        opened, enabled = frame("extras_keepers_enabled")
+        with opened:
             with gr.Row():
                 names, taggers = [*PRESETS, CUSTOM], [NONE, *tagger_ids()]
                 preset = gr.Dropdown(names, value="signals", label="Preset", elem_id="extras_keepers_preset")

@@ -43,7 +43,7 @@ class _Fields(dict[str, Any]):
 def make(script: Any, is_img2img: bool) -> list[Any]:  # noqa: ARG001 - both tabs have the same panel
     """The fields in the order of Choices. Tells the host which infotext keys belong to them."""
     start, fields = settings().choices(), _Fields(script)
-    opened, fields["enabled"] = _frame(script)
+    opened, fields["enabled"] = frame(script.elem_id("enabled"))
     with opened:
         _gate_fields(fields, start)
         _fate_fields(fields, start)
@@ -54,15 +54,15 @@ def make(script: Any, is_img2img: bool) -> list[Any]:  # noqa: ARG001 - both tab
     return [fields[name] for name in NAMES]
 
 
-def _frame(script: Any) -> tuple[AbstractContextManager[Any], Any]:
-    """The accordion, with a switch in its head where the host has such a thing."""
+def frame(elem_id: str) -> tuple[AbstractContextManager[Any], Any]:
+    """An accordion named Keepers, and its switch: in its head where the host has such a thing, else inside."""
     try:
         from modules.ui_components import InputAccordion
     except ImportError:
-        frame = gr.Accordion("Keepers", open=False, elem_id=script.elem_id("frame"))
-        with frame:
-            return frame, gr.Checkbox(False, label="Enable Keepers", elem_id=script.elem_id("enabled"))
-    opened = InputAccordion(False, label="Keepers", elem_id=script.elem_id("enabled"))
+        opened = gr.Accordion("Keepers", open=False, elem_id=f"{elem_id}-frame")
+        with opened:
+            return opened, gr.Checkbox(False, label="Enable Keepers", elem_id=elem_id)
+    opened = InputAccordion(False, label="Keepers", elem_id=elem_id)
     return opened, opened
 
 
