@@ -6,12 +6,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from .prediction import Floats, Labels, Prediction
+from .runtime import Runtime, whole_float32
 from .spec import Build, ModelSpec, Network, Precision, View
 
 if TYPE_CHECKING:
@@ -19,7 +21,6 @@ if TYPE_CHECKING:
     from PIL.Image import Image
     from torch import Tensor, nn
 
-    from .runtime import Runtime
     from .weights import WeightStore
 
 Prepared = tuple["Tensor", ...]
@@ -105,7 +106,8 @@ class Classifier:
 
         parts = self.network.parts or (self.network.module,)
         device = self.runtime.place(parts, self.device)
-        with torch.inference_mode():
+        exactly = whole_float32() if device.type == "cuda" and not self.network.tolerance else nullcontext()
+        with torch.inference_mode(), exactly:
             views = [torch.stack(view).to(device, non_blocking=True) for view in zip(*prepared, strict=True)]
             return function(*views).float().cpu().numpy()
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -60,6 +61,25 @@ class Runtime:
         if self.precision != "auto":
             return self.precision
         return "fast" if has_fast_bfloat16(device) else "exact"
+
+
+@contextmanager
+def whole_float32() -> Generator[None]:
+    """Float32 with all its bits: no TensorFloat-32, which cuDNN uses by default and hosts switch on for matrices.
+
+    The host's settings are put back afterwards. Without an NVIDIA card this changes nothing.
+    """
+    import torch
+
+    backend = torch.backends.cudnn
+    before = torch.get_float32_matmul_precision()
+    kept = bool(backend.enabled), bool(backend.benchmark), bool(backend.deterministic)
+    with backend.flags(enabled=kept[0], benchmark=kept[1], deterministic=kept[2], allow_tf32=False):
+        torch.set_float32_matmul_precision("highest")
+        try:
+            yield
+        finally:
+            torch.set_float32_matmul_precision(before)
 
 
 def has_fast_bfloat16(device: torch.device) -> bool:

@@ -94,7 +94,7 @@ def to_srgb(image: Image.Image, faithful: bool = True) -> Image.Image:
     if not transparent:
         return _profiled(image, _opaque_source(image)).convert("RGB")
     if image.mode == "RGB" and faithful and not image.info.get("icc_profile"):
-        return image.convert("RGBa")
+        return image.convert("RGB")  # the original's RGBa with full alpha, which older Pillow does not make from RGB
     full = image if image.mode == "RGBA" else image.convert("RGBA")
     return (full if faithful else _profiled_alpha(image, full)).convert("RGBa")
 
