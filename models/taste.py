@@ -133,8 +133,11 @@ def _checked(given: Build, file: WeightFile) -> Provenance:
         raise WrongWeights(path, "a taste", detail=f"it stands on {known.base!r}")
     require_base(known, fingerprint(given.path(base_file(known.base))), path)
     found, wanted = {k: v.ndim for k, v in given.tensors(file).items()}, {"columns": 1, "weight": 1, "bias": 1}
-    if found != wanted or len(given.tensors(file)["weight"]) != len(given.tensors(file)["columns"]):
+    if found != wanted:
         raise WrongWeights(path, "a taste", missing=wanted.keys() - found, unexpected=found.keys() - wanted)
+    columns, weight, bias = (len(given.tensors(file)[part]) for part in wanted)
+    if not columns or columns != weight or bias != 1:
+        raise WrongWeights(path, "a taste", detail="its tensors do not fit each other")
     return known
 
 

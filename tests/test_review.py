@@ -75,7 +75,8 @@ def client(tmp_path: Path) -> Iterator[Client]:
     results: list[Scanned] = []
     for index in range(4):
         path = tmp_path / f"{index}.png"
-        Image.new("RGB", (2400, 1200), (60 * index, 0, 0)).save(path)
+        size = (2400, 1200) if index == 2 else (60, 40)
+        Image.new("RGB", size, (60 * index, 0, 0)).save(path)
         results.append(scanned(path, index / 4))
     found = items(results, GATE)
     with Store(tmp_path / "k.db") as store:

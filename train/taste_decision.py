@@ -128,10 +128,14 @@ class Decisions(nn.Module):
         with torch.no_grad():
             self["head.activation_2.gamma_p"].abs_()
 
-    def distance(self, start: Mapping[str, Tensor]) -> Tensor:
-        """[copies]: the squared distance of each copy from the values it began with."""
-        parts = [(self[name] - start[name].float()).flatten(1).square().sum(1) for name in LAYERS]
-        return torch.stack(parts).sum(0)
+    def pull_back(self, start: Mapping[str, Tensor], strength: Tensor) -> None:
+        """Add to the gradients that of strength / 2 * (squared distance from `start`), for each copy; [copies]."""
+        with torch.no_grad():
+            for name in LAYERS:
+                away = self[name] - start[name]
+                gradient = self[name].grad
+                assert gradient is not None, "the loss was differentiated before"
+                gradient.add_(away * strength.view(-1, *(1 for _ in LAYERS[name])))
 
     def __iter__(self) -> Iterator[str]:
         return iter(LAYERS)
@@ -144,21 +148,22 @@ def step(
     keep: Tensor,
     masks: Masks,
     weights: Tensor | None = None,
-    pull: Tensor | None = None,
+    pull: tuple[Mapping[str, Tensor], Tensor] | None = None,
 ) -> Tensor:
     """One step of training; gives the loss of each copy, [copies].
 
     Args:
         keep: [n], 1.0 for keep and 0.0 for reject.
         weights: [copies, n], how much each image counts for each copy; left out, all count alike.
-        pull: a scalar for each copy, [copies], that is added to its loss.
+        pull: values that each copy is pulled to, and how strongly, [copies] (see Decisions.pull_back).
     """
     logits = decisions.train_logits(inputs, masks)
     each = F.binary_cross_entropy_with_logits(logits, keep.expand_as(logits), reduction="none")
     loss = each.mean(1) if weights is None else (each * weights).sum(1) / weights.sum(1).clamp(min=1e-9)
-    loss = loss if pull is None else loss + pull
     optimizer.zero_grad(set_to_none=True)
     loss.sum().backward()  # each copy reads its own tensors alone, so that the sum trains each by its own loss
+    if pull is not None:
+        decisions.pull_back(*pull)
     optimizer.step()
     decisions.after_step()
     return loss.detach()

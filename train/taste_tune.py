@@ -110,11 +110,13 @@ class _Run:
     """The last copy learns from all images; each other one from all but its fold."""
 
     def __init__(self, start: Mapping[str, Tensor], inputs: Inputs, keep: Tensor, fold: Tensor, recipe: Recipe) -> None:
-        self.start, self.inputs, self.keep, self.fold, self.recipe = start, inputs, keep, fold, recipe
+        self.start = {name: tensor.float() for name, tensor in start.items()}
+        self.inputs, self.keep, self.fold, self.recipe = inputs, keep, fold, recipe
         self.decisions = Decisions(start, recipe.folds + 1)
         self.optimizer = self.decisions.optimizer(recipe.learning_rate)
         held = fold[None] == torch.arange(recipe.folds + 1)[:, None]
         self.weights = (~held).float()
+        self.strength = recipe.pull / self.weights.sum(1).clamp(min=1)
         self.generator = torch.Generator().manual_seed(recipe.seed)
         self.looks: list[Tensor] = []
         self.finals: list[dict[str, Tensor]] = []
@@ -126,7 +128,7 @@ class _Run:
             group["lr"] = self.recipe.learning_rate * rise(done)
         rows = self._next_rows()
         masks = Masks.draw(len(self.weights), len(rows), self.generator)
-        pull = self.decisions.distance(self.start) * self.recipe.pull / (2 * self.weights.sum(1))
+        pull = self.start, self.strength
         step(self.decisions, self.optimizer, self.inputs[rows], self.keep[rows], masks, self.weights[:, rows], pull)
 
     def _next_rows(self) -> Tensor:

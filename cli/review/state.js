@@ -59,6 +59,8 @@ function queue(work) {
     byId("lost").textContent = error.status ? error.message : "The review was ended in the terminal. What you said is stored; start keepers review again to go on.";
     byId("lost").hidden = error.status === 409;
     if (error.status === 409) toast(error.message);
+    review.version = ""; // what could not be stored must not be shown as if it were
+    review.history = review.history.filter(([, id]) => id);
     return sync();
   }).catch(() => {});
   return review.busy;
