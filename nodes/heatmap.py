@@ -20,7 +20,8 @@ from .menus import label_names, variants
 if TYPE_CHECKING:
     from PIL import Image
 
-FAMILIES = ("realism", "faramir", "coherence")
+FAMILIES = ("realism", "faramir")
+"""The models whose nets can say where they looked."""
 OWN = "the answer"
 
 
