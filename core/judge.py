@@ -123,9 +123,11 @@ class Judge:
             self._derived.clear()
 
     def retry(self) -> None:
-        """Forget failures to load, so that a weight file that was added since is found."""
+        """Forget what was not found and what failed to load, so that a file that was added since is found."""
         with self._lock:
             self._failed.clear()
+            self._specs.clear()
+            self._derived = {model: found for model, found in self._derived.items() if found is not None}
 
     def _share(self, key: str, make: Callable[[], nn.Module]) -> nn.Module:
         module = self._shared.get(key)

@@ -25,6 +25,7 @@ from keepers.nodes.score import KeepersScore
 from keepers.nodes.scores import Scores
 
 from .comfy import GATE, SCORE, batch, comfy, good, run
+from .comfy_models import write_coherence, write_realism
 
 __all__ = ["comfy"]
 ROOT = Path(__file__).parent.parent
@@ -239,6 +240,20 @@ def test_a_model_that_cannot_be_loaded_is_an_error_and_no_verdict(comfy: object,
     broken.write_bytes(b"<html>404</html>")
     with pytest.raises(KeepersError, match=re.escape(broken.name)):
         run(KeepersGate, images=[good(1)], **asked)
+
+
+def test_what_is_put_in_place_later_is_found_without_a_restart(comfy: object, tmp_path: Path) -> None:
+    node = KeepersGate()
+    gate = 'accept: coherence.label in ("coherent", "incoherent", "semi-incoherent")'
+    asked: dict[str, Any] = GATE | {"gate": [gate]}
+    with pytest.raises(KeepersError):
+        run(KeepersGate, images=[good(1)], **asked)
+    write_coherence(tmp_path / "models" / "keepers")
+    assert outputs(KeepersGate, run(KeepersGate, images=[good(1)], **asked))["accepted_count"] == 1
+    write_realism(tmp_path / "models" / "keepers", "later")
+    later: dict[str, Any] = GATE | {"gate": ["accept: realism:later.real >= 0"]}
+    assert outputs(KeepersGate, run(KeepersGate, images=[good(1)], **later))["accepted_count"] == 1
+    assert node.judge is host.judge()
 
 
 def test_an_image_that_a_model_cannot_judge_is_for_review(comfy: object, monkeypatch: pytest.MonkeyPatch) -> None:
