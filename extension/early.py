@@ -27,8 +27,10 @@ def begin_batch(job: Job, p: Any, pictures: list[Any]) -> None:
     job.items += job.batch
     if not _in_step(p, pictures):
         return  # frames of a video, or another script's additions: nothing may be taken out
-    if not (job.choices.early and job.gate is not None) or getattr(p, "paste_to", None):
-        return  # of "only masked" there is but a crop yet
+    if not (job.choices.early and job.gate is not None):
+        return
+    if getattr(p, "paste_to", None) or getattr(p, "overlay_images", None):
+        return  # inpainting: what was there before is put over the picture only afterwards
     rejected = _rejected(job, pictures)
     if rejected and _may_shrink(job, p, rejected):
         _take_out(job, p, pictures, rejected)

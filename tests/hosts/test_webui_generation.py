@@ -17,7 +17,7 @@ from PIL import Image
 from keepers.core.infotext import parse_infotext
 from keepers.core.record import Record, from_json
 
-from .webui_server import NEEDED, WebUI, encoded, good
+from .webui_server import NEEDED, SIZE, WebUI, encoded, good
 
 MISSING = [name for name in (*NEEDED, "WEBUI_CHECKPOINT") if not os.environ.get(name)]
 pytestmark = [
@@ -31,6 +31,9 @@ NEVER = "accept: signals.noise > 0.99"
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebUI]:
     running = WebUI.start(tmp_path_factory.mktemp("webui"), "--nowebui")
+    # The host puts back only options that were set before, not those that still had their defaults.
+    changed = ("save_txt", "save_mask", "return_mask", "save_images_before_highres_fix", "save_incomplete_images")
+    running.post("/sdapi/v1/options", {**dict.fromkeys(changed, False), "samples_format": "png"})
     yield running
     running.stop()
 
@@ -152,7 +155,10 @@ def test_hires_and_its_intermediates(webui: WebUI) -> None:
 def test_img2img_with_masks(webui: WebUI) -> None:
     webui.paint(1000, "good", "black")
     start = encoded(good(1))
-    masks = {"mask": start, "override_settings": {"save_mask": True, "return_mask": True}}
+    masks = {
+        "mask": encoded(Image.new("RGB", (SIZE, SIZE), "white")),
+        "override_settings": {"save_mask": True, "return_mask": True},
+    }
     choices = {**SIGNALS, "early": False}
     made = webui.generate(
         choices, "img2img", init_images=[start], seed=1000, batch_size=2, denoising_strength=0.9, **masks
@@ -185,7 +191,7 @@ def test_a_plot_shows_an_accepted_image_in_every_cell(webui: WebUI) -> None:
     webui.paint(1000, "good", "black", "good", "black", "good")
     plot = [1, "1000,1001,1003", [], 0, "", [], 0, "", [], True, True, False, False, False, False, False, 0, False]
     made = webui.generate({**SIGNALS, "attempts": 3}, seed=1000, script_name="X/Y/Z plot", script_args=plot)
-    assert made.info["all_seeds"][-3:] == [1000, 1002, 1004]
+    assert [settings(text)["Seed"] for text in made.infotexts] == ["1000", "1002", "1004"]
     assert set(webui.files()) == {"1000.png", "1002.png", "1004.png", "rejected/1001.png", "rejected/1003.png"}
 
 
