@@ -5,6 +5,7 @@ Needs WEBUI_DIR, WEBUI_PYTHON, a Chromium, and for generating WEBUI_CHECKPOINT.
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import shutil
@@ -42,9 +43,16 @@ class Page:
     def until(self, expression: str, seconds: float = 120) -> None:
         """Wait for something to become true."""
         end = time.monotonic() + seconds
-        while not self.browser.js(f"Boolean({expression})"):
+        while not self._is(expression):
             assert time.monotonic() < end, f"{expression} did not come true"
             time.sleep(0.2)
+
+    def _is(self, expression: str) -> bool:
+        """Whether something is true now; false while the page is not there."""
+        try:
+            return self.browser.js(f"Boolean({expression})") is True
+        except AssertionError:
+            return False
 
     def click(self, selector: str) -> None:
         """Click the first element of a selector."""
@@ -63,6 +71,11 @@ class Page:
     def text(self, selector: str) -> str:
         """What an element says."""
         return str(self.browser.js(f"document.querySelector({json.dumps(selector)}).innerText"))
+
+    def shot(self, name: str) -> None:
+        """Keep a picture of the page beside the server's log, for a person to look at."""
+        data = self.browser.send("Page.captureScreenshot")["data"]
+        (self.webui.data / f"{name}.png").write_bytes(base64.b64decode(data))
 
 
 @pytest.fixture(scope="module")
@@ -85,6 +98,8 @@ def test_a_gate_is_checked_while_it_is_typed(page: Page) -> None:
     assert page.value("#script_txt2img_keepers_preset input") == "custom"
     page.type("#script_txt2img_keepers_gate textarea", "accept: coherence.coherent > 0.5")
     page.until(f"document.querySelector('{check}').innerText.includes('not on this machine')")
+    page.browser.js(f"document.querySelector('{PANEL}').scrollIntoView()")
+    page.shot("panel")
 
 
 @pytest.mark.skipif(not os.environ.get("WEBUI_CHECKPOINT"), reason="needs a checkpoint: set WEBUI_CHECKPOINT")
@@ -103,6 +118,7 @@ def test_generate_looks_right_and_its_infotext_comes_back(page: Page) -> None:
     page.until("document.querySelectorAll('#txt2img_gallery .thumbnail-item').length >= 3")
     page.click("#txt2img_gallery .thumbnail-item:nth-child(2)")
     page.until("document.querySelector('#html_info_txt2img').innerText.includes('Keepers: accept')")
+    page.shot("generated")
     assert sorted(page.webui.files()) == ["1000.png", "1002.png", "rejected/1001.png"]
     infotext = page.text("#html_info_txt2img")
     page.open()
@@ -117,3 +133,16 @@ def test_generate_looks_right_and_its_infotext_comes_back(page: Page) -> None:
 def test_the_settings_have_a_page(page: Page) -> None:
     found = page.browser.js("[...document.querySelectorAll('[id^=setting_keepers_]')].map(one => one.id)")
     assert {"setting_keepers_folder", "setting_keepers_after", "setting_keepers_show_rejected"} <= set(found)
+
+
+def test_reload_ui_keeps_the_panel_and_the_routes(page: Page) -> None:
+    page.browser.js("window.reloaded = true")
+    page.click("#settings_restart_gradio")
+    time.sleep(3.0)
+    page.until("window.reloaded === undefined && document.readyState === 'complete'", 180)
+    page.open()
+    page.click(f"{PANEL} .label-wrap")
+    page.type("#script_txt2img_keepers_gate textarea", "accept: signals.noise <")
+    page.until("document.querySelector('#script_txt2img_keepers_check').innerText.includes('accept:')")
+    assert page.webui.get("/keepers/v1/models")["models"]
+    assert page.webui.log().count("Error loading script") == 0
