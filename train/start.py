@@ -33,8 +33,8 @@ def fresh_net(
         path = store.path(PRETRAINED)
     if path is None:
         return net, (
-            "from scratch: ResNet-18's ImageNet weights are not on this machine (keepers fetch realism "
-            "gets them). With them, far fewer images do."
+            "from scratch: ResNet-18's ImageNet weights are not on this machine (--download gets them). With them, far "
+            "fewer images do."
         )
     _start_from(net, store, path)
     return net, "from ResNet-18's ImageNet weights"
