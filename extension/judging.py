@@ -39,6 +39,7 @@ def judge_final(job: Job, item: Item, picture: Image) -> None:
         return
     except Exception as error:
         item.trouble = f"Keepers failed ({told(error)})"
+        item.verdict = Verdict("review", f"review: {item.trouble}")
         return
     finally:
         item.early = None

@@ -85,7 +85,7 @@ def _fate_fields(fields: _Fields, start: Choices) -> None:
         for name, label in (("on_reject", "Rejected images"), ("on_review", "Images to review")):
             fields.put(name, gr.Dropdown, list(POLICIES), value=getattr(start, name), label=label)
     with gr.Row():
-        more, enough = "Retry: at most × as many", "until accepted (0: all asked)"
+        more, enough = "Retry: at most × as many", "Accepted wanted (0: as asked)"
         fields.put("attempts", gr.Slider, 1, MOST_ATTEMPTS, value=1, step=1, label=more)
         fields.put("wanted", gr.Slider, 0, 500, value=0, step=1, label=enough)
     with gr.Row():
@@ -155,7 +155,11 @@ def _state(model: str) -> str:
         return name
     size = sum(file.size for file in missing)
     amount = f", {size / 1e6:.0f} MB" if size else ""
-    how = "is downloaded at first use" if store.download else f"put it into {html.escape(str(store.folders[0]))}"
+    how = (
+        "is downloaded at first use"
+        if store.download
+        else f"put it into {html.escape(str(store.target(missing[0]).parent))}"
+    )
     return (
         f'{name} <span style="color:#d80">(not on this machine{amount}: {html.escape(missing[0].name)}; {how})</span>'
     )
