@@ -18,11 +18,12 @@ STARTS = 5
 INSIDE = """
 import asyncio, json, logging, sys, time
 sys.path.insert(0, ".")
-pack = sys.argv.pop()
+pack, other = sys.argv.pop(), sys.argv.pop()
 import comfy.options
 comfy.options.enable_args_parsing()
 logging.disable(logging.CRITICAL)
 import utils.extra_config, torch, folder_paths, execution, server, nodes
+asyncio.run(nodes.load_custom_node(other))  # what ComfyUI itself loads for the first pack of all
 before = set(sys.modules)
 begin, busy = time.perf_counter(), time.process_time()
 assert asyncio.run(nodes.load_custom_node(pack))
@@ -59,7 +60,7 @@ with torch.inference_mode():
         whole = answer.args[0][0] is images
         assert whole == (keep == "all that pass"), "a batch that passes whole is not copied"
     for name, keep in (("gate_ms", "all that pass"), ("best_ms", "best of those that pass")):
-        found[name] = sorted(ms for kind, ms in times if kind == keep)[5]
+        found[name] = sorted(ms for kind, ms in times if kind == keep)[0]
     begin = time.perf_counter()
     images[torch.arange(0, 8, 2)]
     found["copy_ms"] = (time.perf_counter() - begin) * 1000 / 8
@@ -76,6 +77,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as base:
         pack = Path(base) / "comfyui-keepers"
         pack.symlink_to(ROOT)
+        other = Path(base) / "other"
+        other.mkdir()
+        (other / "__init__.py").write_text("NODE_CLASS_MAPPINGS = {}\n")
+        (other / "pyproject.toml").write_text('[project]\nname = "other"\nversion = "1"\n[tool.comfy]\n')
         runs = [_once(python, folder, base, pack) for _ in range(STARTS)]
     best = min(runs, key=lambda run: run["import_ms"])
     busy = min(run["busy_ms"] for run in runs)
@@ -90,7 +95,7 @@ def main() -> None:
 
 
 def _once(python: str, folder: str, base: str, pack: Path) -> dict[str, Any]:
-    command = [python, "-c", INSIDE, "--cpu", "--base-directory", base, str(pack)]
+    command = [python, "-c", INSIDE, "--cpu", "--base-directory", base, str(Path(base) / "other"), str(pack)]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     told = [line for line in done.stdout.splitlines() if line.startswith("FOUND")]
     if not told:
