@@ -154,6 +154,7 @@ def _words(prepared: Prepared) -> list[Panel]:
         f"{parts.across:,} of them across classes, none of them in two parts."
     )
     told = [
+        "In the list of images, accept means that it was answered right, and reject that it was answered wrong.",
         related,
         *prepared.warnings,
         *(f"not read: {path}: {reason}" for path, reason in found.unread[:200]),

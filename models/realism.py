@@ -32,6 +32,9 @@ FOLDER = "realism"
 FAST_TOLERANCE = 0.03
 """By how much bfloat16 may move a probability; nearer to a threshold, the picture is computed again exactly."""
 
+PROBE_TOLERANCE = 0.1
+"""The same for probes, whose last layer scales every feature of a backbone in bfloat16 by its own spread."""
+
 HOW = "keepers train realism --class real=FOLDER --class ai=FOLDER"
 
 PRETRAINED = WeightFile(
@@ -147,7 +150,7 @@ def build(given: Build, file: WeightFile) -> Network:
         labels=labels,
         views=found.views,
         name=partial(argmax_label, labels),
-        tolerance=FAST_TOLERANCE if fast else 0.0,
+        tolerance=(PROBE_TOLERANCE if described.shape.kind == "probe" else FAST_TOLERANCE) if fast else 0.0,
         parts=found.parts,
     )
 

@@ -22,10 +22,13 @@ from keepers.core.preprocess import HALF
 from keepers.core.runtime import Runtime
 from keepers.core.weights import WeightStore
 from keepers.models.nets.realism import BasicDetector, ResNetDetector, from_torchvision
+from keepers.models.nets.siglip import SigLip
 from keepers.models.realism_build import make_net
 from keepers.models.realism_format import KEY, Description, Shape, read_description
 from keepers.models.realism_view import Window
 from keepers.models.registry import REGISTRY
+from keepers.models.siglip import SIGLIP
+from keepers.train.probe_features import reader
 
 from .random_weights import random_weights
 
@@ -247,6 +250,34 @@ def test_a_probe_reads_its_backbone_from_the_model_folder(tmp_path: Path) -> Non
     assert asked.features([asked.prepare(image)]) == pytest.approx(features.numpy(), abs=1e-4)
     with pytest.raises(NotExplainable):
         heatmaps(asked, [image])
+
+
+def test_a_probe_reads_siglip_s_pooled_vector_at_both_precisions(tmp_path: Path) -> None:
+    tower = SigLip(width=144, hidden=160, depth=2)
+    (tmp_path / SIGLIP.folder).mkdir()
+    save_file(weights(tower), tmp_path / SIGLIP.folder / SIGLIP.name)
+    shape = Shape("probe", width=144, base="siglip")
+    described = Description(("real", "ai"), shape, Window(), "2026-01-01T00:00:00Z")
+    random = torch.Generator().manual_seed(0)
+    head = {"mean": torch.zeros(144), "scale": torch.ones(144), "fc.bias": torch.zeros(2)}
+    head["fc.weight"] = torch.randn(2, 144, generator=random) / 12
+    (tmp_path / "realism").mkdir()
+    save_file(head, tmp_path / "realism" / "sig.safetensors", metadata=described.metadata())
+    store = WeightStore([tmp_path])
+    spec = REGISTRY.spec("realism:sig", store)
+    assert SIGLIP in spec.weights
+    exact, fast = (Classifier.load(spec, store, CPU, precision) for precision in ("exact", "fast"))
+    image = noise_picture(3, (500, 400))
+    (prepared,) = exact.prepare(image)
+    tower.load_state_dict(weights(tower))
+    with torch.no_grad():
+        pooled = tower.eval()(prepared[None])
+        expected = (pooled @ head["fc.weight"].T).softmax(1)[0].numpy()
+    one, two = exact.classify([image])[0], fast.classify([image])[0]
+    assert one.values == pytest.approx(expected, abs=1e-4)
+    assert np.abs(one.values - two.values).max() < two.tolerance
+    read = reader("siglip", store, "cpu")
+    assert read.width == 144 and read.features([image]) == pytest.approx(pooled.numpy(), abs=1e-4)
 
 
 def test_a_probe_without_its_backbone_says_what_is_missing(tmp_path: Path) -> None:
