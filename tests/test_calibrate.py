@@ -13,7 +13,7 @@ from keepers.cli.calibrate import Question
 from keepers.core.gate import Gate
 from keepers.core.gate_tree import Value
 from keepers.tests.taste_world import World, picky, published, world
-from keepers.tests.test_cli_scan import keepers
+from keepers.tests.test_tune import Done, run
 from keepers.train.taste_calibrate import Threshold, temperature, threshold_for, threshold_for_rate
 
 
@@ -113,8 +113,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> World:
     return world(tmp_path_factory.mktemp("world"), 160, published, wrong=0.05)
 
 
-def calibrate(made: World, *arguments: object):
-    return keepers("calibrate", *arguments, "--db", made.db, "--models", made.weights)
+def calibrate(made: World, *arguments: object) -> Done:
+    return run("calibrate", *arguments, "--db", made.db, "--models", made.weights)
 
 
 def test_the_command_gives_a_gate(made: World, tmp_path: Path) -> None:
