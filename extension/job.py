@@ -90,6 +90,8 @@ class Job:
     """Whether another script puts the images together: then none is taken out."""
     keeps_one: bool = False
     """Whether whoever started the job needs at least one image of it."""
+    in_list: bool = False
+    """Whether its result is put behind those of others: then it has as many infotexts as images, also none."""
     run: Run = field(default_factory=Run)
     items: list[Item] = field(default_factory=list[Item])
     """In the order in which they were made."""

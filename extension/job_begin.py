@@ -20,7 +20,9 @@ from .settings import check_settings, settings
 from .told import all_keys, install_keys
 
 PLOT = "x/y/z plot"
-"""The host's own script that shows the first image of each job; others put all images of a job together."""
+"""The host's own script that shows the first image of each job."""
+LIST = "prompts from file or textbox"
+"""The host's own script that puts the results of jobs in a row. Others count on every image of a job."""
 
 
 def begin(p: Any, arguments: Sequence[Any]) -> Job | None:
@@ -58,7 +60,8 @@ def _new(p: Any, arguments: Sequence[Any]) -> Job:
         choices = _careful(choices)
     job = Job(choices, found, gate, trouble)
     script = _selected(p)
-    job.only_notes = script not in ("", PLOT)
+    job.only_notes = script not in ("", PLOT, LIST)
+    job.in_list = script == LIST
     job.keeps_one = script == PLOT or bool(getattr(p, "txt2img_upscale", False))
     if trouble:
         job.note(f"Nothing was judged: {trouble}")

@@ -42,7 +42,7 @@ def judge_final(job: Job, item: Item, picture: Image) -> None:
         item.verdict = Verdict("review", f"review: {item.trouble}")
         return
     finally:
-        item.early = None
+        item.early, item.known = None, {}
     item.answers, item.verdict = judged
     item.fidelity = nearness(job.gate, item.answers, item.outcome)
 

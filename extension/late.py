@@ -34,6 +34,8 @@ def finish(job: Job, p: Any, processed: Any) -> None:
         processed.infotexts[:] = _infotexts(job, processed.infotexts, first, taken)
     if not job.only_notes:
         _list_the_rest(job, processed)
+    if job.in_list and not processed.images:
+        processed.infotexts[:], processed.all_prompts = [], []
     if job.own_grid:
         _make_grid(job, p, processed)
 
@@ -120,6 +122,8 @@ def tell(job: Job, p: Any, processed: Any) -> None:
     """Say what became of every image: below the gallery, in the log, and in the answer to an API request."""
     text = summary(job)
     processed.comments = f"{processed.comments or ''}{text}\n"
+    if job.in_list:
+        p.comments[text] = 1  # the script makes a result of its own, of which it only knows p's comments
     # A new mapping: the processing object's own would bring these into the infotext of the next image.
     extra = {**processed.extra_generation_params, SUMMARY: text}
     if getattr(p, "is_api", False):

@@ -175,6 +175,18 @@ def test_scripts_that_put_images_together_get_all_of_them(host: Host) -> None:
     assert len(host.samples) == 2, "files are gated all the same"
 
 
+def test_jobs_whose_results_are_put_in_a_row_are_treated_as_any_other(host: Host) -> None:
+    host.colours = {100: BAD, 101: GOOD, **dict.fromkeys(range(110, 120), BAD), 120: GOOD}
+    p = host.job(attempts=2, on_reject="drop")
+    p.n_iter = 1
+    jobs = Plot(host, "Prompts from file or textbox").cells(p, 3)
+    assert [len(job.images) for job in jobs] == [len(job.infotexts) for job in jobs] == [1, 0, 1]
+    assert [text.split(",")[0].rstrip(".") for text in p.comments] == [
+        f"Keepers accepted {count}" for count in ("1 of 2", "0 of 2", "1 of 1")
+    ]
+    assert [seed for job in jobs if job.images for seed in job.all_seeds] == [101, 120]
+
+
 def test_axes_are_offered_once_and_change_the_gate(host: Host) -> None:
     from modules import script_callbacks, scripts
 
