@@ -207,6 +207,9 @@ def _show_scale(scale: Temperature) -> None:
             shown.add_row(ends, str(count), f"{found.predicted[index]:.2f}", f"{share:.2f}", bar)
     console.print(shown)
     sure = "too sure" if scale.value > 1 else "not sure enough"
+    if scale.bounded:
+        console.print("It has no temperature: it parts your labels without an error, or tells nothing of them.")
+        return
     if scale.after.error >= scale.before.error:
         console.print("No temperature brings it nearer to a probability: it is not only too sure or too unsure.")
         return

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 Wish = Literal["precision", "recall", "informedness"]
 RESAMPLES = 400
+COLDEST, HOTTEST = 0.05, 50.0
+"""Between these a temperature is looked for."""
 EDGE = 1e-6
 """Probabilities are kept so far from 0 and 1: their logits stay finite."""
 
@@ -82,6 +84,9 @@ class Temperature:
 
     value: float
     """Above 1: the model is too sure of itself."""
+    bounded: bool
+    """Whether a temperature beyond COLDEST or HOTTEST would fit better: scores that part the labels without an error,
+    or that tell nothing, have none."""
     before: Calibration
     after: Calibration
 
@@ -93,7 +98,7 @@ class Temperature:
 def temperature(keep: NDArray[np.bool_], probabilities: NDArray[np.float64]) -> Temperature:
     """The temperature under which the labels are most likely (Guo et al. 2017), found by halving an interval."""
     logits = _logit(probabilities)
-    low, high = np.log(0.05), np.log(50.0)
+    low, high = np.log(COLDEST), np.log(HOTTEST)
     for _ in range(60):
         middle = (low + high) / 2
         if _slope(keep, logits, float(np.exp(middle))) > 0:
@@ -101,7 +106,8 @@ def temperature(keep: NDArray[np.bool_], probabilities: NDArray[np.float64]) -> 
         else:
             low = middle
     value = float(np.exp((low + high) / 2))
-    return Temperature(value, calibration(keep, probabilities), calibration(keep, _sigmoid(logits / value)))
+    bounded = not COLDEST * 1.01 < value < HOTTEST / 1.01
+    return Temperature(value, bounded, calibration(keep, probabilities), calibration(keep, _sigmoid(logits / value)))
 
 
 def _slope(keep: NDArray[np.bool_], logits: NDArray[np.float64], value: float) -> float:
