@@ -101,7 +101,7 @@ def temperature(keep: NDArray[np.bool_], probabilities: NDArray[np.float64]) -> 
     low, high = np.log(COLDEST), np.log(HOTTEST)
     for _ in range(60):
         middle = (low + high) / 2
-        if _slope(keep, logits, float(np.exp(middle))) > 0:
+        if _slope(keep, logits, float(np.exp(middle))) >= 0:
             high = middle
         else:
             low = middle
