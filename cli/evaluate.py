@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import json as json_format
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.progress import track
 
-from ..core.curves import MEASURES, Measure, area_interval, calibration, choose, sweep
-from ..core.errors import KeepersError, UnknownName
+from ..core.curves import MEASURES, Measure
+from ..core.errors import KeepersError
 from ..core.files import atomic_write
 from ..core.gate import Gate
-from ..core.metrics import Confusion, confusion
 from ..core.places import data_folder
-from ..core.prediction import Labels, Prediction
 from ..core.scan import Options, Scan, Scanned
 from ..core.store import Store
 from ..core.truth import by_folder, by_table, subfolders
@@ -27,90 +24,13 @@ from ..core.walk import Found, PassedOver, walk
 from . import exit_codes
 from .console import console
 from .evaluate_report import show, write_report
+from .evaluated import OUTCOMES, of_gate, of_model, of_score
 from .gates import GateText, PresetName, chosen_gate
 from .machine import Batch, Device, Download, Machine, Models, Precision, Weights, named_paths
 from .thumbnail import thumbnail
 
 if TYPE_CHECKING:
     from ..core.judge import Judge
-
-OUTCOMES = ("accept", "review", "reject")
-
-
-@dataclass(frozen=True)
-class Curve:
-    """How well one score tells one class from the rest, and a threshold for it."""
-
-    score: str
-    """"faramir.accept"."""
-    positive: str
-    truths: Sequence[bool]
-    scores: Sequence[float]
-    measure: Measure
-    target: float
-
-    def facts(self) -> dict[str, Any]:
-        """All numbers as JSON values; None where there is none."""
-        found = sweep(self.truths, self.scores)
-        chosen = choose(found, self.measure, self.target)
-        values = {
-            "area": found.area,
-            "average_precision": found.average_precision,
-            "threshold": chosen.threshold,
-            self.measure: chosen.value,
-            "precision_there": chosen.precision,
-            "recall_there": chosen.recall,
-            "false_alarms_there": chosen.false_alarms,
-        }
-        probable = bool(self.scores) and min(self.scores) >= 0 and max(self.scores) <= 1
-        if probable:
-            bins = calibration(self.truths, self.scores)
-            values |= {"calibration_error": bins.error, "brier": bins.brier}
-        facts: dict[str, Any] = {name: finite(value) for name, value in values.items()}
-        area = [finite(end) for end in area_interval(self.truths, self.scores)]
-        told = {"score": self.score, "positive": self.positive, "area_interval": area, "reached": chosen.reached}
-        return {**told, "measure": self.measure, "target": self.target, **facts}
-
-
-@dataclass(frozen=True)
-class Evaluated:
-    """Everything that is shown."""
-
-    what: str
-    """The model or the gate."""
-    truths: Mapping[Path, str]
-    results: Sequence[Scanned]
-    answers: Sequence[str]
-    """What was answered for each result; empty where it could not be judged."""
-    matrix: Confusion
-    curves: Sequence[Curve]
-
-    @property
-    def unjudged(self) -> list[Scanned]:
-        """Results without an answer, which no number counts."""
-        return [result for result, answer in zip(self.results, self.answers, strict=True) if not answer]
-
-    def facts(self) -> dict[str, Any]:
-        """All numbers as JSON values."""
-        matrix = self.matrix
-        each = zip(matrix.classes, matrix.support, matrix.precision, matrix.recall, matrix.f1, strict=True)
-        names = ("accuracy", "balanced_accuracy", "mcc", "informedness")
-        return {
-            "what": self.what,
-            "images": matrix.total,
-            "not_judged": len(self.unjudged),
-            **{name: finite(getattr(matrix, name)) for name in names},
-            "accuracy_interval": [finite(end) for end in matrix.interval()],
-            "mcc_interval": [finite(end) for end in matrix.bootstrap(lambda found: found.mcc)],
-            "informedness_interval": [finite(end) for end in matrix.bootstrap(lambda found: found.informedness)],
-            "classes": list(matrix.classes),
-            "rows_true_columns_answered": matrix.counts.tolist(),
-            "each": [
-                {"class": name, "images": int(count), "precision": finite(p), "recall": finite(r), "f1": finite(f)}
-                for name, count, p, r, f in each
-            ],
-            "curves": [curve.facts() for curve in self.curves],
-        }
 
 
 def evaluate(
@@ -159,11 +79,11 @@ def evaluate(
         options = Options(everything=True, details=True, thumbnail=thumbnail if report else None)
         results = scanned(Scan(judge, asked.gate, store, options), truths)
     if asked.value:
-        found = _of_score(asked, truths, results, positive or (), measure, value)
+        found = of_score(asked.model, asked.value, truths, results, positive or (), measure, value)
     elif asked.model:
-        found = _of_model(asked, truths, results, measure, value)
+        found = of_model(asked.model, truths, results, measure, value)
     else:
-        found = _of_gate(asked, truths, results, expected(expect, set(truths.values())))
+        found = of_gate(str(asked.gate), truths, results, expected(expect, set(truths.values())))
     show(found)
     if json:
         atomic_write(json, json_format.dumps(found.facts(), indent=2, ensure_ascii=False).encode())
@@ -253,97 +173,3 @@ def scanned(scan: Scan, truths: Mapping[Path, str]) -> list[Scanned]:
         if isinstance(one, PassedOver):
             console.print(f"[red]not read[/] {exit_codes.escaped(str(one.path))}: {exit_codes.escaped(one.reason)}")
     return results
-
-
-def _of_model(
-    asked: _Asked, truths: Mapping[Path, str], results: Sequence[Scanned], measure: Measure, target: float
-) -> Evaluated:
-    labels = _labels(results, asked.model)
-    names = list(dict.fromkeys(truths.values()))
-    unknown = [name for name in names if name not in labels]
-    if unknown:
-        raise UnknownName("label", unknown[0], labels.names, where=f"{asked.model}, which the class is compared with")
-    answers = [_label(result, asked.model) for result in results]
-    curves = [
-        _curve(asked.model, name, {name}, truths, results, measure, target) for name in labels.names if name in names
-    ]
-    used = [name for name in labels.names if name in names or name in answers]
-    return Evaluated(asked.model, truths, results, answers, _matrix(truths, results, answers, used), curves)
-
-
-def _of_gate(
-    asked: _Asked, truths: Mapping[Path, str], results: Sequence[Scanned], wanted: Mapping[str, str]
-) -> Evaluated:
-    shown = {path: wanted[name] for path, name in truths.items()}
-    answers = ["" if result.error else result.verdict.outcome for result in results]
-    used = [outcome for outcome in OUTCOMES if outcome in answers or outcome in shown.values()]
-    return Evaluated(str(asked.gate), shown, results, answers, _matrix(shown, results, answers, used), ())
-
-
-def _of_score(
-    asked: _Asked,
-    truths: Mapping[Path, str],
-    results: Sequence[Scanned],
-    positive: Sequence[str],
-    measure: Measure,
-    target: float,
-) -> Evaluated:
-    names = set(truths.values())
-    wanted = set(positive)
-    if not wanted or not wanted < names:
-        listed = ", ".join(sorted(names))
-        raise KeepersError(f"--score needs --positive: some of the classes, not all ({listed}).")
-    curve = _curve(asked.model, asked.value, wanted, truths, results, measure, target)
-    threshold = choose(sweep(curve.truths, curve.scores), measure, target).threshold
-    yes, no = " or ".join(sorted(wanted)), " or ".join(sorted(names - wanted))
-    values = [_value(result, asked.model, asked.value) for result in results]
-    answers = ["" if math.isnan(value) else yes if value >= threshold else no for value in values]
-    shown = {path: yes if name in wanted else no for path, name in truths.items()}
-    what = f"{asked.model}.{asked.value} >= {threshold:.4g}"
-    return Evaluated(what, shown, results, answers, _matrix(shown, results, answers, [yes, no]), (curve,))
-
-
-def _matrix(
-    truths: Mapping[Path, str], results: Sequence[Scanned], answers: Sequence[str], names: Sequence[str]
-) -> Confusion:
-    pairs = [(truths[result.path], answer) for result, answer in zip(results, answers, strict=True) if answer]
-    return confusion([truth for truth, _ in pairs], [answer for _, answer in pairs], names)
-
-
-def _curve(
-    model: str,
-    label: str,
-    positive: set[str],
-    truths: Mapping[Path, str],
-    results: Sequence[Scanned],
-    measure: Measure,
-    target: float,
-) -> Curve:
-    pairs = [(truths[result.path] in positive, _value(result, model, label)) for result in results]
-    known = [(truth, value) for truth, value in pairs if not math.isnan(value)]
-    name = " or ".join(sorted(positive))
-    return Curve(f"{model}.{label}", name, [t for t, _ in known], [v for _, v in known], measure, target)
-
-
-def _labels(results: Sequence[Scanned], model: str) -> Labels:
-    for result in results:
-        answer = result.answers.get(model)
-        if isinstance(answer, Prediction):
-            return answer.labels
-    reasons = {result.verdict.reason for result in results}
-    raise KeepersError(f"{model} could judge none of the images: {next(iter(reasons), 'there are none')}")
-
-
-def _label(result: Scanned, model: str) -> str:
-    answer = result.answers.get(model)
-    return answer.label if isinstance(answer, Prediction) else ""
-
-
-def _value(result: Scanned, model: str, label: str) -> float:
-    answer = result.answers.get(model)
-    return answer[label] if isinstance(answer, Prediction) else math.nan
-
-
-def finite(value: float) -> float | None:
-    """The value, or None where it is not finite: JSON has no word for those."""
-    return float(value) if math.isfinite(value) else None

@@ -21,7 +21,7 @@ from .train_report import POINTS, matrix_panel, numbers_panel
 
 if TYPE_CHECKING:
     from ..core.scan import Scanned
-    from .evaluate import Curve, Evaluated
+    from .evaluated import Curve, Evaluated
 
 
 def show(found: Evaluated) -> None:
