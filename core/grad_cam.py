@@ -53,6 +53,7 @@ def smooth_grad_cam_pp(
     body: Callable[[Tensor], Tensor],
     gradient: Callable[[Tensor, Tensor], Tensor],
     pixels: Tensor,
+    features: Tensor,
     targets: Tensor,
     *,
     noise: Iterable[Tensor],
@@ -63,12 +64,12 @@ def smooth_grad_cam_pp(
     Args:
         gradient: of features and targets, as `head_gradient` with its head.
         pixels: [B, 3, H, W], normalised, to which each tensor of `noise` is added in turn.
+        features: what the body makes of the pixels as they are.
         constant: whether `gradient` is the same for all features. Then only the last noise needs a run of the net.
 
     Two traits of torch-cam are kept: the numerator of alpha is the second power of the gradient, not the first as in
     the paper; and map and gradient that are weighted at the end are those of the last noisy picture.
     """
-    features = body(pixels)
     shifts = list(noise)
     second, third = torch.zeros_like(features), torch.zeros_like(features)
     last, found = features, gradient(features, targets)

@@ -146,20 +146,20 @@ class Detector(nn.Module):
         values = self._probabilities(net.head(maps))
         chosen = values.argmax(1) if targets is None else targets
         if method == "smooth":
-            return values, chosen, self._smooth(pixels, chosen)
+            return values, chosen, self._smooth(pixels, maps, chosen)
         if net.linear is not None:
             return values, chosen, linear_cam(maps, net.linear, chosen)
         return values, chosen, grad_cam(maps, net.head, chosen)
 
-    def _smooth(self, pixels: Tensor, chosen: Tensor) -> Tensor:
+    def _smooth(self, pixels: Tensor, maps: Tensor, chosen: Tensor) -> Tensor:
         net, noise = self.net, noise_like(pixels[:1])
         assert not isinstance(net, Probe)
         weight = net.linear
         if weight is not None:
-            gradient = lambda maps, targets: linear_gradient(maps, weight, targets)  # noqa: E731
+            gradient = lambda found, targets: linear_gradient(found, weight, targets)  # noqa: E731
         else:
-            gradient = lambda maps, targets: head_gradient(maps, net.head, targets)  # noqa: E731
-        return smooth_grad_cam_pp(self._body, gradient, pixels, chosen, noise=noise, constant=weight is not None)
+            gradient = lambda found, targets: head_gradient(found, net.head, targets)  # noqa: E731
+        return smooth_grad_cam_pp(self._body, gradient, pixels, maps, chosen, noise=noise, constant=weight is not None)
 
     def _body(self, pixels: Tensor) -> Tensor:
         return self.net.body(pixels.to(self.low)).float()  # pyright: ignore[reportCallIssue]  no Probe comes here
