@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import webbrowser
 from collections.abc import Sequence
 from pathlib import Path
@@ -71,7 +73,10 @@ def _scored(judge: Judge, gate: Gate, store: Store, paths: Sequence[Path], recur
     files: list[Found] = []
     passed_over: list[PassedOver] = []
     for entry in walk(paths, Search(recursive=recursive)):
-        (files if isinstance(entry, Found) else passed_over).append(entry)  # pyright: ignore[reportArgumentType]
+        if isinstance(entry, Found):
+            files.append(entry)
+        else:
+            passed_over.append(entry)
     scan = Scan(judge, gate, store, Options(details=True))
     plan = scan.plan(files)
     results: list[Scanned] = []
@@ -88,6 +93,11 @@ def _check_order(order: str, found: Sequence[Item], gate: Gate) -> None:
     names = score_names(found, gate)
     if order not in ("date", "uncertain", *names):
         raise KeepersError(f"--order takes date, uncertain or one of: {', '.join(names[:12]) or 'no score is known'}.")
+
+
+def _has_screen() -> bool:
+    """Without one, some systems would open a text browser in this very terminal."""
+    return sys.platform in ("win32", "darwin") or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
 
 
 def _serve(
@@ -113,7 +123,7 @@ def _serve(
     with server:
         console.print(f"{len(found)} images: [bold]{server.address}[/]", soft_wrap=True)
         console.print("Only this machine can open it, and only with this address. Ctrl-C ends the review.")
-        if browser:
+        if browser and _has_screen():
             webbrowser.open(server.address)
         try:
             server.serve_forever(poll_interval=0.2)
