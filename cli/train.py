@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -13,7 +14,9 @@ import typer
 from ..core.errors import Cancelled, KeepersError
 from ..core.places import data_folder
 from ..core.runtime import Runtime
-from ..models.realism_format import Shape
+from ..core.weights import WeightStore
+from ..models.realism import weight_file
+from ..models.realism_format import NAME, Shape
 from . import exit_codes
 from .console import console
 from .machine import Device, Download, Machine, Models, check_device
@@ -55,6 +58,9 @@ def train(
     ] = "",
     seed: Annotated[int, typer.Option(help="Decides parts, order and first weights.", min=0)] = 0,
     force: Annotated[bool, typer.Option("--force", help="Train although classes share images, without these.")] = False,
+    replace_old: Annotated[
+        bool, typer.Option("--replace", help="Overwrite a detector that has this name already.")
+    ] = False,
     fresh: Annotated[bool, typer.Option("--fresh", help="Begin anew; else an interrupted training goes on.")] = False,
     out: Annotated[
         Path | None, typer.Option(help="Folder for metrics.json and the report.", show_default=False)
@@ -89,6 +95,7 @@ def train(
         raise KeepersError("A detector tells at least two classes apart: give --class NAME=FOLDER twice or more.")
     machine = Machine(device, models=folders or (), download=download)
     name = name or "-vs-".join(_plain(one) for one in named)
+    _keep_old(machine.store(), name, replace_old)
     work = data_folder() / "training" / (name or "unnamed")
     course = Course(name, named, chosen, machine, work, out or work, shares_in(proportions), seed, force)
     try:
@@ -96,6 +103,13 @@ def train(
     except Cancelled as stopped:
         console.print(str(stopped))
         raise typer.Exit(exit_codes.INTERRUPTED) from None
+
+
+def _keep_old(store: WeightStore, name: str, replace_old: bool) -> None:
+    """Refuse to overwrite a detector before hours are spent on it. Raises KeepersError."""
+    path = store.target(weight_file(name)) if NAME.fullmatch(name) else None
+    if path and path.exists() and not replace_old:
+        raise KeepersError(f"There is a detector {name!r} already: {path}. Give another --name, or --replace it.")
 
 
 def named_folders(pairs: Sequence[str] | None) -> dict[str, list[Path]]:
@@ -192,4 +206,5 @@ def clear(work: Path) -> None:
     """Remove what a training keeps to go on from, and nothing else."""
     for pattern in ("images.json", "pixels.bin", "checkpoint-*.safetensors", "features-*.bin"):
         for path in work.glob(pattern):
-            path.unlink(missing_ok=True)
+            with suppress(OSError):  # Windows lets nothing go that is still mapped
+                path.unlink(missing_ok=True)

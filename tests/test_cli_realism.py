@@ -261,6 +261,13 @@ def test_ctrl_c_and_the_same_command_again_give_the_same_detector(
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
+def test_a_detector_is_not_overwritten_by_accident(models: Path, textures: Path) -> None:
+    before = (models / "realism" / "tex.safetensors").read_bytes()
+    done = keepers("train", "realism", *classes(textures), *SMALL, "--name", "tex", "--models", models)
+    assert done.exit_code == exit_codes.ERROR and "There is a detector 'tex' already" in told(done), done.output
+    assert (models / "realism" / "tex.safetensors").read_bytes() == before
+
+
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [

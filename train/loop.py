@@ -7,6 +7,7 @@ import json
 import math
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -115,8 +116,9 @@ class Training:
         self._resume()
         self._saved = time.monotonic()
         try:
-            while not self._is_over():
-                self._epoch()
+            with _repeatable(self.device):
+                while not self._is_over():
+                    self._epoch()
         except BaseException:
             if self._whole:  # half a step must not be gone on from; then the last checkpoint stands
                 self._save()
@@ -236,6 +238,13 @@ class Training:
             return
         save_checkpoint(self.checkpoint, self.key(), self.state, self.net, self.optimiser, self.best)
         self._saved = time.monotonic()
+
+
+def _repeatable(device: torch.device) -> AbstractContextManager[None]:
+    """On a GPU, only algorithms that give the same sums each time."""
+    if device.type != "cuda":
+        return nullcontext()
+    return torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False)
 
 
 def logits_of(net: nn.Module, data: Data, places: NDArray[np.intp], device: torch.device | str) -> Tensor:
