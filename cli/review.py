@@ -86,6 +86,8 @@ def _scored(judge: Judge, gate: Gate, store: Store, paths: Sequence[Path], recur
         for result in scan.run(plan):
             view.add(result)
             results.append(result)
+    if view.unread:
+        console.print(f"[yellow]{len(view.unread)} files cannot be read and are left out; keepers scan lists them[/]")
     return results
 
 

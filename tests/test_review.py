@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import http.client
 import json
+import re
+import signal
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from io import BytesIO
@@ -24,6 +29,7 @@ from keepers.core.labels import UserLabel
 from keepers.core.prediction import Labels, Prediction
 from keepers.core.scan import Scanned
 from keepers.core.store import SeenImage, Store
+from keepers.tests.test_cli_scan import keepers, surroundings
 
 GATE = Gate.parse("accept: m.good >= 0.5")
 
@@ -303,3 +309,48 @@ def test_uncertain_by_words_and_by_many_thresholds(tmp_path: Path) -> None:
 def test_two_thousand_images_are_few_bytes(tmp_path: Path) -> None:
     found = items([scanned(tmp_path / f"{index:05d}.png", index / 2000) for index in range(2000)], GATE)
     assert len(json.dumps(page_data(found, GATE, "x"))) < 1_500_000
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are sent differently there")
+def test_the_command_from_start_to_ctrl_c(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    for index in range(3):
+        Image.fromarray(random.integers(0, 255, (300, 300, 3), dtype=np.uint8)).save(tmp_path / f"{index}.png")
+    (tmp_path / "broken.png").write_bytes(b"no image")
+    command = [sys.executable, "-m", "keepers", "review", str(tmp_path), "--no-browser", "--db", str(tmp_path / "k.db")]
+    with subprocess.Popen([*command, "--blind"], env=surroundings(), stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr
+        lines: list[str] = []
+        while not lines or "Ctrl-C" not in lines[-1]:
+            lines.append(process.stderr.readline())
+            assert lines[-1], "it ended"
+        told = "".join(lines)
+        found = re.search(r"http://127\.0\.0\.1:(\d+)(/[\w-]{30,}/)", told)
+        assert found and "3 images" in told and "1 files cannot be read" in told
+        host = f"127.0.0.1:{found[1]}"
+        connection = http.client.HTTPConnection(host, timeout=20)
+        connection.request("GET", f"{found[2]}start")
+        data = json.loads(connection.getresponse().read())
+        assert (
+            len(data["items"]) == 3 and data["blind"] and data["items"][0]["verdict"] in ("accept", "reject", "review")
+        )
+        headers = {"Origin": f"http://{host}", "Content-Type": "application/json"}
+        connection.request("POST", f"{found[2]}label", json.dumps({"index": 1, "mark": "keep"}), headers)
+        assert connection.getresponse().status == 200
+        connection.close()
+        time.sleep(0.2)
+        process.send_signal(signal.SIGINT)
+        rest = process.stderr.read()
+        assert process.wait(30) == 0
+    assert "1 of 3 labelled: 1 keeps, 0 rejects" in rest and "19 more keeps" in rest
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [([], "no image"), (["--order", "m.good"], "--order takes"), (["--gate", "accept: nothing.at > 0"], "nothing")],
+)
+def test_what_is_wrong_is_said_before_the_page_opens(tmp_path: Path, arguments: list[str], told: str) -> None:
+    if arguments:
+        Image.new("RGB", (64, 64)).save(tmp_path / "a.png")
+    done = keepers("review", tmp_path, "--no-browser", "--db", tmp_path / "k.db", *arguments)
+    assert done.returncode == 1 and told in done.stderr and "Traceback" not in done.stderr
