@@ -4,6 +4,9 @@
 # The WebUI's own modules are only there inside the WebUI.
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from modules import script_callbacks
@@ -12,15 +15,30 @@ from . import axes, saved, settings
 from .extras import KeepersExtras
 from .script import KeepersScript
 
+DOOR = Path(__file__).parent.parent / "scripts" / "keepers.py"
+
 
 def register() -> tuple[type[KeepersScript], type[KeepersExtras]]:
     """Hand the callbacks to the host, which has just forgotten all, and the two classes to the door."""
-    script_callbacks.on_ui_settings(settings.add_settings)
-    script_callbacks.on_before_ui(axes.add_axes)
-    script_callbacks.on_before_image_saved(saved.before_saved)
-    script_callbacks.on_image_saved(saved.after_saved)
-    script_callbacks.on_app_started(_add_routes)
+    _add("ui_settings", settings.add_settings)
+    _add("before_ui", axes.add_axes)
+    _add("before_image_saved", saved.before_saved)
+    _add("image_saved", saved.after_saved)
+    _add("app_started", _add_routes)
     return KeepersScript, KeepersExtras
+
+
+def _add(kind: str, callback: Callable[..., Any]) -> None:
+    """Register a callback; where the host lets us say who we are, it need not find out.
+
+    It finds out by reading the source of all that is on the stack, which takes some tenths of a second each time.
+    """
+    add: Any = getattr(script_callbacks, "add_callback", None)
+    callbacks = getattr(script_callbacks, "callback_map", {}).get(f"callbacks_{kind}")
+    if add is not None and callbacks is not None and "filename" in inspect.signature(add).parameters:
+        add(callbacks, callback, category=kind, filename=str(DOOR))
+    else:
+        getattr(script_callbacks, f"on_{kind}")(callback)
 
 
 def _add_routes(demo: Any, app: Any) -> None:

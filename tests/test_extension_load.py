@@ -116,3 +116,25 @@ def test_install_adds_at_most_timm(
 def test_install_does_nothing_under_comfyui(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "launch", None)  # importing it fails
     runpy.run_path(str(ROOT / "install.py"))
+
+
+def test_a_host_that_takes_the_files_name_is_told_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As A1111 since 1.9: else it reads the source of everything on the stack to find out who calls."""
+    with stubbed():
+        from modules import script_callbacks, scripts
+
+        added: list[tuple[str, str]] = []
+
+        def add_callback(
+            callbacks: list[object], fun: object, *, category: str = "", filename: str | None = None
+        ) -> None:
+            assert filename is not None
+            callbacks.append(fun)
+            added.append((category, Path(filename).name))
+
+        lists = {f"callbacks_{name}": list[object]() for name in EXPECTED}
+        monkeypatch.setattr(script_callbacks, "callback_map", lists)
+        monkeypatch.setattr(script_callbacks, "add_callback", add_callback, raising=False)
+        scripts.load_scripts(ROOT, stays_on_path=True)
+        assert added == [(name, "keepers.py") for name in EXPECTED]
+        assert all(len(found) == 1 for found in lists.values())
