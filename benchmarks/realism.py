@@ -34,15 +34,17 @@ from .timing import interleaved
 FILES, BATCH, SIDE, ROUNDS = 48, 16, 1024, 5
 
 
-def write_files(folder: Path) -> dict[str, list[Path]]:
-    """Two classes of JPEG files of 1024 x 1024, as the study's were."""
+def write_files(folder: Path, form: str) -> dict[str, list[Path]]:
+    """Two classes of files of 1024 x 1024, JPEG as the study's DALL-E images or PNG as its Stable Diffusion images."""
     random = np.random.RandomState(0)
     found = {"ai": [folder / "ai"], "real": [folder / "real"]}
     for (path,) in found.values():
-        path.mkdir()
+        path.mkdir(parents=True)
         for number in range(FILES // 2):
             coarse = Image.fromarray(random.randint(0, 256, (64, 64, 3)).astype(np.uint8))
-            coarse.resize((SIDE, SIDE), Image.Resampling.BICUBIC).save(path / f"{number}q.jpg", quality=92)
+            fine = random.randint(-6, 7, (SIDE, SIDE, 3))
+            pixels = np.asarray(coarse.resize((SIDE, SIDE), Image.Resampling.BICUBIC)) + fine
+            Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(path / f"{number}q.{form}", quality=92)
     return found
 
 
@@ -109,12 +111,12 @@ def measure_training() -> None:
     """Images a second of both loops."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        folders = write_files(folder)
-        for preset in ("study", "study-cnn"):
-            times = interleaved(trainings(preset, folder, folders), ROUNDS)
-            rates = {which: FILES / seconds for which, seconds in times.items()}
-            ratio = times["study"] / times["ours"]
-            print(f"train {preset}: study {rates['study']:.1f}, ours {rates['ours']:.1f} images/s, {ratio:.2f} x")
+        for form in ("jpg", "png"):
+            folders = write_files(folder / form, form)
+            for preset in ("study", "study-cnn"):
+                times = interleaved(trainings(preset, folder / form, folders), ROUNDS)
+                theirs, ours = (FILES / times[which] for which in ("study", "ours"))
+                print(f"train {preset}, {form}: study {theirs:.1f}, ours {ours:.1f} images/s, {ours / theirs:.2f} x")
 
 
 def pair() -> tuple[nn.Module, ResNetDetector]:
