@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from ..core.errors import Cancelled, KeepersError
-from ..core.places import data_folder
+from ..core.places import data_folder, trained_folder
 from ..core.runtime import Runtime
-from ..core.weights import WeightStore
-from ..models.realism import weight_file
+from ..models.realism import FOLDER, weight_file
 from ..models.realism_format import NAME, Shape
 from . import exit_codes
 from .console import console
@@ -26,6 +25,8 @@ if TYPE_CHECKING:
     from ..train.recipe import Preset
     from ..train.run import Outcome, Prepared
 
+SMALLEST = 32
+"""Pixels that the nets' poolings need."""
 Augment = Literal["none", "light", "colour"]
 
 
@@ -78,6 +79,8 @@ def train(
     assert model == "realism"
     if preset not in PRESETS:
         raise KeepersError(f"There is no preset {preset!r}; there are {', '.join(PRESETS)}.")
+    if 0 < size < SMALLEST:
+        raise KeepersError(f"--size is at least {SMALLEST} pixels.")
     chosen = PRESETS[preset]
     recipe, window, shape = chosen.recipe, chosen.window, chosen.shape
     recipe = replace(
@@ -95,9 +98,9 @@ def train(
         raise KeepersError("A detector tells at least two classes apart: give --class NAME=FOLDER twice or more.")
     machine = Machine(device, models=folders or (), download=download)
     name = name or "-vs-".join(_plain(one) for one in named)
-    _keep_old(machine.store(), name, replace_old)
+    target = _target(machine, name, replace_old)
     work = data_folder() / "training" / (name or "unnamed")
-    course = Course(name, named, chosen, machine, work, out or work, shares_in(proportions), seed, force)
+    course = Course(name, named, chosen, machine, work, out or work, target, shares_in(proportions), seed, force)
     try:
         course.run(fresh=fresh)
     except Cancelled as stopped:
@@ -105,11 +108,17 @@ def train(
         raise typer.Exit(exit_codes.INTERRUPTED) from None
 
 
-def _keep_old(store: WeightStore, name: str, replace_old: bool) -> None:
-    """Refuse to overwrite a detector before hours are spent on it. Raises KeepersError."""
-    path = store.target(weight_file(name)) if NAME.fullmatch(name) else None
-    if path and path.exists() and not replace_old:
-        raise KeepersError(f"There is a detector {name!r} already: {path}. Give another --name, or --replace it.")
+def _target(machine: Machine, name: str, replace_old: bool) -> Path:
+    """The model folder for the detector: where one of its name is already, else --models, else the user's own.
+
+    Raises KeepersError rather than overwrite one unasked, before hours are spent on it.
+    """
+    old = machine.store().find(weight_file(name)) if NAME.fullmatch(name) else None
+    if old and not replace_old:
+        raise KeepersError(f"There is a detector {name!r} already: {old}. Give another --name, or --replace it.")
+    if old and old.parent.name == FOLDER:
+        return old.parent.parent
+    return Path(machine.models[0]) if machine.models else trained_folder()
 
 
 def named_folders(pairs: Sequence[str] | None) -> dict[str, list[Path]]:
@@ -156,6 +165,8 @@ class Course:
     machine: Machine
     work: Path
     out: Path
+    target: Path
+    """The model folder that gets the detector."""
     shares: tuple[float, ...]
     seed: int
     force: bool
@@ -178,15 +189,15 @@ class Course:
             prepared = prepare(job, self.work, watcher)
             view.told(prepared)
             outcomes = [train(prepared, self.work, store, watcher, share) for share in self.shares]
-        self._write(prepared, outcomes, store.folders[0])
+        self._write(prepared, outcomes)
 
-    def _write(self, prepared: Prepared, outcomes: Sequence[Outcome], folder: Path) -> None:
+    def _write(self, prepared: Prepared, outcomes: Sequence[Outcome]) -> None:
         from ..train.run import describe, write_detector, write_metrics
         from .train_report import write_report
 
         last = outcomes[-1]
         described = describe(prepared, last)
-        path = write_detector(folder, self.name, described, last)
+        path = write_detector(self.target, self.name, described, last)
         write_metrics(self.out / "metrics.json", described)
         size = write_report(self.out / "report.html", f"realism:{self.name}", prepared, outcomes, described)
         clear(self.work)

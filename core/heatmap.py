@@ -92,14 +92,12 @@ class Heatmap:
 
     @property
     def peak(self) -> tuple[int, int]:
-        """The picture's pixel (x, y) in the middle of the strongest cell."""
+        """The picture's pixel (x, y) in the middle of the strongest cell, or the nearest to it."""
         height, width = self.values.shape
         y, x = divmod(int(np.argmax(self.values)), width)
         left, top, right, bottom = self.region
-        return (
-            int(left + (x + 0.5) * (right - left) / width),
-            int(top + (y + 0.5) * (bottom - top) / height),
-        )
+        across, down = left + (x + 0.5) * (right - left) / width, top + (y + 0.5) * (bottom - top) / height
+        return min(max(0, int(across)), self.size[0] - 1), min(max(0, int(down)), self.size[1] - 1)
 
 
 def can_explain(classifier: Classifier) -> bool:

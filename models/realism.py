@@ -96,7 +96,8 @@ def _spec(name: str, path: Path, model: str = "") -> ModelSpec:
     try:
         known = read_description(path)
     except KeepersError as error:
-        return replace(SPEC, id=model, summary=str(error), weights=(file,), build=partial(build, file=file), gate="")
+        broken = replace(SPEC, id=model, summary=str(error), weights=(file,), gate="", find=None, usual=None)
+        return replace(broken, build=partial(build, file=file))
     labels = Labels(known.classes)
     return replace(
         SPEC,
@@ -111,6 +112,7 @@ def _spec(name: str, path: Path, model: str = "") -> ModelSpec:
         labels=lambda: labels,
         gate=f"accept: {model}.real >= 0.5" if "real" in known.classes else "",
         find=None,
+        usual=None,
     )
 
 

@@ -21,6 +21,7 @@ from typer.testing import CliRunner
 from keepers.cli import exit_codes
 from keepers.cli.app import app
 from keepers.cli.train_view import View
+from keepers.core.places import trained_folder
 
 from .textures import write_set
 
@@ -226,9 +227,10 @@ def test_prompts_come_from_tables_and_caption_files_too(models: Path, textures: 
 def test_the_sweep_trains_every_share_from_scratch(textures: Path, tmp_path: Path) -> None:
     done = keepers(
         "train", "realism", *classes(textures), "--preset", "small", "--size", 64, "--epochs", 1, "--name", "sweep",
-        "--proportions", "0.5,0.9", "--models", tmp_path, "--out", tmp_path,
+        "--proportions", "0.5,0.9", "--out", tmp_path,
     )  # fmt: skip
     assert done.exit_code == exit_codes.OK, done.output
+    assert (trained_folder() / "realism" / "sweep.safetensors").is_file()
     panels = {panel["title"]: panel for panel in data_of(tmp_path / "report.html")["panels"]}
     assert panels["Bias and variance"]["data"]["x"] == [0.5, 0.9]
     assert [row[1] for row in panels["Shares"]["data"]["rows"]] == [32, 64]
@@ -274,13 +276,14 @@ def test_a_detector_is_not_overwritten_by_accident(models: Path, textures: Path)
         ([], "at least two classes"),
         (["--class", "plain"], "--class takes NAME=FOLDER"),
         (["--class", "a=x", "--class", "b=y", "--preset", "huge"], "There is no preset 'huge'"),
+        (["--class", "a=x", "--class", "b=y", "--size", 16], "at least 32 pixels"),
         (["--class", "a=x", "--class", "b=y", "--name", "../up"], "A detector's name has letters"),
         (["--class", "a=x", "--class", "b=y", "--proportions", "0.5,1"], "at most 0.9"),
         (["--class", "a=x", "--class", "b=y", "--features", "siglip"], "--features goes with --preset probe"),
         (["--class", "a=/nowhere", "--class", "b=/nowhere"], "The folder of class 'a' does not exist"),
     ],
 )
-def test_train_says_what_is_wrong(arguments: list[str], expected: str, tmp_path: Path) -> None:
+def test_train_says_what_is_wrong(arguments: list[Any], expected: str, tmp_path: Path) -> None:
     done = keepers("train", "realism", *arguments, "--models", tmp_path)
     assert done.exit_code == exit_codes.ERROR and expected in told(done), done.output
     assert not (tmp_path / "realism").exists()

@@ -84,6 +84,7 @@ def test_detectors_live_side_by_side_and_the_last_trained_is_the_usual(tmp_path:
     store = WeightStore([tmp_path])
     ids = [spec.id for spec in REGISTRY.variants(REGISTRY.spec("realism", store), store)]
     assert ids == ["realism:flux-vs-photo", "realism:old", "realism:older"]
+    assert all(REGISTRY.spec(model, store).usual is None for model in ("realism", *ids))
     usual = REGISTRY.spec("realism", store)
     assert usual.id == "realism" and usual.labels and usual.labels().names == ("photo", "flux", "sdxl")
     prediction = load(tmp_path, "realism:flux-vs-photo").classify([noise_picture()])[0]
