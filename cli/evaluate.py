@@ -171,5 +171,6 @@ def scanned(scan: Scan, truths: Mapping[Path, str]) -> list[Scanned]:
     results = list(track(scan.run(plan), "judging", total=len(plan.files), console=console, transient=True))
     for one in entries:
         if isinstance(one, PassedOver):
-            console.print(f"[red]not read[/] {exit_codes.escaped(str(one.path))}: {exit_codes.escaped(one.reason)}")
+            told = f"[red]not read[/] {exit_codes.escaped(str(one.path))}: {exit_codes.escaped(one.reason)}"
+            console.print(told, soft_wrap=True)
     return results

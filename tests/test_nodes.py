@@ -24,8 +24,8 @@ from keepers.nodes.gate import BEST, BEST_ONE, ERROR, KeepersGate
 from keepers.nodes.score import KeepersScore
 from keepers.nodes.scores import Scores
 
-from .comfy import GATE, SCORE, batch, comfy, good, run
 from .comfy_models import write_coherence, write_realism
+from .comfy_stub import GATE, SCORE, batch, comfy, good, run
 
 __all__ = ["comfy"]
 ROOT = Path(__file__).parent.parent

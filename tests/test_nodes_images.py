@@ -17,7 +17,7 @@ from keepers.nodes.asking import judge_frames
 from keepers.nodes.host import Options, store
 from keepers.nodes.images import flaw, frames, picture, subjects
 
-from .comfy import batch, comfy, good
+from .comfy_stub import batch, comfy, good
 
 __all__ = ["comfy"]
 

@@ -17,7 +17,7 @@ except ImportError:
 
 from keepers.nodes.entry import all_nodes
 
-from .comfy import comfy
+from .comfy_stub import comfy
 from .hosts.comfy_workflow import to_api
 
 __all__ = ["comfy"]

@@ -18,8 +18,8 @@ from keepers.nodes.save import KeepersSave
 from keepers.nodes.tag import KeepersTag
 from keepers.nodes.tag_categories import OUT, KeepersTagCategories
 
-from .comfy import MACHINE, batch, comfy, good, run
 from .comfy_models import TAGS, write_models
+from .comfy_stub import MACHINE, batch, comfy, good, run
 from .test_nodes import outputs
 
 __all__ = ["comfy"]

@@ -16,9 +16,6 @@ from PIL import Image
 from PIL import __version__ as pillow_version
 from torchvision import transforms
 
-sys.path.insert(0, str(Path(__file__).parent.parent))
-from random_weights import random_weights
-
 SIZES = ((300, 200), (224, 224), (97, 512), (640, 640), (33, 20))
 OUT = Path(__file__).parent.parent / "data" / "coherence" / "golden.json"
 
@@ -33,8 +30,10 @@ def picture(width: int, height: int, seed: int) -> Image.Image:
 
 def main() -> None:
     """Write the golden file."""
+    sys.path.insert(0, str(Path(__file__).parent.parent))  # here alone: tests import this file for its pictures
     import fastai
     from fastai.vision.all import create_vision_model, resnet34
+    from random_weights import random_weights
 
     model = create_vision_model(resnet34, 3, pretrained=False).eval()
     shapes = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
