@@ -193,7 +193,10 @@ class Judge:
 
     def _ask_in_turn(self, cases: Sequence[_Case], gate: Gate, everything: bool, run: Run) -> None:
         by_cost = sorted(gate.models, key=self._cost)
-        for model in by_cost:
+        for place, model in enumerate(by_cost):
+            for cheaper in by_cost[:place]:  # a closer look costs less than asking a dearer model in vain
+                near = [case for case in cases if case.wants(model, gate, everything) and case.blurred(cheaper, gate)]
+                self._ask(cheaper, near, "exact")
             self._ask(model, [case for case in cases if case.wants(model, gate, everything)], None)
             self._compare(model, cases, run)
         for model in by_cost:

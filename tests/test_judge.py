@@ -148,6 +148,13 @@ def test_fast_never_changes_a_verdict(work: Work, tmp_path: Path) -> None:
     assert 0 < again < len(levels)  # only those near a threshold are computed twice
 
 
+def test_a_cheap_model_is_asked_again_before_a_dear_one_is_asked_in_vain(work: Work, tmp_path: Path) -> None:
+    just_below = plain(127, 127, 127)
+    judged = tiny.judge(work, tmp_path, precision="fast").judge(subjects(just_below, WHITE), BOTH)
+    assert [one.verdict.outcome for one in judged] == ["reject", "accept"]
+    assert work.batches == [("cheap fast", 2), ("cheap exact", 1), ("dear fast", 1)]
+
+
 def test_the_answer_after_a_second_look_is_exact(work: Work, tmp_path: Path) -> None:
     judge = tiny.judge(work, tmp_path, precision="fast")
     near, far = judge.judge(subjects(plain(128, 128, 128), WHITE), Gate.parse("accept: cheap.good >= 0.5"))
