@@ -9,6 +9,7 @@ from ..core.errors import WrongWeights
 from ..core.spec import Build, WeightFile
 
 if TYPE_CHECKING:
+    import torch
     from torch import nn
 
     from .nets.siglip import Block, SigLip
@@ -48,7 +49,7 @@ def load(given: Build) -> SigLip:
 
     prefix, shape = examine(given)
     net = build_on_meta(lambda: SigLip(**shape))
-    pack = given.precision == "exact" and given.device.type == "cpu" and can_pack()
+    pack = given.device.type == "cpu" and can_pack(_dtype(given))
     blocks, net.blocks = net.blocks, nn.ModuleList()
     _fill(net, given, prefix)
     for number, block in enumerate(blocks):
@@ -85,9 +86,13 @@ def _names(start: str, layers: Sequence[str]) -> set[str]:
 
 
 def _fill(piece: nn.Module, given: Build, prefix: str) -> None:
-    import torch
-
     from ..core.assign import assign
 
-    dtype = torch.bfloat16 if given.precision == "fast" else torch.float32
-    assign(piece, given.tensors(SIGLIP), path=given.path(SIGLIP), model=TITLE, prefix=prefix, others=True, dtype=dtype)
+    path, dtype = given.path(SIGLIP), _dtype(given)
+    assign(piece, given.tensors(SIGLIP), path=path, model=TITLE, prefix=prefix, others=True, dtype=dtype)
+
+
+def _dtype(given: Build) -> torch.dtype:
+    import torch
+
+    return torch.bfloat16 if given.precision == "fast" else torch.float32

@@ -259,7 +259,7 @@ def test_packed_layers_equal_plain_ones(folder: Path, exact: Classifier, monkeyp
     kinds = {type(layer) for layer in first_block(exact).mlp.children()}
     if kinds != {Packed}:
         pytest.skip("this torch has no prepacked layers")
-    monkeypatch.setattr("keepers.models.nets.siglip.can_pack", lambda: False)
+    monkeypatch.setattr("keepers.models.nets.siglip.can_pack", lambda _: False)
     plain = load(folder)
     assert isinstance(first_block(plain).mlp.fc1, Dense)
     image = scene(384, 300, 5)
