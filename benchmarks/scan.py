@@ -32,7 +32,7 @@ from keepers.models.registry import REGISTRY, Registry
 
 from .coherence import write_weights
 
-IMAGES = 96
+IMAGES = 256
 KNOWN = 100_000
 MANY = 10_000
 LABELS = Labels(("good", "bad"))

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
     from .spec import ModelSpec
 
-WINDOW = 32
-"""Images that are judged together: enough to fill batches after the cheap models have thinned them out."""
+WINDOW = 16
+"""Images that are judged together, at least; two batches where those are larger. The next ones are decoded meanwhile."""
 
 WINDOW_PIXELS = 64_000_000
 """A window ends earlier when its pictures are large: two windows are decoded at a time, and memory stays bounded."""
@@ -93,6 +93,7 @@ class Scan:
         self.store = store
         self.options = options or Options()
         self._run = Run()
+        self._window = max(WINDOW, 2 * judge.batch)
         self._recalls = self._needs_recall()
         self._exact = judge.runtime.resolve(judge.runtime.torch_device()) == "exact"
         self.fingerprints = self._fingerprints()
@@ -169,7 +170,7 @@ class Scan:
         waiting = iter(plan.files)
         failed_in_a_row = 0
         while True:
-            for found in itertools.islice(waiting, WINDOW - len(ahead)):
+            for found in itertools.islice(waiting, self._window - len(ahead)):
                 ahead.append(pool.submit(self._load, found, plan.known.get(found.path)))
             if not ahead:
                 return
@@ -212,7 +213,7 @@ class Scan:
         for loaded in loads:
             window.append(loaded)
             pixels += loaded.image.width * loaded.image.height if loaded.data else 0
-            if len(window) >= WINDOW or pixels >= WINDOW_PIXELS:
+            if len(window) >= self._window or pixels >= WINDOW_PIXELS:
                 yield window
                 window, pixels = [], 0
         if window:
