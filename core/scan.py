@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from .spec import ModelSpec
 
 WINDOW = 16
-"""Images that are judged together, at least; two batches where those are larger. The next ones are decoded meanwhile."""
+"""Images that are judged together, at least; two batches where those are larger. The next are decoded meanwhile."""
 
 WINDOW_PIXELS = 64_000_000
 """A window ends earlier when its pictures are large: two windows are decoded at a time, and memory stays bounded."""
