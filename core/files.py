@@ -171,8 +171,11 @@ def sweep(folder: Path, age: float = 3600.0) -> int:
     count = 0
     with suppress(OSError):
         for entry in os.scandir(folder):
-            ours = entry.name.startswith(_PREFIX) and entry.name.endswith(_SUFFIX)
-            if ours and entry.is_file(follow_symlinks=False) and time.time() - entry.stat().st_mtime > age:
+            if (
+                is_temporary(entry.name)
+                and entry.is_file(follow_symlinks=False)
+                and time.time() - entry.stat().st_mtime > age
+            ):
                 with suppress(OSError):
                     Path(entry.path).unlink()
                     count += 1
