@@ -22,7 +22,7 @@ $(VENV)/ready: pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check torch torchvision timm
 	mkdir -p $(VENV)/src
 	ln -sfn ../.. $(VENV)/src/keepers
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[cli,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[cli,dev,ray]'
 	touch $@
 
 test: lint types unit

@@ -14,7 +14,8 @@ MAY_IMPORT = {
     "core": set[str](),
     "models": {"core"},
     "train": {"core", "models"},
-    "cli": {"core", "models", "train"},
+    "cluster": {"core", "models"},
+    "cli": {"core", "models", "train", "cluster"},
     "nodes": {"core", "models"},
     "extension": {"core", "models"},
 }
@@ -49,7 +50,7 @@ def test_imports_point_down(folder: str) -> None:
             assert not (level == 0 and name.split(".")[0] == "keepers"), f"{path} imports Keepers by its name"
 
 
-@pytest.mark.parametrize("folder", ["core", "models", "train", "cli"])
+@pytest.mark.parametrize("folder", ["core", "models", "train", "cluster", "cli"])
 def test_no_host_below_the_doors(folder: str) -> None:
     for path in sources(folder):
         names = {name.split(".")[0] for level, name in imported(path) if level == 0}
@@ -57,7 +58,7 @@ def test_no_host_below_the_doors(folder: str) -> None:
 
 
 def test_only_the_command_line_uses_its_extra() -> None:
-    for folder in ("core", "models", "train", "nodes", "extension"):
+    for folder in ("core", "models", "train", "cluster", "nodes", "extension"):
         for path in sources(folder):
             names = {name.split(".")[0] for level, name in imported(path) if level == 0}
             assert not names & {"typer", "rich", "click"}, path.relative_to(ROOT)
