@@ -1,0 +1,254 @@
+"""The folder that a scan over many machines fills: what it is, and its files, here or at an address."""
+
+# pyright: reportUnknownParameterType=false
+# pyarrow tells no types.
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pyarrow import fs
+
+from ..core.errors import KeepersError
+from ..core.files import atomic_write, is_temporary
+from ..core.prediction import Labels, Range
+from .schema import FORMAT, ImageRow, ModelColumn, file_schema, rows
+
+SETTINGS = "keepers.json"
+IMAGES, MANIFEST = "images", "manifest"
+CHUNK = 2048
+"""Rows that are read at a time."""
+
+
+class OutputError(KeepersError):
+    """A folder of results that cannot be read or written, or that holds other results than are asked for."""
+
+    code = "output"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What all rows of an output have in common. Rows made under other settings are never mixed in."""
+
+    gate: str
+    """In its canonical form."""
+    exact: bool
+    """Whether all numbers were computed at the precision `exact`."""
+    everything: bool = False
+    """Whether every model was asked about every image."""
+    models: tuple[ModelColumn, ...] = ()
+    """Those of the gate first, in its order, then the taggers of the captions."""
+    captions: str = ""
+    """Identifies the caption recipe; empty where no captions are written."""
+
+    def differences(self, other: Settings) -> list[str]:
+        """What the other settings have otherwise, one line each."""
+        told: list[str] = []
+        if self.gate != other.gate:
+            told.append(f"the gate there is\n{self.gate}")
+        if (self.exact, self.everything) != (other.exact, other.everything):
+            told.append(f"there: {_mode(self)}; here: {_mode(other)}")
+        if self.captions != other.captions:
+            told.append("the captions are written by another recipe")
+        mine, others = ({one.model: one for one in each.models} for each in (self, other))
+        for model in {**mine, **others}:
+            here, there = others.get(model), mine.get(model)
+            if here is None or there is None:
+                told.append(f"{model} is asked {'there' if there else 'here'} only")
+            elif here.fingerprint != there.fingerprint:
+                told.append(f"{model} has other files: fingerprint {there.fingerprint} there, {here.fingerprint} here")
+            elif here != there:
+                told.append(f"the tags of {model} are kept from {there.floor} on there, from {here.floor} on here")
+        return told
+
+    def column(self, model: str) -> ModelColumn | None:
+        """How a model's predictions stand in the files."""
+        return next((one for one in self.models if one.model == model), None)
+
+    def facts(self) -> dict[str, Any]:
+        """As JSON values."""
+        models = [_model_facts(one) for one in self.models]
+        told = {"gate": self.gate, "exact": self.exact, "everything": self.everything, "captions": self.captions}
+        return {"format": FORMAT, **told, "models": models}
+
+    @classmethod
+    def of(cls, found: Mapping[str, Any]) -> Settings:
+        """From JSON values. Raises KeyError, TypeError, ValueError for others."""
+        models = tuple(_model_of(one) for one in found["models"])
+        told = str(found["gate"]), bool(found["exact"]), bool(found["everything"])
+        return cls(*told, models, str(found["captions"]))
+
+
+@dataclass(frozen=True)
+class Output:
+    """An output folder, local or at an address. Nothing is created before something is written."""
+
+    where: str
+    files: fs.FileSystem = field(compare=False)
+    root: str
+    """The folder as `files` names it."""
+
+    @classmethod
+    def at(cls, where: str) -> Output:
+        """The folder at a path or an address (s3://, gs://, any that Arrow or fsspec knows). Raises OutputError."""
+        if "://" not in where:
+            return cls(where, fs.LocalFileSystem(), str(Path(where).absolute()))
+        try:
+            return cls(where, *open_file_system(where))
+        except (pa.ArrowException, OSError, ValueError, ImportError) as error:
+            raise OutputError(f"{where} cannot be opened ({_say(error)}).") from error
+
+    @property
+    def local(self) -> bool:
+        """Whether it lies on this machine."""
+        return isinstance(self.files, fs.LocalFileSystem)
+
+    def path(self, *names: str) -> str:
+        """A path below the folder, for `files`."""
+        return "/".join((self.root.rstrip("/"), *names))
+
+    @cached_property
+    def settings(self) -> Settings | None:
+        """What the folder says of itself; None where nothing was written yet. Raises OutputError."""
+        raw = self.read(SETTINGS)
+        if raw is None:
+            return None
+        try:
+            found = json.loads(raw)
+            if found["format"] != FORMAT:
+                raise OutputError(f"{self.where} was written by another version of Keepers (its format {FORMAT} here).")
+            return Settings.of(found)
+        except (ValueError, KeyError, TypeError) as error:
+            raise OutputError(f"{self.where}/{SETTINGS} is damaged ({_say(error)}). Name another folder.") from error
+
+    def require_settings(self) -> Settings:
+        """As `settings`. Raises OutputError also where there is none."""
+        found = self.settings
+        if found is None:
+            raise OutputError(f"{self.where} holds no results of a scan: {SETTINGS} is not there.")
+        return found
+
+    def read(self, *names: str) -> bytes | None:
+        """A small file, whole; None where it is not there. Raises OutputError."""
+        try:
+            with self.files.open_input_stream(self.path(*names)) as stream:
+                return stream.read()
+        except FileNotFoundError:
+            return None
+        except (pa.ArrowException, OSError) as error:
+            raise OutputError(f"{self.where}/{'/'.join(names)} cannot be read ({_say(error)}).") from error
+
+    def write(self, data: bytes | memoryview, *names: str) -> None:
+        """A file, whole or not at all. Raises WriteFailed, OutputError."""
+        path = self.path(*names)
+        if self.local:
+            atomic_write(Path(path), bytes(data))
+            return
+        try:
+            self._write_remote(path, data)
+        except (pa.ArrowException, OSError) as error:
+            raise OutputError(f"{self.where}/{'/'.join(names)} cannot be written ({_say(error)}).") from error
+
+    def _write_remote(self, path: str, data: bytes | memoryview) -> None:
+        """Object stores show an object when it is whole; other file systems get a file under another name first."""
+        whole = self.files.type_name in ("s3", "gcs", "abfs")
+        target = path if whole else f"{path.rpartition('/')[0]}/.keepers-{secrets.token_hex(8)}.tmp"
+        if not whole:
+            self.files.create_dir(path.rpartition("/")[0], recursive=True)
+        with self.files.open_output_stream(target) as stream:
+            stream.write(data)
+        if not whole:
+            self.files.move(target, path)
+
+    def write_table(self, found: pa.Table, *names: str) -> int:
+        """A Parquet file, whole or not at all; gives its size in bytes. Raises WriteFailed, OutputError."""
+        buffer = io.BytesIO()
+        pq.write_table(found, buffer, compression="zstd", row_group_size=CHUNK)
+        self.write(buffer.getbuffer(), *names)
+        return buffer.tell()
+
+    def write_rows(self, found: pa.Table) -> str:
+        """A part of the images; gives its name, which follows from what inputs it holds: the same twice is one."""
+        digest = hashlib.blake2b(b"".join(sorted(found["key"].to_pylist())), digest_size=10).hexdigest()
+        name = f"part-{digest}.parquet"
+        self.write_table(found, IMAGES, name)
+        return name
+
+    def parts(self, folder: str = IMAGES) -> list[str]:
+        """The names of the files in one of the folders, in order. Raises OutputError."""
+        try:
+            found = self.files.get_file_info(fs.FileSelector(self.path(folder), allow_not_found=True))
+        except (pa.ArrowException, OSError) as error:
+            raise OutputError(f"{self.where}/{folder} cannot be listed ({_say(error)}).") from error
+        names = (one.base_name for one in found if one.type == fs.FileType.File)
+        return sorted(name for name in names if name.endswith(".parquet") and not is_temporary(name))
+
+    def part(self, name: str, columns: Sequence[str] | None = None, folder: str = IMAGES) -> pa.Table:
+        """One file's rows. Raises OutputError for one that is half-written or no Parquet file at all."""
+        try:
+            with self.files.open_input_file(self.path(folder, name)) as file:
+                return pq.ParquetFile(file).read(columns=columns)
+        except (pa.ArrowException, OSError, KeyError) as error:
+            raise OutputError(
+                f"{self.where}/{folder}/{name} cannot be read ({_say(error)}): it was cut off, or is not ours. "
+                "Delete it and scan again: only its images are looked at anew."
+            ) from error
+
+    def image_rows(self, columns: Sequence[str] | None = None) -> Iterator[ImageRow]:
+        """All images, file by file, with bounded memory; `columns` limits what is read. Raises OutputError."""
+        settings = self.require_settings()
+        known = set(file_schema(settings.models).names)
+        wanted = None if columns is None else [name for name in columns if name in known]
+        for name in self.parts():
+            found = self.part(name, wanted)
+            for start in range(0, len(found), CHUNK):
+                yield from rows(found.slice(start, CHUNK), settings.models)
+
+
+def open_file_system(where: str) -> tuple[fs.FileSystem, str]:
+    """The file system of an address, and the path in it. Raises what Arrow or fsspec raises."""
+    try:
+        return fs.FileSystem.from_uri(where)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowKeyError):
+        import fsspec
+
+        found, path = fsspec.core.url_to_fs(where)
+        return fs.PyFileSystem(fs.FSSpecHandler(found)), str(path)
+
+
+def _mode(settings: Settings) -> str:
+    asked = "every model was asked" if settings.everything else "only the models that could decide were asked"
+    return f"{'exact' if settings.exact else 'fast'}, {asked}"
+
+
+def _model_facts(one: ModelColumn) -> dict[str, Any]:
+    ranges = [[_number(found.low), _number(found.high), found.unit] for found in one.labels.ranges]
+    labels = {"names": list(one.labels.names), "groups": list(one.labels.groups), "ranges": ranges}
+    told = {"model": one.model, "fingerprint": one.fingerprint, "labels": labels}
+    return {**told, "floor": one.floor, "kept": list(one.kept)}
+
+
+def _model_of(found: Mapping[str, Any]) -> ModelColumn:
+    labels = found["labels"]
+    ranges = tuple(Range(float(low), float(high), unit) for low, high, unit in labels["ranges"])
+    floor = None if found["floor"] is None else float(found["floor"])
+    known = Labels(tuple(labels["names"]), tuple(labels["groups"]), ranges)
+    return ModelColumn(found["model"], found["fingerprint"], known, floor, tuple(found["kept"]))
+
+
+def _number(value: float) -> float | str:
+    """JSON has no infinity; float() reads the word again."""
+    return value if abs(value) < float("inf") else str(value)
+
+
+def _say(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}".replace("\n", " ")[:300]
