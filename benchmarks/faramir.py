@@ -22,9 +22,10 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from keepers.core.case import Subject
 from keepers.core.classifier import Classifier, Prepared
 from keepers.core.gate import Gate
-from keepers.core.judge import Judge, Subject
+from keepers.core.judge import Judge
 from keepers.core.prediction import Prediction
 from keepers.core.runtime import Runtime
 from keepers.core.spec import Precision

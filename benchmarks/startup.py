@@ -22,7 +22,8 @@ def mark(name):
     now = time.perf_counter()
     marks.append(f"{name} {now - start:.3f}")
     start = now
-from keepers.core.judge import Judge, Subject
+from keepers.core.case import Subject
+from keepers.core.judge import Judge
 from keepers.core.gate import Gate
 from keepers.core.runtime import Runtime
 from keepers.core.weights import WeightStore

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
+from ..core.case import Subject
 from ..core.errors import KeepersError, NotExplainable
 from ..core.files import atomic_write
 from ..core.heatmap import Method, heatmaps, overlay
-from ..core.judge import Judge, Subject
+from ..core.judge import Judge
 from ..core.open_image import open_image
 from ..core.prediction import Failure
 from ..models.faramir_explain import Explanation

@@ -37,9 +37,10 @@ class Item:
 
     @cached_property
     def key(self) -> bytes:
-        """16 bytes that stay the same as long as the input does: place, size and time of last change."""
-        said = (self.uri, self.member, str(self.size), str(self.mtime_ns))
-        return hashlib.blake2b("\0".join(said).encode(), digest_size=16).digest()
+        """16 bytes: eight for the place, and eight that stay the same as long as size and time of last change do."""
+        place = f"{self.uri}\0{self.member}"
+        state = f"{place}\0{self.size}\0{self.mtime_ns}"
+        return b"".join(hashlib.blake2b(text.encode(), digest_size=8).digest() for text in (place, state))
 
     @property
     def name(self) -> str:

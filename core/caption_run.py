@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .caption import Caption, CaptionWriter
+from .case import Subject
 from .classifier import model_fingerprint
 from .errors import KeepersError, UnreadableImage
 from .gate import Gate, Verdict
-from .judge import Judge, Subject
+from .judge import Judge
 from .metadata_read import Generation, read_generation
 from .near_duplicates import Run
 from .open_image import PIXEL_LIMIT, open_image, read_image_file

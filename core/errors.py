@@ -26,6 +26,9 @@ class UnreadableImage(KeepersError):
         self.detail = detail
         super().__init__(f"{one_line(self.path)}: {detail}")
 
+    def __reduce__(self) -> tuple[type[UnreadableImage], tuple[str, str, str]]:
+        return type(self), (self.path, self.code, self.detail)
+
 
 class UnknownName(KeepersError):
     """A model, label or preset that does not exist; close matches are offered."""

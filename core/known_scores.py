@@ -8,9 +8,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .case import Subject
 from .classifier import model_fingerprint
 from .errors import KeepersError, UnreadableImage
-from .judge import Judge, Subject
+from .judge import Judge
 from .label_store import LabelStore
 from .open_image import open_image, read_image_file
 from .prediction import Prediction

@@ -12,10 +12,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .case import Judged, Subject
 from .classifier import model_fingerprint
 from .errors import KeepersError, UnreadableImage
 from .gate import Gate, Outcome, Verdict
-from .judge import Judge, Judged, Subject
+from .judge import Judge
 from .metadata_read import read_generation
 from .near_duplicates import Run
 from .open_image import PIXEL_LIMIT, image_size, open_image, read_image_file
@@ -191,21 +192,7 @@ class Scan:
         except UnreadableImage as error:
             return _Loaded(found, code=error.code, flaw=str(error))
         content = hashlib.sha256(data).hexdigest()
-        width, height = image_size(data)
-        generation = read_generation(data)
-        image = SeenImage(
-            content,
-            width,
-            height,
-            generation.positive,
-            generation.negative,
-            str(generation.seed if generation.seed is not None else ""),
-            generation.sampler,
-            generation.model,
-            generation.source,
-            generation.notes,
-        )
-        return _Loaded(found, content, data, image=image)
+        return _Loaded(found, content, data, image=seen_image(content, data))
 
     def _windows(self, loads: Iterator[_Loaded]) -> Iterator[list[_Loaded]]:
         window: list[_Loaded] = []
@@ -309,6 +296,24 @@ class Scan:
                 thumbnail=thumbnails.get(loaded.content, "") if loaded.known else loaded.thumbnail,
                 mtime=loaded.found.mtime_ns / 1e9,
             )
+
+
+def seen_image(content: str, data: bytes) -> SeenImage:
+    """What a file's header and metadata tell of its image; no pixel is decoded."""
+    width, height = image_size(data)
+    generation = read_generation(data)
+    return SeenImage(
+        content,
+        width,
+        height,
+        generation.positive,
+        generation.negative,
+        str(generation.seed if generation.seed is not None else ""),
+        generation.sampler,
+        generation.model,
+        generation.source,
+        generation.notes,
+    )
 
 
 @dataclass

@@ -49,24 +49,23 @@ class Search:
 
 def walk(paths: Iterable[Path], search: Search | None = None) -> Iterator[Found | PassedOver]:
     """The files named, and those in the folders named, each once; folders in order of their names."""
-    search = search or Search()
-    entered: set[tuple[int, int]] = {(s.st_dev, s.st_ino) for path in search.skip if (s := _stat(path)) is not None}
     given: set[Path] = set()
-    for path in paths:
-        found = _look(path)
-        if isinstance(found, PassedOver):
-            yield found
-        elif found is None:
-            yield from _unseen(_walk_folder(path, search, entered), given)
-        else:
-            yield from _unseen([found], given)
-
-
-def _unseen(entries: Iterable[Found | PassedOver], given: set[Path]) -> Iterator[Found | PassedOver]:
-    for entry in entries:
+    for entry in walk_repeating(paths, search):
         if entry.path not in given:
             given.add(entry.path)
             yield entry
+
+
+def walk_repeating(paths: Iterable[Path], search: Search | None = None) -> Iterator[Found | PassedOver]:
+    """As `walk`, in memory that does not grow with the files: one that is named and lies in a folder comes twice."""
+    search = search or Search()
+    entered: set[tuple[int, int]] = {(s.st_dev, s.st_ino) for path in search.skip if (s := _stat(path)) is not None}
+    for path in paths:
+        found = _look(path)
+        if found is None:
+            yield from _walk_folder(path, search, entered)
+        else:
+            yield found
 
 
 def _stat(path: Path) -> os.stat_result | None:

@@ -10,8 +10,8 @@ from typing import Any
 import gradio as gr
 from modules import scripts_postprocessing
 
+from ..core.case import Subject
 from ..core.gate import Gate, Verdict
-from ..core.judge import Subject
 from ..core.prediction import Answer
 from ..core.record import record_of, to_json
 from ..models.presets import PRESETS

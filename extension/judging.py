@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..core.case import Subject
 from ..core.errors import Cancelled, KeepersError
 from ..core.gate import Gate, Verdict
-from ..core.judge import Subject
 from ..core.prediction import Answer, Prediction
 from ..models.registry import REGISTRY
 from . import host

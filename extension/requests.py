@@ -12,9 +12,10 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
+from ..core.case import Subject
 from ..core.errors import KeepersError
 from ..core.gate import Gate
-from ..core.judge import Judge, Subject
+from ..core.judge import Judge
 from ..core.open_image import open_image
 from ..core.prediction import Answer, Failure
 from ..models.presets import PRESETS

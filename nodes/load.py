@@ -13,9 +13,9 @@ import numpy as np
 import torch
 from PIL import Image, ImageOps
 
+from ..core.case import Subject
 from ..core.errors import KeepersError, UnreadableImage
 from ..core.gate import Gate, Outcome, Verdict
-from ..core.judge import Subject
 from ..core.metadata_write import read_record
 from ..core.open_image import open_image
 from ..core.paths import inside

@@ -7,9 +7,9 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from ..core.case import Subject
 from ..core.gate import Gate, Verdict
 from ..core.gate_tree import Comparison, Value, terms
-from ..core.judge import Subject
 from ..core.prediction import Answer, Answers, Prediction
 from ..core.record import Record, record_of, to_json
 

@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from keepers.core.case import Subject
 from keepers.core.gate import Gate
-from keepers.core.judge import Subject
 
 from . import tiny
 from .tiny import Work, plain

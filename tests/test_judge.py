@@ -11,9 +11,10 @@ import pytest
 import torch
 from PIL import Image
 
+from keepers.core.case import Subject
 from keepers.core.errors import Cancelled, GateError, UnreadableImage
 from keepers.core.gate import Gate
-from keepers.core.judge import Judge, Subject
+from keepers.core.judge import Judge
 from keepers.core.prediction import Failure, Prediction
 from keepers.core.runtime import Runtime, move
 

@@ -9,8 +9,9 @@ import pytest
 import torch
 from PIL import Image
 
+from keepers.core.case import Subject
 from keepers.core.gate import Gate
-from keepers.core.judge import Judge, Subject
+from keepers.core.judge import Judge
 from keepers.core.open_image import open_image
 from keepers.models.registry import REGISTRY
 from keepers.nodes.asking import judge_frames

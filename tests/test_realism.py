@@ -12,11 +12,12 @@ from PIL import Image
 from safetensors.torch import save_file
 from torchvision import transforms
 
+from keepers.core.case import Subject
 from keepers.core.classifier import Classifier, model_fingerprint
 from keepers.core.errors import GateError, MissingWeights, NotExplainable, UnknownName, WrongWeights
 from keepers.core.gate import Gate
 from keepers.core.heatmap import heatmaps
-from keepers.core.judge import Judge, Subject
+from keepers.core.judge import Judge
 from keepers.core.prediction import Prediction
 from keepers.core.preprocess import HALF
 from keepers.core.runtime import Runtime

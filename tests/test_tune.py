@@ -15,10 +15,11 @@ from safetensors.torch import load_file, save_file
 from typer.testing import CliRunner
 
 from keepers.cli.app import app
+from keepers.core.case import Subject
 from keepers.core.classifier import Classifier, model_fingerprint
 from keepers.core.errors import UnknownName, WrongWeights
 from keepers.core.gate import Gate
-from keepers.core.judge import Judge, Subject
+from keepers.core.judge import Judge
 from keepers.core.known_scores import known_scores
 from keepers.core.label_store import LabelStore
 from keepers.core.labels import UserLabel
