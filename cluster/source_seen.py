@@ -1,0 +1,28 @@
+"""Telling what came before among any number of inputs, in memory that does not grow with them."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+
+from .item import Item
+
+
+class Seen:
+    """The items so far, by their keys; a private data base without a name, which spills to disk and goes by itself."""
+
+    def __init__(self) -> None:
+        self._store = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+        self._store.execute("PRAGMA journal_mode = OFF")
+        self._store.execute("PRAGMA synchronous = OFF")
+        self._store.execute("PRAGMA cache_size = -16384")  # 16 MiB
+        self._store.execute("CREATE TABLE seen (key BLOB PRIMARY KEY) WITHOUT ROWID")
+
+    def is_new(self, item: Item) -> bool:
+        """Whether this input did not come before; from now on it has."""
+        with closing(self._store.execute("INSERT OR IGNORE INTO seen VALUES (?)", (item.key,))) as done:
+            return done.rowcount == 1
+
+    def close(self) -> None:
+        """Frees the disk space."""
+        self._store.close()
