@@ -96,16 +96,17 @@ def with_duplicate(prediction: Prediction, run: Run, name: str) -> Prediction:
     bits = join_words(prediction.values[list(prediction.labels.members(HASH_GROUP))])
     found = run.nearest(bits, name)
     run.remember(bits, name)
-    if found is None:
+    return prediction if found is None else with_known_duplicate(prediction, *found)
+
+
+def with_known_duplicate(prediction: Prediction, distance: int, earlier: str) -> Prediction:
+    """As `with_duplicate`, for the nearest earlier image found already: its distance in bits, and its name."""
+    if not has_hash(prediction.labels) or prediction.label != "ok":
         return prediction
-    distance, earlier = found
-    return _filled(prediction, 1 - distance / BITS, f"{distance} of {BITS} bits{EARLIER}{earlier}")
-
-
-def _filled(prediction: Prediction, likeness: float, note: str) -> Prediction:
-    values = prediction.values.copy()
+    likeness, values = 1 - distance / BITS, prediction.values.copy()
     values[prediction.labels.index(DUPLICATE)] = likeness
     if likeness < ALIKE:
         return replace(prediction, values=values)
     values[prediction.labels.index("ok")] = 0.0
+    note = f"{distance} of {BITS} bits{EARLIER}{earlier}"
     return replace(prediction, values=values, label=DUPLICATE, notes=(*prediction.notes, note))
