@@ -18,17 +18,18 @@ from ..core.errors import KeepersError
 from ..core.gate import Gate
 from ..core.gate_tree import Comparison, Value, terms
 from ..core.judge import Judge
-from ..core.known_scores import known_scores
 from ..core.label_store import LabelStore
-from ..core.prediction import PROBABILITY
+from ..core.prediction import PROBABILITY, Prediction
 from ..train.taste_calibrate import Temperature, Threshold, temperature, threshold_for, threshold_for_rate
 from .console import console
 from .exit_codes import escaped
+from .known_output import Scans, known_labels
+from .label_places import shown_places
 from .labels import Db, open_store
 from .machine import Batch, Device, Download, Machine, Models, Precision, Weights, named_paths
 from .report_page import write_page
 from .report_panels import Panel, bars, lines
-from .report_rows import Asked, Header, Row, link
+from .report_rows import Asked, Header, Row
 from .tune_data import Lesson, gather
 
 if TYPE_CHECKING:
@@ -85,6 +86,7 @@ def calibrate(
     keep_rate: KeepRate = None,
     report: Annotated[Path | None, typer.Option(help="Write a page with the reliability diagram.")] = None,
     db: Db = None,
+    scan: Scans = None,
     device: Device = "auto",
     precision: Precision = "auto",
     batch: Batch = 8,
@@ -101,7 +103,7 @@ def calibrate(
     value = _value(score)
     machine = Machine(device, precision, batch, folders or (), named_paths(weights), download)
     with open_store(db) as store:
-        judge, known = machine.judge(), LabelStore(store)
+        judge, known = machine.judge(), known_labels(store, scan)
         judge.registry.spec(value.model, judge.store)
         lesson = gather(judge, known, value.model, paths or [])
         question = _question(value, lesson)
@@ -153,15 +155,26 @@ def _chosen(
 
 
 def _every(value: Value, known: LabelStore, judge: Judge) -> NDArray[np.float64]:
-    """The score of every image that was scored with the present weights."""
+    """The score of every image that was scored with the present weights, once each.
+
+    Of an image 64 bits of its hash are kept beside the score, so that millions fit into memory.
+    """
     model = judge.base(value.model) or value.model
-    contents = known.scored(model_fingerprint(judge.registry.spec(model, judge.store), judge.store))
-    found: list[float] = []
-    for start in range(0, len(contents), 500):
-        part = known_scores(judge, known, value.model, contents[start : start + 500])
-        found += [prediction[value.label] for prediction in part.found.values()]
-    scores = np.array(found, dtype=np.float64)
-    return scores[np.isfinite(scores)]
+    fingerprint = model_fingerprint(judge.registry.spec(model, judge.store), judge.store)
+    images, scores = [np.empty(0, np.uint64)], [np.empty(0)]
+    for part in known.every(model, fingerprint):
+        made = {content: _asked(value.model, one, judge) for content, one in part.items()}
+        found = [(int(content[:16], 16), one[value.label]) for content, one in made.items() if one is not None]
+        images.append(np.array([image for image, _ in found], dtype=np.uint64))
+        scores.append(np.array([score for _, score in found]))
+    _, first = np.unique(np.concatenate(images), return_index=True)  # an image may be in the store and in an output
+    once = np.concatenate(scores)[first]
+    return once[np.isfinite(once)]
+
+
+def _asked(model: str, prediction: Prediction, judge: Judge) -> Prediction | None:
+    """What a model says, by its own prediction or by that of the one whose numbers it reads."""
+    return prediction if prediction.model == model else judge.derive(model, {prediction.model: prediction})
 
 
 def _temperature(lesson: Lesson, question: Question) -> Temperature | None:
@@ -227,16 +240,14 @@ def _write(
     from .. import __version__
 
     contents = [label.content for label in lesson.labels]
-    places, thumbnails = known.paths(contents), known.store.thumbnails(contents)
+    places, thumbnails = shown_places(known, contents, path.parent), known.store.thumbnails(contents)
     model, name = question.value.model, question.value.label
     rows: list[Row] = []
     for label, score in zip(lesson.labels, question.scores, strict=True):
-        seen = places.get(label.content) or [Path(label.content)]
         verdict = "accept" if question.sign * score >= chosen.value else "reject"
         reason = f"{verdict}: {question.value} {score:.3g}; you said {label.mark}"
-        there = next(filter(Path.is_file, seen), seen[0])
         picture, scores = thumbnails.get(label.content, ""), {model: {name: float(score)}}
-        rows.append(Row(str(there), link(there, path.parent), verdict, reason, picture, scores=scores))
+        rows.append(Row(*places[label.content], verdict, reason, picture, scores=scores))
     date = time.strftime("%Y-%m-%dT%H:%M:%S")
     header = Header(str(question.value), question.gate(chosen), [Asked(model)], version=__version__, date=date)
     try:

@@ -22,6 +22,7 @@ from ..core.store import Store
 from ..core.walk import Found, walk
 from .console import console
 from .exit_codes import escaped
+from .known_output import Scans, known_labels
 from .label_sources import Gathered, from_folders, from_sorted, from_table
 
 Db = Annotated[Path | None, typer.Option("--db", help="The store. Default: one for this user.", show_default=False)]
@@ -51,10 +52,11 @@ def labels(
     export: Annotated[Path | None, typer.Option(help="Write all labels to this CSV.")] = None,
     forget: Annotated[list[Path] | None, typer.Option(help="Forget what you said of these; repeatable.")] = None,
     db: Db = None,
+    scan: Scans = None,
 ) -> None:
     """Take labels in, write them out, or show how many there are. The last label of an image counts."""
     with open_store(db) as store:
-        known = LabelStore(store)
+        known = known_labels(store, scan)
         for gathered in _gathered(keep, reject, table, sorted_, everything):
             _add(known, gathered)
         if forget:
@@ -104,13 +106,15 @@ def _forget(known: LabelStore, paths: list[Path]) -> None:
 def _export(known: LabelStore, path: Path) -> None:
     """Paths that are no UTF-8 stand as escapes; the content says which image is meant in any case."""
     current = sorted(known.current().values(), key=lambda label: (label.time, label.id))
-    places = known.paths(label.content for label in current)
+    contents = [label.content for label in current]
+    places = known.paths(contents)
+    addresses = known.addresses([content for content in contents if content not in places])
     text = io.StringIO(newline="")
     writer = csv.writer(text)
     writer.writerow(["path", "label", "source", "time", "content"])
     for label in current:
         seen = places.get(label.content, [])
-        where = os.fsencode(seen[0]).decode("utf-8", "backslashreplace") if seen else ""
+        where = os.fsencode(seen[0]).decode("utf-8", "backslashreplace") if seen else addresses.get(label.content, "")
         writer.writerow([where, label.mark, label.source, f"{label.time:.3f}", label.content])
     try:
         atomic_write(path, text.getvalue().encode("utf-8", "backslashreplace"))

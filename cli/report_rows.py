@@ -94,6 +94,11 @@ def link(image: Path, folder: Path) -> str:
     return quote(os.fsencode(relative.replace(os.sep, "/")))
 
 
+def address_link(address: str) -> str:
+    """The link to an image elsewhere; empty where no browser follows it."""
+    return address if address.startswith(("https://", "http://")) else ""
+
+
 def embed_header(header: Header) -> dict[str, object]:
     """The header as JSON values."""
     return {

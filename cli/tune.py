@@ -25,6 +25,7 @@ from ..models.taste_format import NAME, Provenance
 from ..train.taste_evidence import Evidence, Measured, best_threshold, evidence, gain
 from .console import console
 from .exit_codes import escaped
+from .known_output import Scans, known_labels
 from .labels import Db, open_store
 from .machine import Batch, Device, Download, Machine, Models, Precision, Weights, named_paths
 from .tune_data import Lesson, gather
@@ -64,6 +65,7 @@ def tune(
     ] = None,
     remove: Annotated[bool, typer.Option("--remove", help="Remove faramir:NAME or taste:NAME again.")] = False,
     db: Db = None,
+    scan: Scans = None,
     device: Device = "auto",
     precision: Precision = "auto",
     batch: Batch = 8,
@@ -82,7 +84,7 @@ def tune(
         return
     target = folders[0] if folders else trained_folder()
     with open_store(db) as store:
-        judge, known = machine.judge(), LabelStore(store)
+        judge, known = machine.judge(), known_labels(store, scan)
         lesson = gather(judge, known, "faramir" if what == "faramir" else on, paths or [])
         learned = tune_faramir(judge, lesson, name) if what == "faramir" else tune_taste(judge, lesson, name, on)
         page = sheet or data_folder() / "sheets" / f"{what}-{name}.html"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from ..core.classifier import model_fingerprint
 from ..core.errors import KeepersError
 from ..core.judge import Judge
 from ..core.known_scores import KnownScores, known_scores
@@ -70,7 +71,7 @@ def gather(judge: Judge, known: LabelStore, model: str, paths: Sequence[Path]) -
     )
     _tell(scores, len(current) - len(usable))
     _require_enough(usable)
-    images = known.store.images(label.content for label in usable)
+    images = known.images(label.content for label in usable)
     groups = [_group(images.get(one.content)) for one in usable]
     enough = len(set(groups) - {""}) + groups.count("") >= len(usable) / 4  # else almost all images are of one prompt
     return Lesson(usable, [scores.found[one.content] for one in usable], groups if enough else [""] * len(groups))
@@ -78,6 +79,9 @@ def gather(judge: Judge, known: LabelStore, model: str, paths: Sequence[Path]) -
 
 def score(judge: Judge, known: LabelStore, model: str, contents: Iterable[str]) -> KnownScores:
     """What the model says of images, with a progress bar for those that have to be scored."""
+    base = judge.base(model) or model
+    for line in known.unusable(base, model_fingerprint(judge.registry.spec(base, judge.store), judge.store)):
+        console.print(f"[yellow]{escaped(line)}[/]", soft_wrap=True)
     columns = (TextColumn("scoring"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task("scoring", total=None, visible=False)

@@ -15,9 +15,10 @@ from ..core.label_store import LabelStore
 from ..core.labels import UserLabel
 from ..train.taste_evidence import NAMES, Evidence, Measured
 from .console import console
+from .label_places import shown_places
 from .report_page import write_page
 from .report_panels import Panel, lines, table
-from .report_rows import Asked, Header, Row, link
+from .report_rows import Asked, Header, Row
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -75,18 +76,15 @@ def write_sheet(path: Path, model: str, known: LabelStore, turned: Turned, colum
 
     changed, title = turned.changed(), f"{model} on your labels"
     contents = [turned.labels[row].content for row in changed]
-    places, images = known.paths(contents), known.store.images(contents)
+    places, images = shown_places(known, contents, path.parent), known.images(contents)
     thumbnails = known.store.thumbnails(contents)
     rows: list[Row] = []
     for row in changed:
         label = turned.labels[row]
-        seen = places.get(label.content) or [Path(label.content)]
-        there = next(filter(Path.is_file, seen), seen[0])
         image = images.get(label.content)
         rows.append(
             Row(
-                path=str(there),
-                href=link(there, path.parent),
+                *places[label.content],
                 verdict="accept" if turned.after[row] > 0.5 else "reject",
                 reason=_reason(turned, row),
                 thumbnail=thumbnails.get(label.content, ""),

@@ -24,7 +24,7 @@ from ..core.prediction import Labels, Range
 from .schema import FORMAT, ImageRow, ModelColumn, file_schema, rows
 
 SETTINGS = "keepers.json"
-IMAGES, MANIFEST = "images", "manifest"
+IMAGES, MANIFEST, DAMAGED = "images", "manifest", "damaged"
 CHUNK = 2048
 """Rows that are read at a time."""
 
@@ -33,6 +33,12 @@ class OutputError(KeepersError):
     """A folder of results that cannot be read or written, or that holds other results than are asked for."""
 
     code = "output"
+
+
+class DamagedPart(OutputError):
+    """A Parquet file that was cut off, or that is none."""
+
+    code = "damaged_part"
 
 
 @dataclass(frozen=True)
@@ -176,6 +182,25 @@ class Output:
         self.write(buffer.getbuffer(), *names)
         return buffer.tell()
 
+    def set_aside(self, name: str) -> None:
+        """Move a damaged file of the images out of the way, into a folder beside them. Raises OutputError."""
+        try:
+            self.files.create_dir(self.path(DAMAGED))
+            self.files.move(self.path(IMAGES, name), self.path(DAMAGED, name))
+        except (pa.ArrowException, OSError) as error:
+            raise OutputError(
+                f"{self.where}/{IMAGES}/{name} is damaged and cannot be moved ({_say(error)})."
+            ) from error
+
+    def remove(self, *names: str) -> None:
+        """Delete a file; it may be gone already. Raises OutputError."""
+        try:
+            self.files.delete_file(self.path(*names))
+        except FileNotFoundError:
+            return
+        except (pa.ArrowException, OSError) as error:
+            raise OutputError(f"{self.where}/{'/'.join(names)} cannot be deleted ({_say(error)}).") from error
+
     def write_rows(self, found: pa.Table) -> str:
         """A part of the images; gives its name, which follows from what inputs it holds: the same twice is one."""
         digest = hashlib.blake2b(b"".join(sorted(found["key"].to_pylist())), digest_size=10).hexdigest()
@@ -198,10 +223,14 @@ class Output:
             with self.files.open_input_file(self.path(folder, name)) as file:
                 return pq.ParquetFile(file).read(columns=columns)
         except (pa.ArrowException, OSError, KeyError) as error:
-            raise OutputError(
-                f"{self.where}/{folder}/{name} cannot be read ({_say(error)}): it was cut off, or is not ours. "
-                "Delete it and scan again: only its images are looked at anew."
-            ) from error
+            raise self.unreadable(error, folder, name) from error
+
+    def unreadable(self, error: BaseException, folder: str, name: str) -> OutputError:
+        """What is said of a file of rows that cannot be read."""
+        return OutputError(
+            f"{self.where}/{folder}/{name} cannot be read ({_say(error)}): it was cut off, or is not ours. "
+            "Delete it and scan again: only its images are looked at anew."
+        )
 
     def image_rows(self, columns: Sequence[str] | None = None) -> Iterator[ImageRow]:
         """All images, file by file, with bounded memory; `columns` limits what is read. Raises OutputError."""

@@ -80,7 +80,7 @@ def read(operand: Operand, answers: Answers) -> Reading | Unjudged | None:
     except UnknownName as error:
         return Unjudged(str(error).rstrip("."))
     if not math.isfinite(value):
-        return Unjudged(f"{operand.model} gave no number for {operand.label}")
+        return Unjudged(no_number(operand.model, operand.label))
     return Reading(value, answer.drift(operand.label))
 
 
@@ -94,6 +94,11 @@ def word(test: WordTest, answers: Answers) -> str | Unjudged | None:
     if answer.tolerance != 0 and not answer.margin > answer.tolerance:
         return None
     return answer.label
+
+
+def no_number(model: str, label: str) -> str:
+    """What a value that is none means to a gate."""
+    return f"{model} gave no number for {label}"
 
 
 def could_not(model: str, failure: Failure) -> Unjudged:

@@ -98,8 +98,7 @@ def _derived(judge: Judge, model: str, base: str, known: KnownScores) -> KnownSc
 def _stored(labels: LabelStore, model: str, fingerprint: str, contents: Sequence[str]) -> dict[str, Prediction]:
     if not fingerprint:
         return {}
-    known = labels.store.predictions(contents, {model: fingerprint})
-    return {content: answers[model] for content, answers in known.items()}
+    return labels.predictions(contents, model, fingerprint)
 
 
 def _places(paths: Mapping[str, Sequence[Path]]) -> dict[str, list[Path]]:

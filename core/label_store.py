@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from .labels import Mark, Taken, UserLabel, settle
-from .store import Store, path_of
+from .prediction import Prediction
+from .store import CHUNK, SeenImage, Store, path_of
 
 COLUMNS = "content, mark, source, time, id"
 
 
 class LabelStore:
-    """Labels in the file of a store; safe with several processes. Use from one thread at a time, as the store."""
+    """Labels in the file of a store; safe with several processes. Use from one thread at a time, as the store.
+
+    What is known of labelled images is asked here and not of the store, so that it may come from elsewhere as well.
+    """
 
     def __init__(self, store: Store) -> None:
         self.store = store
@@ -79,10 +83,30 @@ class LabelStore:
             found.setdefault(content, []).append(path_of(path))
         return found
 
-    def scored(self, fingerprint: str) -> list[str]:
-        """Every image that was scored under one fingerprint, by content."""
+    def addresses(self, contents: Iterable[str]) -> dict[str, str]:
+        """Where images lie that are no files of this machine, for people to read, by content; the store knows none."""
+        del contents
+        return {}
+
+    def images(self, contents: Iterable[str]) -> dict[str, SeenImage]:
+        """What is known of images, by content."""
+        return self.store.images(contents)
+
+    def predictions(self, contents: Iterable[str], model: str, fingerprint: str) -> dict[str, Prediction]:
+        """What a model said of images under one fingerprint, by content."""
+        known = self.store.predictions(contents, {model: fingerprint})
+        return {content: answers[model] for content, answers in known.items()}
+
+    def every(self, model: str, fingerprint: str) -> Iterator[dict[str, Prediction]]:
+        """All that a model said under one fingerprint, by content, some hundred images at a time."""
         rows = self.store.query("SELECT DISTINCT content FROM prediction WHERE fingerprint = ?", (fingerprint,))
-        return [row[0] for row in rows]
+        for start in range(0, len(rows), CHUNK):
+            yield self.predictions([row[0] for row in rows[start : start + CHUNK]], model, fingerprint)
+
+    def unusable(self, model: str, fingerprint: str) -> list[str]:
+        """Why what was named beside the store says nothing of a model, one line each."""
+        del model, fingerprint
+        return []
 
     def other_fingerprints(self, contents: Iterable[str], model: str, fingerprint: str) -> set[str]:
         """Which of these images the same model scored with other weights than those of a fingerprint."""

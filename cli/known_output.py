@@ -1,0 +1,75 @@
+"""What commands read besides images and the store: the output of a scan over many machines."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ..core.errors import KeepersError
+from ..core.label_store import LabelStore
+
+if TYPE_CHECKING:
+    from ..cluster.output import Output
+    from ..core.store import Store
+
+SETTINGS = "keepers.json"
+HOW = 'pip install "keepers[ray]"'
+
+Scans = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--scan",
+        metavar="OUTPUT",
+        help="The output of a scan with --engine ray, beside the store: its folder or address; repeatable.",
+        show_default=False,
+    ),
+]
+
+
+def named_output(places: Sequence[str] | None) -> Output | None:
+    """The output that is named where else images are: any address, or a folder that holds one.
+
+    Raises KeepersError where other things are named beside it, and where an address holds no output.
+    """
+    found = [place for place in places or () if "://" in place or (Path(place) / SETTINGS).is_file()]
+    if not found:
+        return None
+    if len(places or ()) > 1:
+        raise KeepersError(f"{found[0]} is the output of a scan: name it alone.")
+    return open_output(found[0])
+
+
+def open_output(where: str) -> Output:
+    """An output that holds something. Raises KeepersError."""
+    with needing_arrow():
+        from ..cluster.output import Output
+
+    output = Output.at(where)
+    output.require_settings()
+    return output
+
+
+def known_labels(store: Store, scans: Sequence[str] | None) -> LabelStore:
+    """The user's labels, beside what the store and the outputs named know of the images. Raises KeepersError."""
+    if not scans:
+        return LabelStore(store)
+    outputs = [open_output(where) for where in scans]
+    with needing_arrow():
+        from ..cluster.read_known import KnownOutputs
+
+    return KnownOutputs(store, outputs)
+
+
+@contextmanager
+def needing_arrow() -> Generator[None]:
+    """Imports in here need pyarrow. Raises KeepersError that says how to get it."""
+    try:
+        yield
+    except ImportError as error:
+        if (error.name or "").partition(".")[0] != "pyarrow":
+            raise
+        raise KeepersError(f"Reading the output of a scan needs pyarrow: {HOW}") from error

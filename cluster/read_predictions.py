@@ -1,0 +1,54 @@
+"""The predictions of one model from its column, without a Python number for each of their values."""
+
+# pyright: reportUnknownParameterType=false
+# pyarrow tells no types.
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..core.prediction import Floats, Prediction
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from .schema import ModelColumn
+
+
+def predictions(found: pa.Table, column: ModelColumn) -> list[Prediction | None]:
+    """One a row; None where the model was not asked. Values that a sparse column left out are 0."""
+    said = found[column.model].combine_chunks()
+    values = _whole(said, column) if column.floor is None else _sparse(said, column)
+    values.flags.writeable = False
+    told = zip(*(said.field(name).to_pylist() for name in ("label", "margin", "tolerance")), strict=True)
+    there = said.is_valid().to_pylist()
+    return [
+        Prediction(column.model, column.labels, row, *words, fingerprint=column.fingerprint) if one else None
+        for one, row, words in zip(there, values, told, strict=True)
+    ]
+
+
+def is_whole(column: ModelColumn) -> bool:
+    """Whether the column keeps every value: a floor that no value is below leaves nothing out."""
+    labels = column.labels
+    return column.floor is None or column.floor <= min(labels.range(index).low for index in range(len(labels)))
+
+
+def _whole(said: pa.StructArray, column: ModelColumn) -> Floats:
+    """[rows, labels]"""
+    lists, width = said.field("values"), len(column.labels)
+    flat = lists.values[lists.offset * width : (lists.offset + len(lists)) * width]
+    return flat.to_numpy(zero_copy_only=False).reshape(len(lists), width).astype(np.float32)
+
+
+def _sparse(said: pa.StructArray, column: ModelColumn) -> Floats:
+    """[rows, labels]"""
+    tags, scores = said.field("tags"), said.field("scores")
+    values = np.zeros((len(said), len(column.labels)), dtype=np.float32)
+    starts = tags.offsets.to_numpy()
+    rows = np.repeat(np.arange(len(said)), np.diff(starts))
+    places = tags.values.to_numpy()[starts[0] : starts[-1]]
+    ends = scores.offsets.to_numpy()
+    values[rows, places] = scores.values.to_numpy(zero_copy_only=False)[ends[0] : ends[-1]]
+    return values
