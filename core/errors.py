@@ -12,6 +12,14 @@ class KeepersError(Exception):
     code = "error"
     """A short word that never changes: it stands in reports, JSON and the store."""
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """An error crosses from process to process with its text and facts, whatever its own __init__ asks for."""
+        return _again, (type(self), str(self)), self.__dict__
+
+
+def _again(kind: type[KeepersError], text: str) -> KeepersError:
+    return kind.__new__(kind, text)
+
 
 class UnreadableImage(KeepersError):
     """An image file that cannot be judged because it cannot be read.
