@@ -66,6 +66,7 @@ def _add_commands() -> None:
     from .map import map_
     from .models import fetch, models
     from .prompts import prompts
+    from .report import report
     from .review import review
     from .scan import scan
     from .similar import similar
@@ -74,7 +75,7 @@ def _add_commands() -> None:
     from .tune import tune
     from .undo import undo
 
-    looking = (scan, explain, review, undo, caption, tags, similar, map_)
+    looking = (scan, report, explain, review, undo, caption, tags, similar, map_)
     learning = (labels, tune, calibrate, train, evaluate, prompts)
     for function in (*looking, *learning, models, fetch, convert):
         command(function)

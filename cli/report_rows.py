@@ -83,6 +83,10 @@ class Header:
     date: str = ""
     """ISO 8601."""
     unread: Sequence[Unread] = ()
+    totals: Mapping[Shown, int] = field(default_factory=dict[Shown, int])
+    """How many images have which verdict, where the rows are only some of them; empty means that the rows are all."""
+    note: str = ""
+    """What the page leaves out, as one sentence."""
 
 
 def link(image: Path, folder: Path) -> str:
@@ -111,6 +115,8 @@ def embed_header(header: Header) -> dict[str, object]:
         "version": header.version,
         "date": header.date,
         "unread": [[file.path, file.code, file.reason] for file in header.unread],
+        "totals": [header.totals.get(verdict, 0) for verdict in VERDICTS] if header.totals else None,
+        "note": header.note,
     }
 
 

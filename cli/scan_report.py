@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..core.gate import Gate
+from ..core.errors import KeepersError
+from ..core.gate import Gate, Verdict
 from ..core.judge import Judge
 from ..core.near_duplicates import EARLIER
-from ..core.prediction import Prediction, Range
+from ..core.prediction import Answer, Answers, Prediction, Range
 from ..core.scan import Scanned
+from ..core.store import SeenImage
 from .report_page import write_page
 from .report_rows import Asked, Header, Row, Unread, link
 from .scan_view import ScanView
@@ -24,27 +27,21 @@ class Report:
         self.path = path
         self.title = title
         self._rows: list[Row] = []
-        self._ranges: dict[str, dict[str, Range]] = {}
+        self._ranges = Ranges()
 
     def add(self, result: Scanned) -> None:
         """Take one result."""
         self._rows.append(row(result, self.path.parent))
-        for model, values in shown_by_model(result.answers).items():
-            answer = result.answers[model]
-            known = self._ranges.setdefault(model, {})
-            if isinstance(answer, Prediction):
-                fresh = (label for label in values if label not in known)
-                known.update({label: answer.labels.range(answer.labels.index(label)) for label in fresh})
+        self._ranges.take(result.answers)
 
     def write(self, gate: Gate, judge: Judge, fingerprints: Mapping[str, str], view: ScanView) -> int:
         """Write the page; gives its size in bytes."""
         from .. import __version__
 
-        asked = [self._asked(model, judge, fingerprints.get(model, "")) for model in self._models(gate)]
         header = Header(
             title=self.title,
             gate=str(gate),
-            models=asked,
+            models=self._ranges.asked(judge, {model: fingerprints.get(model, "") for model in gate.models}),
             duration=view.seconds,
             version=__version__,
             date=time.strftime("%Y-%m-%dT%H:%M:%S"),
@@ -52,33 +49,78 @@ class Report:
         )
         return write_page(self.path, header, self._rows)
 
-    def _models(self, gate: Gate) -> Sequence[str]:
-        return list(dict.fromkeys((*gate.models, *self._ranges)))
 
-    def _asked(self, model: str, judge: Judge, fingerprint: str) -> Asked:
-        spec = judge.registry.spec(model, judge.store)
-        return Asked(model, spec.title, fingerprint, self._ranges.get(model, {}))
+@dataclass
+class Ranges:
+    """What the numbers mean that a report shows, as far as the images told."""
+
+    found: dict[str, dict[str, Range]] = field(default_factory=dict[str, dict[str, Range]])
+    """By model, by label."""
+
+    def take(self, answers: Answers) -> None:
+        """Look at what was said of one image."""
+        for model, values in shown_by_model(answers).items():
+            known, answer = self.found.setdefault(model, {}), answers[model]
+            for label in values:
+                if label not in known and isinstance(answer, Prediction):
+                    known[label] = answer.labels.range(answer.labels.index(label))
+
+    def asked(self, judge: Judge, fingerprints: Mapping[str, str]) -> list[Asked]:
+        """The models with these fingerprints, then all others that said something."""
+        models = dict.fromkeys((*fingerprints, *self.found))
+        return [
+            Asked(model, _title(judge, model), fingerprints.get(model, ""), self.found.get(model, {}))
+            for model in models
+        ]
+
+
+def _title(judge: Judge, model: str) -> str:
+    """What a model is called; by its name alone where this machine does not know it."""
+    try:
+        return judge.registry.spec(model, judge.store).title
+    except KeepersError:
+        return model
 
 
 def row(result: Scanned, folder: Path) -> Row:
     """One result as the report shows it; `folder` is where the report lies."""
-    image = result.image
-    told = [note for answer in result.answers.values() if isinstance(answer, Prediction) for note in answer.notes]
+    place = str(result.path), link(result.path, folder)
+    shown = result.image, result.answers, result.error, result.thumbnail, result.mtime
+    return shown_row(place, result.verdict, *shown)
+
+
+def shown_row(
+    place: tuple[str, str],
+    verdict: Verdict,
+    image: SeenImage,
+    answers: Mapping[str, Answer],
+    error: str = "",
+    thumbnail: str = "",
+    mtime: float = 0.0,
+) -> Row:
+    """One image as a report shows it; `place` is what is read, and the link."""
+    told = list(_notes(answers))
     return Row(
-        path=str(result.path),
-        href=link(result.path, folder),
-        verdict="error" if result.error else result.verdict.outcome,
-        reason=result.verdict.reason,
-        thumbnail=result.thumbnail,
+        path=place[0],
+        href=place[1],
+        verdict="error" if error else verdict.outcome,
+        reason=verdict.reason,
+        thumbnail=thumbnail,
         width=image.width,
         height=image.height,
-        scores=shown_by_model(result.answers),
-        labels=words(result.answers),
+        scores=shown_by_model(answers),
+        labels=words(answers),
         prompt=image.positive,
         negative=image.negative,
         seed=image.seed,
         generator=image.model,
         notes="; ".join([*image.notes, *told]),
         duplicate_of=next((note.partition(EARLIER)[2] for note in told if EARLIER in note), ""),
-        time=result.mtime,
+        time=mtime,
     )
+
+
+def _notes(answers: Mapping[str, Answer]) -> Iterator[str]:
+    for answer in answers.values():
+        if isinstance(answer, Prediction):
+            yield from answer.notes

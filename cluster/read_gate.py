@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -11,6 +11,7 @@ import numpy as np
 from ..core.classifier import model_fingerprint
 from ..core.errors import UnknownName
 from ..core.gate import Gate, Verdict
+from ..core.gate_reason import undecided
 from ..core.gate_tree import Comparison, Link, Number, Value, terms
 from ..core.gate_truth import holds, no_number
 from ..core.judge import Judge
@@ -57,6 +58,14 @@ class OutputGate:
         """The names of all columns that are looked at."""
         return (*LOOKED_AT, *(one.model for one in self.models))
 
+    def answers(self, row: ImageRow) -> dict[str, Answer]:
+        """What the models said of an image, and those that read nothing but their numbers."""
+        found = told_answers(row)
+        for model, base in self._bases.items():
+            if base and model not in found and (made := self.judge.derive(model, found)):
+                found[model] = made
+        return found
+
     def verdict(self, row: ImageRow) -> Verdict:
         """What the gate says of one image."""
         if row.error:
@@ -64,7 +73,7 @@ class OutputGate:
         answers, unsaid = self._answers(row)
         decision = self.gate.decide(answers)
         if decision.verdict is None:
-            return Verdict("review", f"review: {_open(decision.models, decision.blurred)}")
+            return Verdict("review", f"review: {undecided(decision.models, decision.blurred)}")
         reason = decision.verdict.reason
         for wrong, right in unsaid.items():
             reason = reason.replace(wrong, right)
@@ -72,7 +81,7 @@ class OutputGate:
 
     def _answers(self, row: ImageRow) -> tuple[Mapping[str, Answer], Mapping[str, str]]:
         """The answers with what the gate cannot know as NaN, and why it cannot, by what a gate says of NaN."""
-        answers = told_answers(row)
+        answers = self.answers(row)
         unsaid: dict[str, str] = {}
         for column in self.models:
             answer = answers.get(column.model)
@@ -80,9 +89,6 @@ class OutputGate:
                 unknown = dict(self._unknown(answer, column, row))
                 unsaid |= {no_number(column.model, label): why for label, why in unknown.items()}
                 answers[column.model] = _without(answer, unknown)
-        for model in self.gate.models:
-            if model not in answers and (made := self._derived(model, answers)):
-                answers[model] = made
         return answers, unsaid
 
     def _unknown(self, answer: Prediction, column: ModelColumn, row: ImageRow) -> Iterator[tuple[str, str]]:
@@ -119,12 +125,10 @@ class OutputGate:
         spec = self.judge.registry.spec(base, self.judge.store)
         return column if column.fingerprint == model_fingerprint(spec, self.judge.store) else None
 
-    def _derived(self, model: str, answers: Mapping[str, Answer]) -> Prediction | None:
-        return self.judge.derive(model, answers) if self._base_of[model] else None
-
     @cached_property
-    def _base_of(self) -> Mapping[str, ModelColumn | None]:
-        return {model: self._base(model) for model in self.gate.models}
+    def _bases(self) -> Mapping[str, ModelColumn | None]:
+        """Of the gate's models that are no columns themselves."""
+        return {model: self._base(model) for model in self.gate.models if self.settings.column(model) is None}
 
     def _labels(self, model: str) -> Labels | None:
         column = self.settings.column(model)
@@ -143,6 +147,18 @@ def told_answers(row: ImageRow) -> dict[str, Answer]:
     for model, answer in row.answers.items() if row.distance is not None else ():
         if isinstance(answer, Prediction) and row.distance is not None:
             found[model] = with_known_duplicate(answer, row.distance, row.duplicate_of)
+    return found
+
+
+def clear_answers(row: ImageRow, models: Iterable[ModelColumn]) -> dict[str, Answer]:
+    """As `told_answers`, with NaN for what the output left out."""
+    found = told_answers(row)
+    for column in models:
+        answer = found.get(column.model)
+        if isinstance(answer, Prediction) and column.floor is not None:
+            left_out = answer.values < np.float32(column.floor)
+            left_out[[column.labels.index(label) for label in column.kept]] = False
+            found[column.model] = replace(answer, values=np.where(left_out, np.float32(np.nan), answer.values))
     return found
 
 
@@ -169,10 +185,3 @@ def _without(answer: Prediction, unknown: Mapping[str, str]) -> Prediction:
     values = answer.values.copy()
     values[[answer.labels.index(label) for label in unknown]] = np.nan
     return replace(answer, values=values)
-
-
-def _open(missing: tuple[str, ...], blurred: tuple[str, ...]) -> str:
-    """Why the output leaves the outcome open."""
-    if missing:
-        return f"{' and '.join(missing)} was not asked about this image"
-    return f"{' and '.join(blurred)} is too near a threshold to tell without looking closer"

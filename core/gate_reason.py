@@ -29,6 +29,13 @@ def unjudged(leaves: Iterable[Leaf], answers: Answers) -> str:
     return _joined(reasons[:_SHOWN], len(reasons[_SHOWN:]))
 
 
+def undecided(missing: Sequence[str], blurred: Sequence[str]) -> str:
+    """Why an outcome stays open where no model can be asked, nor asked to look closer."""
+    if missing:
+        return f"not asked about this image: {', '.join(missing)}"
+    return f"too near a threshold to tell without a closer look: {', '.join(blurred)}"
+
+
 def _joined(parts: Sequence[str], more: int) -> str:
     return " and ".join([*parts, f"{more} more"] if more else parts)
 

@@ -228,7 +228,7 @@ class Scan:
         if loaded.flaw:
             return Subject(_never, flaw=loaded.flaw, name=name)
         if loaded.known:
-            verdict = Verdict(_outcome(loaded.known), loaded.known.reason)
+            verdict = Verdict(seen_outcome(loaded.known), loaded.known.reason)
             return Subject(_never, known=known, name=name, settled=verdict)
         decided = not self.options.everything and self.gate.decide(known).verdict is not None
         decided = decided or all(model in known for model in self.gate.models)
@@ -334,7 +334,8 @@ def _unchanged(found: Found, seen: SeenFile | None) -> bool:
     return seen is not None and (seen.size, seen.mtime_ns) == (found.size, found.mtime_ns)
 
 
-def _outcome(seen: SeenVerdict) -> Outcome:
+def seen_outcome(seen: SeenVerdict) -> Outcome:
+    """A verdict's word as the store kept it; anything unknown is review."""
     return "accept" if seen.outcome == "accept" else "reject" if seen.outcome == "reject" else "review"
 
 

@@ -176,6 +176,25 @@ class Store:
         )
         return {row[0]: SeenVerdict(*row) for row in self.in_chunks(sql, contents, basis)}
 
+    def newest_verdicts(self, contents: Iterable[str]) -> dict[str, SeenVerdict]:
+        """The verdict that was given last, whatever its basis, by content."""
+        sql = (
+            "SELECT content, basis, gate, outcome, reason, error, MAX(time) FROM verdict"
+            " WHERE content IN ({}) GROUP BY content"
+        )
+        return {row[0]: SeenVerdict(*row) for row in self.in_chunks(sql, contents)}
+
+    def paths(self) -> Iterator[list[Path]]:
+        """All files that were ever read, in order, some hundred at a time."""
+        last: list[tuple[Any, ...]] = self.query("SELECT path FROM file ORDER BY path LIMIT ?", (CHUNK,))
+        while last:
+            yield [path_of(key) for (key,) in last]
+            last = self.query("SELECT path FROM file WHERE path > ? ORDER BY path LIMIT ?", (last[-1][0], CHUNK))
+
+    def fingerprints(self) -> dict[str, str]:
+        """Of every model that ever gave a prediction, the fingerprint that came last."""
+        return dict(self.query("SELECT model, fingerprint FROM labels ORDER BY rowid"))
+
     def predictions(
         self, contents: Iterable[str], fingerprints: Mapping[str, str], *, exact: bool = False
     ) -> dict[str, dict[str, Prediction]]:

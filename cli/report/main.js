@@ -18,10 +18,12 @@ function goTo(tab) {
   saveHash();
 }
 function setUpHead() {
-  const { title, unread } = report.header;
+  const { title, unread, note } = report.header;
   byId("title").textContent = title;
   document.title = title ? `${title} · Keepers report` : "Keepers report";
   byId("count-images").textContent = whole(count);
+  byId("note").textContent = note || "";
+  byId("note").hidden = !note;
   byId("count-charts").textContent = report.panels.length || "";
   byId("tab-charts").hidden = !report.panels.length;
   byId("count-unread").textContent = unread.length ? whole(unread.length) : "";

@@ -79,18 +79,23 @@ function duration(seconds) {
   const minutes = Math.floor(seconds / 60);
   return minutes < 60 ? `${minutes} min ${Math.round(seconds % 60)} s` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }
-function drawRun() {
-  const { header } = report, totals = [0, 0, 0, 0];
+function verdictTotals() {
+  const totals = [0, 0, 0, 0];
   for (const v of report.rows.verdict || []) totals[v] += 1;
+  return totals;
+}
+function drawRun() {
+  const { header } = report, totals = header.totals || verdictTotals();
+  const all = totals.reduce((a, b) => a + b, 0);
   const date = header.date && !Number.isNaN(Date.parse(header.date)) ? new Date(header.date).toLocaleString() : header.date;
-  const pairs = [["Images", whole(count)], ...VERDICTS.map((name, v) => [name, whole(totals[v])]).filter(([name], v) => totals[v] || name !== "error"), ...header.counts.map(([name, number]) => [name, whole(number)]),
-    ["Could not be read", whole(header.unread.length)], ["Time", header.duration ? duration(header.duration) : ""], ["Date", date], ["Keepers", header.version]].filter(([, value]) => value);
+  const pairs = [["Images", whole(all)], ["Shown here", all === count ? "" : whole(count)], ...VERDICTS.map((name, v) => [name, whole(totals[v])]).filter(([name], v) => totals[v] || name !== "error"), ...header.counts.map(([name, number]) => [name, whole(number)]),
+    ["Could not be read", all === count ? whole(header.unread.length) : ""], ["Time", header.duration ? duration(header.duration) : ""], ["Date", date], ["Keepers", header.version]].filter(([, value]) => value);
   const card = (title, ...children) => make("section", { class: "card" }, make("header", {}, make("h2", {}, title)), make("div", { class: "body" }, ...children));
   const unread = header.unread.map(([path, code, reason]) => [readable(path), code, reason]);
   const copy = make("div", { class: "card-tools" }, make("button", { class: "quiet", onclick: () => copyText(csv([["path", "code", "reason"], ...header.unread]), "Copied as CSV") }, "Copy CSV"));
   byId("run").replaceChildren(...[
     unread.length ? make("section", { class: "card wide" }, make("header", {}, make("h2", {}, `${several(unread.length, "file")} could not be read`), copy), make("div", { class: "body" }, drawTable(["File", "What", "Reason"], unread))) : null,
-    make("div", { class: "column" }, card("Summary", make("dl", { class: "pairs" }, ...pairs.flatMap(([name, value]) => [make("dt", {}, name), make("dd", {}, value)])))),
+    make("div", { class: "column" }, card("Summary", header.note ? make("p", { class: "prose" }, header.note) : "", make("dl", { class: "pairs" }, ...pairs.flatMap(([name, value]) => [make("dt", {}, name), make("dd", {}, value)])))),
     make("div", { class: "column" }, header.gate ? card("Gate", make("pre", {}, header.gate)) : null,
       header.models.length ? card("Models", ...header.models.map(([id, title, fingerprint]) => make("div", { class: "model" }, make("h3", {}, id), title && title !== id ? make("p", {}, title) : "",
       fingerprint ? make("p", { class: "print", title: "Weights, preprocessing and options: equal fingerprints give equal values" }, make("code", {}, fingerprint), make("button", { class: "quiet", onclick: () => copyText(fingerprint, "Fingerprint copied") }, "Copy")) : ""))) : null),
