@@ -20,11 +20,14 @@ from ..core.scan import Options, Plan, Scan, Scanned
 from ..core.sort import Sorter
 from ..core.store import Store
 from ..core.walk import Found, PassedOver, Search, walk
+from . import cluster_options as cluster
 from . import exit_codes
 from .console import console
 from .gates import GateText, ModelNames, PresetName, chosen_gate
 from .machine import Batch, Device, Download, Machine, Models, Precision, Weights, named_paths
 from .outputs import Csv, JsonArray, JsonLines, Outputs
+from .scan_cluster import ClusterScan, local_paths, refuse
+from .scan_cluster import run as run_on_cluster
 from .scan_report import Report
 from .scan_view import ScanView
 from .thumbnail import thumbnail
@@ -36,7 +39,13 @@ WATCH_EVERY = 1.0
 
 
 def scan(
-    paths: Annotated[list[Path], typer.Argument(help="Files and folders; folders are searched to the bottom.")],
+    paths: Annotated[
+        list[str],
+        typer.Argument(
+            help="Files and folders; folders are searched to the bottom. With --engine ray also addresses (s3://…), "
+            "@LIST, .parquet and .tar."
+        ),
+    ],
     gate: GateText = "",
     preset: PresetName = "",
     model: ModelNames = None,
@@ -79,6 +88,15 @@ def scan(
     weights: Weights = None,
     download: Download = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only the summary.")] = False,
+    engine: cluster.Engine = "plain",
+    out: cluster.Out = "",
+    address: cluster.Address = "",
+    actors: cluster.Actors = 0,
+    gpus_per_actor: cluster.GpusPerActor = 0.0,
+    column: cluster.Column = "",
+    tag_floor: cluster.TagFloor = 0.05,
+    tagger: cluster.Taggers = None,
+    recipe: cluster.RecipeName = "",
 ) -> None:
     """Score images and tell which are worth keeping.
 
@@ -88,18 +106,28 @@ def scan(
     judge = machine.judge()
     chosen = chosen_gate(gate, preset, model, judge.store)
     judge.check(chosen)
+    if engine == "ray":
+        here = {"--json": json, "--jsonl": jsonl, "--csv": csv, "--report": report, "--sort": sort, "--db": db}
+        refuse({**here, "--watch": watch, "--limit": limit, "--fresh": fresh}, "goes with the plain engine only.")
+        wanted = (out, address, actors, gpus_per_actor, column, tag_floor, tagger or (), recipe, everything)
+        search = Search(include or (), exclude or (), recursive, follow)
+        cluster_scan = ClusterScan(paths, search, *wanted, pixel_limit * 1_000_000, machine)
+        raise typer.Exit(run_on_cluster(cluster_scan, chosen, quiet=quiet))
+    there = {"--out": out, "--address": address, "--actors": actors, "--gpus-per-actor": gpus_per_actor}
+    refuse({**there, "--column": column, "--tagger": tagger, "--recipe": recipe}, "goes with --engine ray only.")
+    here_paths = local_paths(paths)
     with ExitStack() as stack:
         store = None if no_db else stack.enter_context(Store(db or data_folder() / "keepers.db"))
         show = thumbnail if report else None
-        roots = [path for path in paths if path.is_dir()]
+        roots = [path for path in here_paths if path.is_dir()]
         options = Options(everything, fresh, _wants_details(json, jsonl, csv, report), show, pixel_limit * 1_000_000)
         job = _Job(
             Scan(judge, chosen, store, options),
             Search(include or (), exclude or (), recursive, follow, [sort] if sort else ()),
-            paths,
+            here_paths,
             limit,
             stack.enter_context(_outputs(chosen, json, jsonl, csv)),
-            Report(report, _title(paths)) if report else None,
+            Report(report, _title(here_paths)) if report else None,
             stack.enter_context(Sorter(sort, sort_by, roots=roots)) if sort else None,
         )
         code = job.run(watch=watch, quiet=quiet)

@@ -97,7 +97,7 @@ class ScanView:
         if self._live:
             self._live.update(self._page())
         elif outcome != "accept" and not result.known:
-            self._say(f"{_coloured(outcome)} {escaped(str(result.path))}: {_reason(result)}")
+            self._say(f"{coloured(outcome)} {escaped(str(result.path))}: {_reason(result)}")
 
     def _say(self, text: str) -> None:
         if not self._quiet:
@@ -109,7 +109,7 @@ class ScanView:
         table.add_column(ratio=2, no_wrap=True, overflow="ellipsis")
         table.add_column(ratio=3, no_wrap=True, overflow="ellipsis")
         for result in self._latest:
-            table.add_row(_coloured(result.verdict.outcome), escaped(result.path.name), _reason(result))
+            table.add_row(coloured(result.verdict.outcome), escaped(result.path.name), _reason(result))
         return Group(table, self._progress)
 
     def summary(self) -> None:
@@ -118,11 +118,11 @@ class ScanView:
         seconds = self.seconds
         rate = f", {total / seconds:.1f} a second" if seconds > 1 else ""
         known = f" ({self._known:,} known from earlier scans)" if self._known else ""
-        console.print(f"[bold]{total:,} images[/]{known} in {_duration(seconds)}{rate}")
+        console.print(f"[bold]{total:,} images[/]{known} in {duration(seconds)}{rate}")
         for outcome in ("accept", "review", "reject"):
             count = self.counts[outcome]
             share = f"{count / total:6.1%}" if total else ""
-            console.print(f"  {_coloured(outcome)}  {count:>8,}  {share}")
+            console.print(f"  {coloured(outcome)}  {count:>8,}  {share}")
         if self.unjudged:
             console.print(f"  of these, {self.unjudged:,} could not be judged and are in review")
         if self.not_sorted:
@@ -135,7 +135,8 @@ class ScanView:
                 console.print(f"    and {len(self.unread) - LISTED:,} more; --jsonl lists them all")
 
 
-def _coloured(outcome: str) -> str:
+def coloured(outcome: str) -> str:
+    """An outcome in its colour, as wide as the widest."""
     return f"[{COLOURS[outcome]}]{outcome}[/]" + " " * (6 - len(outcome))
 
 
@@ -143,7 +144,8 @@ def _reason(result: Scanned) -> str:
     return escaped(result.verdict.reason.removeprefix(f"{result.verdict.outcome}: "))
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """A time as a person says it."""
     if seconds < 60:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)

@@ -13,6 +13,7 @@ os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray reports home unless
 
 import ray
 from PIL import Image
+from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from ..core.classifier import Classifier, model_fingerprint
@@ -20,7 +21,7 @@ from ..core.errors import KeepersError
 from .task import Asked, Task
 
 if TYPE_CHECKING:
-    from ..core.spec import ModelSpec
+    from ..core.spec import ModelSpec, Precision
 
 STORE_SHARE, STORE_MOST = 0.25, 2 << 30
 """Of the memory of this machine, for what waits between two stages; and bytes, because more only waits longer."""
@@ -142,8 +143,18 @@ def _node_facts(task: Task, models: Sequence[str]) -> dict[str, str]:
     return facts
 
 
+def precision(task: Task, gpus: float) -> Precision:
+    """What "auto" means where the nets will run. Raises ClusterError."""
+    return answer(ray.remote(num_cpus=0, num_gpus=gpus)(_precision).remote(task), "the cluster")
+
+
+def _precision(task: Task) -> Precision:
+    runtime = task.runtime()
+    return runtime.resolve(runtime.torch_device())
+
+
 def try_models(task: Task, models: Sequence[str], gpus: float) -> tuple[Asked, ...]:
-    """Load each model once somewhere in the cluster and show it a picture: better now than after the night.
+    """Load each model once somewhere in the cluster and show it a picture: better now than after a night.
 
     Raises what loading raises, and ClusterError for a net that fails.
     """
@@ -155,19 +166,20 @@ def try_model(task: Task, model: str) -> Asked:
     """What the stages must know of a model. Raises what loading raises."""
     from time import perf_counter
 
-    spec, store = task.spec(model), task.weights.store()
-    net = Classifier.load(spec, store, task.runtime(), task.precision)
+    spec, store, runtime = task.spec(model), task.weights.store(), task.runtime()
+    net = Classifier.load(spec, store, runtime, runtime.resolve(runtime.torch_device()))
     picture = Image.linear_gradient("L").convert("RGB").resize((512, 512))
     prepared = net.prepare(picture)
-    for _ in range(2):  # the first run also warms up
-        start = perf_counter()
-        net.predict([prepared])
-        seconds = perf_counter() - start
+    net.predict([prepared])  # warms up
+    start = perf_counter()
+    net.predict([prepared])
+    seconds = perf_counter() - start
     views = net.network.views
-    return Asked(model, net.labels, views, net.fingerprint, spec.cost, _is_free(spec), bool(spec.compare), seconds)
+    return Asked(model, net.labels, views, net.fingerprint, spec.cost, is_free(spec), bool(spec.compare), seconds)
 
 
-def _is_free(spec: ModelSpec) -> bool:
+def is_free(spec: ModelSpec) -> bool:
+    """Whether a model needs no files, and looks at pictures itself."""
     return not any(not file.optional for file in spec.weights) and not spec.base
 
 
@@ -175,7 +187,7 @@ def answer(reference: Any, where: str) -> Any:
     """A task's result. Raises its KeepersError as it was raised there, ClusterError for anything else."""
     try:
         return ray.get(reference)
-    except (ray.exceptions.RayError, ImportError) as error:
+    except (RayError, ImportError) as error:
         raise told(error, where) from error
 
 

@@ -34,7 +34,7 @@ class Counts:
     """Of all: images that repeat an earlier one."""
     captions: int = 0
     failed: int = 0
-    """Of all: images that a model could not judge."""
+    """Of all: images that could be read, and that a model could not judge."""
 
     def __add__(self, other: Counts) -> Counts:
         return Counts(*(getattr(self, one.name) + getattr(other, one.name) for one in fields(Counts)))
@@ -95,6 +95,6 @@ def count_part(output: Output, part: str, listing: Listing, missing: NDArray[np.
     outcomes = [int(((verdict == outcome) & ~error).sum()) for outcome in ("accept", "review", "reject")]
     duplicates = int((mine["duplicate_of"].to_numpy() != "").sum())
     captions = len(mine) - mine["caption"].null_count
-    failed = sum(1 for one in mine["failures"].to_pylist() if one)
+    failed = sum(1 for code, failures in zip(error, mine["failures"].to_pylist(), strict=True) if failures and not code)
     accept, review, reject = outcomes
     return Counts(0, 0, accept, review, reject, int(error.sum()), duplicates, captions, failed)

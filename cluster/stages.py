@@ -122,7 +122,8 @@ class Classify:
         self._exact = self._net if task.precision == "exact" else None
 
     def _load(self, exact: bool = False) -> Classifier:
-        return Classifier.load(self._spec, self._store, self._runtime, "exact" if exact else self._task.precision)
+        wanted = "exact" if exact else self._runtime.resolve(self._runtime.torch_device())
+        return Classifier.load(self._spec, self._store, self._runtime, wanted)
 
     def __call__(self, batch: Batch) -> dict[str, Any]:
         """From work to work."""

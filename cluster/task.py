@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Literal
 
 from ..core.caption_recipe import Recipe
 from ..core.errors import KeepersError
@@ -16,7 +17,7 @@ from ..core.near_duplicates import DUPLICATE, has_hash
 from ..core.open_image import PIXEL_LIMIT
 from ..core.prediction import Labels
 from ..core.runtime import Runtime
-from ..core.spec import ModelSpec, Precision, View
+from ..core.spec import ModelSpec, View
 from ..core.weights import WeightStore
 from ..models.registry import REGISTRY
 from .schema import ModelColumn
@@ -66,7 +67,8 @@ class Task:
     everything: bool = False
     weights: Weights = field(default_factory=Weights)
     device: str = "auto"
-    precision: Precision = "exact"
+    precision: Literal["auto", "exact", "fast"] = "auto"
+    """Settled before the stages begin."""
     batch: int = 8
     threads: int = 0
     """Of torch in a worker that runs a net on the processor; 0 leaves torch its own choice."""
@@ -125,10 +127,6 @@ class Task:
     def runtime(self) -> Runtime:
         """How nets run here."""
         return Runtime(device=self.device, precision=self.precision)
-
-    def with_models(self, models: Sequence[Asked]) -> Task:
-        """The same scan, its models known."""
-        return replace(self, models=tuple(models))
 
 
 def gate_values(gate: Gate) -> list[Value]:

@@ -1,0 +1,291 @@
+"""A whole scan on a cluster: list, leave out what is done, look, ask, write, settle, account."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any, Protocol
+
+import numpy as np
+import ray
+import ray.data
+from ray.data import ActorPoolStrategy, DataContext, Dataset
+from ray.exceptions import RayError
+
+from ..core.walk import Search
+from .connect import Node, answer, is_free, precision, prepare_nodes, told, try_models
+from .duplicates import banded, hashes, meetings, named
+from .manifest import MANIFEST, PART, Survey, survey, to_do, write_manifest
+from .output import IMAGES, SETTINGS, Output, OutputError, Settings
+from .pools import Pools, plan_pools
+from .settle import Counts, count_part, settle_part
+from .stages import Classify, Look, Prepare, Write
+from .task import Task, refuse_likeness
+
+LEAST_ROWS, MOST_ROWS = 16, 1024
+"""Of a written file: few where a net is slow, so that little is lost; many where it is fast."""
+LOSS = 60.0
+"""Seconds of work that a file stands for."""
+
+
+class Watcher(Protocol):
+    """Is told how far the scan is."""
+
+    def phase(self, what: str) -> None:
+        """Something else begins."""
+        ...
+
+    def listed(self, count: int) -> None:
+        """So many inputs were found up to now."""
+        ...
+
+    def begin(self, todo: int, skipped: int, pools: Pools) -> None:
+        """So many will be looked at."""
+        ...
+
+    def done(self, counts: Mapping[str, int]) -> None:
+        """These were written, by outcome."""
+        ...
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What is scanned."""
+
+    uris: Sequence[str]
+    search: Search = field(default_factory=Search)
+    column: str = ""
+    """Of Parquet files: the one with the image."""
+
+
+@dataclass(frozen=True)
+class Wish:
+    """How many workers the user wants; 0 leaves it to us."""
+
+    actors: int = 0
+    gpus_per_actor: float = 0.0
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What a scan came to."""
+
+    counts: Counts
+    damaged: Sequence[str] = ()
+    """Files of the output that could not be read and were set aside; their images were looked at again."""
+
+
+def run(task: Task, sources: Sources, where: str, nodes: Sequence[Node], wish: Wish, watcher: Watcher) -> Finished:
+    """Scan into an output, going on from what is there.
+
+    Raises KeepersError for whatever stops it; what was written until then stays, and the next run goes on from there.
+    """
+    output = Output.at(where)
+    _adjust(nodes)
+    watcher.phase("models")
+    task, pools = _with_models(task, nodes, wish)
+    _agree(output, task)
+    watcher.phase("listing")
+    found, inputs = _list(output, sources, watcher)
+    state: Survey = answer(found, "the output")
+    todo = int(state.missing.sum())
+    watcher.begin(todo, inputs - todo, pools)
+    shared = ray.put(state)
+    if todo:
+        _look_at_all(task, pools, output, shared, todo, watcher)
+    if task.compares:
+        watcher.phase("near-duplicates")
+        _settle(task, pools, output, shared)
+    watcher.phase("accounting")
+    counted = _count(pools, output, shared)
+    return Finished(replace(counted, listed=inputs, skipped=inputs - todo), state.damaged)
+
+
+def _adjust(nodes: Sequence[Node]) -> None:
+    """Ray Data's own settings: quiet, and no more parts in a join than there are processors to join them."""
+    context = DataContext.get_current()
+    context.enable_progress_bars = False
+    context.enable_operator_progress_bars = False
+    context.default_hash_shuffle_parallelism = max(2, int(sum(node.cpus for node in nodes)))
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
+
+
+def _with_models(task: Task, nodes: Sequence[Node], wish: Wish) -> tuple[Task, Pools]:
+    """The task with its models found and tried. Raises KeepersError."""
+    models = tuple(dict.fromkeys((*task.parsed.models, *task.taggers)))
+    prepare_nodes(task, models, nodes)
+    nets = sum(not is_free(task.spec(model)) for model in models)
+    pools = plan_pools(nodes, nets, wish.actors, wish.gpus_per_actor, cpu=task.device.startswith("cpu"))
+    task = replace(task, threads=pools.threads, precision=precision(task, pools.gpus))
+    task = replace(task, models=try_models(task, models, pools.gpus))
+    refuse_likeness(task.parsed, task.models)
+    return task, pools
+
+
+def _agree(output: Output, task: Task) -> None:
+    """Write what all rows have in common, or see that it is the same. Raises OutputError."""
+    settings = settings_of(task)
+    there = output.settings
+    if there is None:
+        if output.parts():
+            raise OutputError(f"{output.where}/{IMAGES} holds files, but {SETTINGS} is not there: name another folder.")
+        output.write(json.dumps(settings.facts(), ensure_ascii=False).encode(), SETTINGS)
+        return
+    differences = there.differences(settings)
+    if differences:
+        raise OutputError(
+            f"{output.where} holds results of another scan: {'; '.join(differences)}\n"
+            "Results are never mixed: name another folder with --out, or delete this one."
+        )
+
+
+def settings_of(task: Task) -> Settings:
+    """What all rows of a task's output have in common."""
+    recipe = repr(task.recipe) if task.recipe else ""
+    return Settings(str(task.parsed), task.precision == "exact", task.everything, task.columns, recipe)
+
+
+def _list(output: Output, sources: Sources, watcher: Watcher) -> tuple[Any, int]:
+    """Write the manifest and compare it with the output, in a worker: the list may be longer than memory here."""
+    listing: Any = ray.remote(num_cpus=0.5, num_returns="streaming")(write_manifest)
+    count = 0
+    try:
+        for reference in listing.remote(output, sources.uris, sources.search, sources.column):
+            count = _whole(reference)
+            watcher.listed(count)
+    except RayError as error:
+        raise told(error, "the cluster while listing") from error
+    surveying: Any = ray.remote(num_cpus=0.5)(survey)
+    return surveying.remote(output), count
+
+
+def _whole(reference: Any) -> int:
+    return ray.get(reference)
+
+
+# --- looking ---------------------------------------------------------------------------------------------------------
+
+
+def _look_at_all(task: Task, pools: Pools, output: Output, shared: Any, todo: int, watcher: Watcher) -> None:
+    watcher.phase("scanning")
+    rows = _rows_in_a_file(task, pools, todo)
+    written = pipeline(task, pools, output, shared, rows)
+    try:
+        for counts in written.iter_rows():
+            watcher.done(counts)
+    except RayError as error:
+        raise told(error) from error
+
+
+def _rows_in_a_file(task: Task, pools: Pools, todo: int) -> int:
+    seconds = sum(one.seconds for one in task.models) / max(1, pools.actors) + 0.01
+    rows = min(int(LOSS / seconds), MOST_ROWS, max(LEAST_ROWS, todo // 20))
+    return max(LEAST_ROWS, rows)
+
+
+def pipeline(task: Task, pools: Pools, output: Output, shared: Any, rows: int) -> Dataset:
+    """The stages, as Ray Data runs them: nothing begins before the result is read."""
+    cpu: dict[str, Any] = {"num_cpus": pools.share}
+    net: dict[str, Any] = {"num_cpus": 0, "num_gpus": pools.gpus} if pools.gpus else cpu
+    block = max(16, 2 * task.batch)
+    found = _manifest(output, shared).repartition(target_num_rows_per_block=block)
+    found = _stage(found, Look, (task,), _pool(pools.looks), **cpu)
+    for number, model in enumerate(task.staged):
+        if number:
+            found = _stage(found, Prepare, (task, model), _pool(pools.prepares), **cpu)
+        found = _stage(found, Classify, (task, model), ActorPoolStrategy(size=pools.actors), **net)
+    return _stage(found, Write, (task, output.where), ActorPoolStrategy(size=1), rows=rows, **cpu)
+
+
+def _stage(
+    found: Dataset, kind: Any, given: tuple[Any, ...], pool: Any, rows: int | None = None, **asked: Any
+) -> Dataset:
+    return found.map_batches(
+        kind, batch_size=rows, batch_format="numpy", compute=pool, fn_constructor_args=given, **asked
+    )
+
+
+def _pool(most: int) -> ActorPoolStrategy:
+    return ActorPoolStrategy(min_size=1, max_size=most)
+
+
+def _manifest(output: Output, shared: Any) -> Dataset:
+    """The rows of the manifest that have to be looked at, in order."""
+    parts = output.parts(MANIFEST)
+    listed = ray.data.range(len(parts), override_num_blocks=max(1, min(len(parts), 1000)))
+    opened: Any = partial(_open_manifest, output, parts, shared)
+    return listed.map_batches(opened, batch_size=1, num_cpus=0.1)
+
+
+def _open_manifest(output: Output, parts: list[str], shared: Any, batch: Mapping[str, Any]) -> Iterator[Any]:
+    state: Survey = ray.get(shared)
+    for number in batch["id"].tolist():
+        yield to_do(output, parts[number], number * PART, state.missing)
+
+
+# --- settling --------------------------------------------------------------------------------------------------------
+
+
+def _settle(task: Task, pools: Pools, output: Output, shared: Any) -> None:
+    """Find near-duplicates, and decide anew about what they change. Raises KeepersError."""
+    parts = output.parts()
+    column = next(one for one in task.columns if task.asked[one.model].compared)
+    try:
+        nearest = nearest_earlier(output, parts, column, shared, pools.share)
+        found = ray.remote(num_cpus=0.5)(_named).remote(output, *nearest.to_numpy_refs())
+        work = partial(_settle_parts, task, output, shared, found)
+        for _ in _over(parts, work, pools.share).iter_rows():
+            pass
+    except RayError as error:
+        raise told(error) from error
+
+
+def nearest_earlier(output: Output, parts: Sequence[str], column: Any, shared: Any, share: float) -> Dataset:
+    """The rank of the nearest earlier image of every near-duplicate: "number", "rank" (see `duplicates.meetings`)."""
+    images = _over(parts, partial(_hashes, output, column, shared), share)
+    spread: Any = banded
+    meet: Any = meetings
+    bands = images.map_batches(spread, batch_format="numpy", num_cpus=share)
+    met = bands.groupby("band").map_groups(meet, batch_format="numpy", num_cpus=share)
+    return met.groupby("number").min("rank").rename_columns({"min(rank)": "rank"})
+
+
+def _over(parts: Sequence[str], work: Any, share: float) -> Dataset:
+    """Something done with every file of the output."""
+    names = ray.data.from_items([{"part": part} for part in parts], override_num_blocks=max(1, min(len(parts), 200)))
+    return names.map_batches(work, batch_size=1, batch_format="numpy", num_cpus=share)
+
+
+def _hashes(output: Output, column: Any, shared: Any, batch: Mapping[str, Any]) -> Mapping[str, Any]:
+    state: Survey = ray.get(shared)
+    (part,) = batch["part"].tolist()
+    return hashes(output, part, column, state.listing)
+
+
+def _named(output: Output, *blocks: Mapping[str, Any]) -> Any:
+    joined = {name: np.concatenate([block[name] for block in blocks if len(block)]) for name in ("number", "rank")}
+    return named(output, joined)
+
+
+def _settle_parts(task: Task, output: Output, shared: Any, found: Any, batch: Mapping[str, Any]) -> Mapping[str, Any]:
+    state: Survey = ray.get(shared)
+    write = Write(task, output.where)
+    return {"changed": [settle_part(output, part, write, state.listing, ray.get(found)) for part in batch["part"]]}
+
+
+def _count(pools: Pools, output: Output, shared: Any) -> Counts:
+    """What became of the inputs, as the files themselves say. Raises KeepersError."""
+    try:
+        each = _over(output.parts(), partial(_count_parts, output, shared), pools.share).iter_rows()
+        return sum((Counts(**counts) for counts in each), Counts())
+    except RayError as error:
+        raise told(error) from error
+
+
+def _count_parts(output: Output, shared: Any, batch: Mapping[str, Any]) -> Mapping[str, Any]:
+    state: Survey = ray.get(shared)
+    counts = [vars(count_part(output, part, state.listing, state.missing)) for part in batch["part"]]
+    return {name: [one[name] for one in counts] for name in vars(Counts())}
