@@ -29,9 +29,13 @@ class Said:
     tolerance: float
 
 
-@dataclass
+@dataclass(repr=False)
 class Work:
-    """What travels from stage to stage."""
+    """What travels from stage to stage.
+
+    It tells only its name: Ray turns every batch of objects into text before it packs them, and with all bytes and
+    views in that text, handing an image of 1.6 MB on costs 59 ms instead of a few.
+    """
 
     item: Item
     image: SeenImage = field(default_factory=lambda: SeenImage(""))
@@ -44,6 +48,9 @@ class Work:
     """The file, as long as a model may still have to see it."""
     views: tuple[Floats, ...] = ()
     """What the net of the next stage reads; empty where it is not asked."""
+
+    def __repr__(self) -> str:
+        return f"Work({self.item.name})"
 
     def hear(self, answer: Answer) -> None:
         """Take a model's answer."""
