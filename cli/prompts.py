@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv as csv_format
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,12 +16,13 @@ from rich.progress import track
 from ..core.errors import KeepersError
 from ..core.files import atomic_write
 from ..core.gate import Gate
+from ..core.gate_tree import Value
+from ..core.judge import Judge
 from ..core.nouns import find_tagger
 from ..core.places import data_folder
-from ..core.prediction import Prediction
-from ..core.prompt_statistics import Comparison, Nouns, Word, compare_counts, compare_words, loras, words
-from ..core.prompt_text import clean_prompt
-from ..core.scan import Options, Scan, Scanned
+from ..core.prediction import Answers, Prediction
+from ..core.prompt_statistics import Comparison, Nouns, PromptGroup, Word, compare_having, compare_numbers
+from ..core.scan import Options, Scan
 from ..core.sidecar import read_sidecar
 from ..core.store import Store, path_of
 from ..core.truth import by_table
@@ -29,6 +30,7 @@ from ..core.walk import Found, walk
 from . import exit_codes
 from .console import console
 from .gates import GateText, PresetName, chosen_gate
+from .known_output import named_output, needing_arrow
 from .machine import Batch, Device, Download, Machine, Models, Precision, Weights, named_paths
 from .prompts_report import show, write_report
 
@@ -47,16 +49,18 @@ class Asked:
         """What the groups are called."""
         return ("fooled", "caught") if self.model else ("accepted", "rejected")
 
-    def group(self, result: Scanned) -> str:
-        """The group of an image; empty where it is in none."""
-        if result.error:
-            return ""
+    def group(self, outcome: str, answers: Answers) -> str:
+        """The group of an image that could be read; empty where it is in none."""
         if not self.model:
-            return {"accept": "accepted", "reject": "rejected"}.get(result.verdict.outcome, "")
-        answer = result.answers.get(self.model)
+            return {"accept": "accepted", "reject": "rejected"}.get(outcome, "")
+        answer = answers.get(self.model)
         if not isinstance(answer, Prediction) or not answer.label:
             return ""
         return "caught" if answer.label == self.truth else "fooled"
+
+
+Grouped = Iterable[tuple[str, str]]
+"""For each image, its group or "", and its prompt or ""."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +68,7 @@ class Findings:
     """Everything that is shown."""
 
     names: tuple[str, str]
-    prompts: tuple[Sequence[str], Sequence[str]]
+    groups: tuple[PromptGroup, PromptGroup]
     without: int
     """Images without a prompt, which are left out."""
     neither: int
@@ -77,7 +81,10 @@ class Findings:
 
 def prompts(
     paths: Annotated[
-        list[Path] | None, typer.Argument(help="Images; without any, all that the store knows and are still there.")
+        list[str] | None,
+        typer.Argument(
+            help="Images, or the output of a scan with --engine ray. Default: all in the store that are still there."
+        ),
     ] = None,
     model: Annotated[str, typer.Option("--model", "-m", help="Whom the prompts fooled; with --truth.")] = "",
     truth: Annotated[str, typer.Option(help="The class that all these images truly are of, as ai.")] = "",
@@ -102,25 +109,23 @@ def prompts(
     """Compare the prompts of two groups of images: those that fooled a detector and those it caught, or those that a
     gate accepts and rejects.
 
-    Prompts come from --table, else from the images' own metadata, else from caption files beside them (.txt).
+    Prompts come from --table, else from the images' own metadata, else from caption files beside them (.txt). The
+    output of a scan has verdicts and predictions of its own: there, nothing is judged, and --gate may be left out.
     """
     machine = Machine(device, precision, batch, folders or (), named_paths(weights), download)
-    judge = machine.judge()
-    if bool(model) == bool(gate or preset):
-        raise KeepersError("Say what parts the images: --model with --truth, or --gate, or --preset.")
-    if model:
-        asked = _fooled(model, truth, judge.classifier(model).labels.names)
-    else:
-        asked = Asked(chosen_gate(gate, preset, None, judge.store))
-        judge.check(asked.gate)
-    with ExitStack() as stack:
-        store = stack.enter_context(Store(db or data_folder() / "keepers.db"))
-        files = [one for one in walk(paths or _known(store)) if isinstance(one, Found)]
-        scan = Scan(judge, asked.gate, store, Options(details=True))
-        results = list(track(scan.run(scan.plan(files)), "judging", total=len(files), console=console, transient=True))
-    nouns, tagger = find_tagger()
+    judge, output = machine.judge(), named_output(paths)
     told = by_table(table, ("prompt", "description", "caption", "text")) if table else {}
-    found = findings(asked, results, told, nouns, tagger, resamples=resamples, seed=seed)
+    nouns, tagger = find_tagger()
+    with ExitStack() as stack:
+        if output is not None:
+            with needing_arrow():
+                from .prompts_output import from_output
+            asked, grouped = from_output(output, judge, (model, truth), _gate(gate, preset, judge), told)
+        else:
+            asked = _asked(judge, (model, truth), _gate(gate, preset, judge))
+            store = stack.enter_context(Store(db or data_folder() / "keepers.db"))
+            grouped = _scanned(asked, judge, store, [Path(path) for path in paths or ()], told)
+        found = findings(asked, grouped, nouns, tagger, resamples=resamples, seed=seed)
     show(found, top)
     if csv:
         atomic_write(csv, _csv(found).encode())
@@ -129,11 +134,43 @@ def prompts(
         console.print(f"report: {exit_codes.escaped(str(report))}", soft_wrap=True)
 
 
-def _fooled(model: str, truth: str, labels: Sequence[str]) -> Asked:
+def _gate(text: str, name: str, judge: Judge) -> Gate | None:
+    return chosen_gate(text, name, None, judge.store) if text or name else None
+
+
+def _asked(judge: Judge, fooled: tuple[str, str], gate: Gate | None) -> Asked:
+    """What parts images that are judged now. Raises KeepersError, GateError, and what loading the model raises."""
+    model, truth = fooled
+    if bool(model) == bool(gate):
+        raise KeepersError("Say what parts the images: --model with --truth, or --gate, or --preset.")
+    if gate:
+        judge.check(gate)
+        return Asked(gate)
+    require_class(truth, judge.classifier(model).labels.names)
+    return Asked(fooled_gate(model, truth), model, truth)
+
+
+def fooled_gate(model: str, truth: str) -> Gate:
+    """A gate that asks the model and nothing else."""
+    value = str(Value(model, truth))
+    return Gate.parse(f"accept: {value} == {value}")
+
+
+def require_class(truth: str, labels: Sequence[str]) -> None:
+    """Raises KeepersError for a truth that is no class of the model."""
     if truth not in labels:
         raise KeepersError(f"--truth is the class that all the images truly are of: one of {', '.join(labels)}.")
-    value = f'{model}["{truth}"]'
-    return Asked(Gate.parse(f"accept: {value} == {value}"), model, truth)
+
+
+def _scanned(asked: Asked, judge: Judge, store: Store, paths: Sequence[Path], table: Mapping[Path, str]) -> Grouped:
+    """Images that are judged now, or were before."""
+    files = [one for one in walk(paths or _known(store)) if isinstance(one, Found)]
+    scan = Scan(judge, asked.gate, store, Options(details=True))
+    by_path = {path.resolve(): text for path, text in table.items()}
+    results = track(scan.run(scan.plan(files)), "judging", total=len(files), console=console, transient=True)
+    for result in results:
+        group = "" if result.error else asked.group(result.verdict.outcome, result.answers)
+        yield group, prompt_of(result.path, result.image.positive, by_path)
 
 
 def _known(store: Store) -> list[Path]:
@@ -145,59 +182,50 @@ def _known(store: Store) -> list[Path]:
 
 
 def findings(
-    asked: Asked,
-    results: Sequence[Scanned],
-    table: Mapping[Path, str],
-    nouns: Nouns | None,
-    tagger: str,
-    *,
-    resamples: int,
-    seed: int,
+    asked: Asked, grouped: Grouped, nouns: Nouns | None, tagger: str, *, resamples: int, seed: int
 ) -> Findings:
     """Compare the prompts of the two groups. Raises KeepersError where a group is empty or nothing has a prompt."""
-    groups: dict[str, list[str]] = {name: [] for name in asked.names}
-    by_path = {path.resolve(): text for path, text in table.items()}
+    groups = {name: PromptGroup(nouns) for name in asked.names}
     without = neither = 0
-    for result in results:
-        group = asked.group(result)
-        prompt = _prompt(result, by_path)
+    for group, prompt in grouped:
         if not group:
             neither += 1
         elif not prompt.strip():
             without += 1
         else:
-            groups[group].append(prompt)
-    _require_both(groups, without, neither)
+            groups[group].add(prompt)
+    _require_both({name: group.size for name, group in groups.items()}, without, neither)
     first, second = (groups[name] for name in asked.names)
-    kinds: dict[str, Sequence[Word]] = {
-        "words": compare_words(map(words, first), map(words, second)),
-        "LoRAs": compare_words(map(loras, first), map(loras, second)),
+    sizes = first.size, second.size
+    kinds = {
+        kind: compare_having((first.having[kind], second.having[kind]), sizes)
+        for kind in ("words", "LoRAs", "nouns")
+        if kind in first.having
     }
-    if nouns:
-        kinds["nouns"] = compare_words(*(map(nouns, map(clean_prompt, group)) for group in (first, second)))
-    counted = compare_counts(first, second, nouns, resamples=resamples, seed=seed)
+    counted = compare_numbers(first, second, resamples=resamples, seed=seed)
     return Findings(asked.names, (first, second), without, neither, counted, kinds, tagger)
 
 
-def _prompt(result: Scanned, table: Mapping[Path, str]) -> str:
+def prompt_of(path: Path | None, known: str, table: Mapping[Path, str]) -> str:
+    """The prompt of an image: from the table alone where there is one, else its own, else from a file beside it."""
     if table:
-        return table.get(result.path.resolve(), "")
-    if result.image.positive:
-        return result.image.positive
+        return table.get(path.resolve(), "") if path else ""
+    if known or path is None:
+        return known
     try:
-        return read_sidecar(result.path.with_suffix(".txt")) or ""
+        return read_sidecar(path.with_suffix(".txt")) or ""
     except KeepersError:
         return ""
 
 
-def _require_both(groups: Mapping[str, Sequence[str]], without: int, neither: int) -> None:
+def _require_both(groups: Mapping[str, int], without: int, neither: int) -> None:
     if not any(groups.values()) and without:
         raise KeepersError(
             f"None of the {without:,} images has a prompt, neither in its metadata nor in a .txt file beside it. "
             "Give a CSV with the columns file and prompt: --table FILE."
         )
-    for name, found in groups.items():
-        if not found:
+    for name, size in groups.items():
+        if not size:
             more = f" ({without:,} images have no prompt, {neither:,} are in no group)" if without or neither else ""
             raise KeepersError(f"No image with a prompt is {name}: there is nothing to compare{more}.")
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from rich.table import Table
 
-from ..core.prompt_statistics import words
 from . import exit_codes
 from .console import console
 from .report_page import write_page
@@ -27,7 +26,7 @@ CLEAR = 0.05
 def show(found: Findings, top: int) -> None:
     """Print everything."""
     one, two = found.names
-    first, second = map(len, found.prompts)
+    first, second = (group.size for group in found.groups)
     console.print(f"{one} {first:,}, {two} {second:,} prompts. {exit_codes.escaped(found.tagger)}")
     if found.without or found.neither:
         console.print(f"Left out: {found.without:,} images without a prompt, {found.neither:,} in neither group.")
@@ -56,7 +55,7 @@ def write_report(path: Path, found: Findings) -> int:
     from .. import __version__
 
     one, two = found.names
-    counts = {f"{name} prompts": len(group) for name, group in zip(found.names, found.prompts, strict=True)}
+    counts = {f"{name} prompts": group.size for name, group in zip(found.names, found.groups, strict=True)}
     header = Header(
         title=f"Prompts: {one} against {two}",
         counts={**counts, "without a prompt": found.without, "in neither group": found.neither},
@@ -79,7 +78,7 @@ def _counts_panel(found: Findings) -> Panel:
 
 
 def _lengths_panel(found: Findings) -> Panel:
-    lengths = [np.array([len(words(prompt)) for prompt in group]) for group in found.prompts]
+    lengths = [group.numbers["words"] for group in found.groups]
     edges = np.linspace(0, max(int(values.max()) for values in lengths) + 1, 25)
     centres = ((edges[:-1] + edges[1:]) / 2).tolist()
     series = {

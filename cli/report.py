@@ -14,7 +14,7 @@ from ..core.judge import Judge
 from ..core.places import data_folder
 from ..core.store import Store
 from .console import console
-from .exit_codes import escaped
+from .exit_codes import OK, UNJUDGED, escaped
 from .gates import GateText, ModelNames, PresetName, chosen_gate
 from .known_output import named_output, needing_arrow
 from .machine import Machine, Models, Weights, named_paths
@@ -69,6 +69,7 @@ def report(
     size = write_page(output, gathered.header(), gathered.rows)
     _tell(gathered)
     console.print(f"report: {escaped(str(output))} ({size / 1e6:.1f} MB)", soft_wrap=True)
+    raise typer.Exit(UNJUDGED if gathered.missing else OK)
 
 
 def _gathered(
@@ -93,5 +94,7 @@ def _tell(gathered: Gathered) -> None:
         console.print(f"  {verdict:<6}  {count:>8,}")
     for what, count in gathered.counts.items():
         console.print(f"  {count:,} {what}: left out")
+    for what in gathered.missing:
+        console.print(f"[magenta]passed over[/] {escaped(what.path)}: {escaped(what.reason)}", soft_wrap=True)
     if gathered.note:
         console.print(escaped(gathered.note))

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-from .report_rows import Shown
+from .report_rows import VERDICTS, Shown
 
 T = TypeVar("T")
 
@@ -47,6 +47,10 @@ class Choice(Generic[T]):
             first = sorted(self._kept[verdict], key=lambda entry: entry[:2], reverse=True)
             found += [image for _, _, image in first[:share]]
         return found
+
+    def counts(self) -> dict[Shown, int]:
+        """How many images have which verdict, in their usual order."""
+        return {verdict: self.totals[verdict] for verdict in VERDICTS if self.totals[verdict]}
 
     def told(self, shown: int) -> str:
         """What a page says of what it leaves out; empty where it shows all."""

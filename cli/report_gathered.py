@@ -36,7 +36,9 @@ class Gathered:
     models: Sequence[Asked] = ()
     counts: Mapping[str, int] = field(default_factory=dict[str, int])
     unread: Sequence[Unread] = ()
-    """Of the images shown, those that could not be read, and what was named and could not be looked at."""
+    """Of the images shown, those that could not be read."""
+    missing: Sequence[Unread] = ()
+    """What was named and could not be looked at."""
 
     def header(self) -> Header:
         """The page's header."""
@@ -49,7 +51,7 @@ class Gathered:
             counts={name: count for name, count in self.counts.items() if count},
             version=__version__,
             date=time.strftime("%Y-%m-%dT%H:%M:%S"),
-            unread=self.unread,
+            unread=[*self.unread, *self.missing],
             totals=self.totals,
             note=self.note,
         )

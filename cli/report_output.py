@@ -62,7 +62,7 @@ def from_output(output: Output, gate: Gate | None, judge: Judge, store: Store | 
         title=output.where.rstrip("/").rpartition("/")[2],
         gate=str(gate or settings.gate),
         rows=[replace(one.row, thumbnail=pictures.get(place, "")) for place, one in enumerate(shown)],
-        totals=dict(choice.totals),
+        totals=choice.counts(),
         note=choice.told(len(shown)),
         models=ranges.asked(judge, {one.model: one.fingerprint for one in settings.models}),
         unread=[unread(one.row, one.error) for one in shown if one.error],
@@ -90,7 +90,12 @@ def _anew(output: Output, asked: OutputGate) -> Iterator[tuple[Shown, str, _Chos
 
 def _counted(entries: Iterator[tuple[Shown, str, _Chosen]]) -> Iterator[tuple[Shown, str, _Chosen]]:
     """The same, while it is shown how many there were."""
-    with Progress(TextColumn("reading: {task.completed:,.0f} images"), console=console, transient=True) as bar:
+    with Progress(
+        TextColumn("reading: {task.completed:,.0f} images"),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    ) as bar:
         task = bar.add_task("reading", total=None)
         for number, entry in enumerate(entries):
             if number % 1000 == 0:

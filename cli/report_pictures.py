@@ -18,7 +18,9 @@ def made_pictures(wanted: Mapping[int, Callable[[], bytes]]) -> dict[int, str]:
     """By the same keys, a data URI of every image that can be read; the functions give an image file's bytes."""
     with ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="keepers-thumbnail") as pool:
         coming = pool.map(_picture, wanted.values())
-        shown = track(coming, "small pictures", len(wanted), console=console, transient=True, disable=not wanted)
+        shown = track(
+            coming, "small pictures", len(wanted), console=console, transient=True, disable=not console.is_terminal
+        )
         return {key: made for key, made in zip(wanted, shown, strict=True) if made}
 
 

@@ -53,11 +53,12 @@ def from_store(store: Store, paths: Sequence[Path], gate: Gate | None, judge: Ju
         title=_title(paths, store),
         gate=str(gate) if gate else _gates(verdicts.gates),
         rows=_with_pictures(chosen, rows) if wish.pictures else rows,
-        totals=dict(choice.totals),
+        totals=choice.counts(),
         note=choice.told(len(rows)),
         models=ranges.asked(judge, {model: verdicts.fingerprints.get(model, "") for model in ranges.found}),
         counts=verdicts.left_out,
-        unread=[*broken, *missing],
+        unread=broken,
+        missing=missing,
     )
 
 
@@ -106,7 +107,12 @@ def _with_pictures(chosen: Sequence[Judged], rows: Sequence[Row]) -> list[Row]:
 
 def _counted(files: Iterator[Found]) -> Iterator[Found]:
     """The same, while it is shown how many there were."""
-    with Progress(TextColumn("looking: {task.completed:,.0f} files"), console=console, transient=True) as bar:
+    with Progress(
+        TextColumn("looking: {task.completed:,.0f} files"),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    ) as bar:
         task = bar.add_task("looking", total=None)
         for number, found in enumerate(files):
             if number % 100 == 0:

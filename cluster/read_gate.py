@@ -45,7 +45,7 @@ class OutputGate:
                     f"{self.where} was not asked about {model}, so it cannot tell; it holds {asked}. "
                     f"Scan again with a gate that asks {model}."
                 )
-        self.gate.check(self._labels)
+        self.gate.check(self.labels)
 
     @cached_property
     def models(self) -> tuple[ModelColumn, ...]:
@@ -130,7 +130,8 @@ class OutputGate:
         """Of the gate's models that are no columns themselves."""
         return {model: self._base(model) for model in self.gate.models if self.settings.column(model) is None}
 
-    def _labels(self, model: str) -> Labels | None:
+    def labels(self, model: str) -> Labels | None:
+        """What a model can say; None where that is not known."""
         column = self.settings.column(model)
         if column is not None:
             return column.labels

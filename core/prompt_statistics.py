@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import math
 import re
+from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from statistics import NormalDist
 from typing import TYPE_CHECKING
 
@@ -72,18 +73,50 @@ def words(prompt: str) -> list[str]:
     return [word.lower() for word in WORD.findall(clean_prompt(prompt))]
 
 
+@dataclass
+class PromptGroup:
+    """What is compared of the prompts of one group: numbers and words. The prompts themselves are not kept."""
+
+    nouns: Nouns | None = None
+    size: int = 0
+    having: dict[str, Counter[str]] = field(default_factory=dict[str, Counter[str]])
+    """By kind (words, LoRAs, nouns with a tagger), how many prompts have each word; once each."""
+    _numbers: dict[str, array[int]] = field(default_factory=dict[str, "array[int]"])
+
+    def add(self, prompt: str) -> None:
+        """Take one prompt."""
+        self.size += 1
+        kinds = {"words": words(prompt), "LoRAs": loras(prompt)}
+        if self.nouns:
+            kinds["nouns"] = self.nouns(clean_prompt(prompt))
+        for kind, found in kinds.items():
+            self.having.setdefault(kind, Counter()).update(set(found))
+        numbers = {
+            "words": len(kinds["words"]),
+            "tags": len(prompt_tags(prompt)),
+            "characters": len(clean_prompt(prompt)),
+            "weights": len(WEIGHT.findall(LORA.sub("", prompt))),
+            **{kind: len(found) for kind, found in kinds.items() if kind != "words"},
+        }
+        for name, number in numbers.items():
+            self._numbers.setdefault(name, array("q")).append(number)
+
+    @property
+    def numbers(self) -> dict[str, NDArray[np.float64]]:
+        """By name, one number for each prompt."""
+        return {name: np.array(found, dtype=np.float64) for name, found in self._numbers.items()}
+
+
 def counts(prompts: Sequence[str], nouns: Nouns | None = None) -> dict[str, NDArray[np.float64]]:
     """By name, one number for each prompt; "nouns" only with a tagger."""
-    found: dict[str, list[int]] = {
-        "words": [len(words(prompt)) for prompt in prompts],
-        "tags": [len(prompt_tags(prompt)) for prompt in prompts],
-        "characters": [len(clean_prompt(prompt)) for prompt in prompts],
-        "weights": [len(WEIGHT.findall(LORA.sub("", prompt))) for prompt in prompts],
-        "LoRAs": [len(LORA.findall(prompt)) for prompt in prompts],
-    }
-    if nouns:
-        found["nouns"] = [len(nouns(clean_prompt(prompt))) for prompt in prompts]
-    return {name: np.array(values, dtype=np.float64) for name, values in found.items()}
+    return _group(prompts, nouns).numbers
+
+
+def _group(prompts: Iterable[str], nouns: Nouns | None) -> PromptGroup:
+    group = PromptGroup(nouns)
+    for prompt in prompts:
+        group.add(prompt)
+    return group
 
 
 def compare_counts(
@@ -95,7 +128,14 @@ def compare_counts(
     seed: int = 0,
 ) -> list[Comparison]:
     """Every count in both groups. Both must have prompts."""
-    mine, others = counts(first, nouns), counts(second, nouns)
+    return compare_numbers(_group(first, nouns), _group(second, nouns), resamples=resamples, seed=seed)
+
+
+def compare_numbers(
+    first: PromptGroup, second: PromptGroup, *, resamples: int = RESAMPLES, seed: int = 0
+) -> list[Comparison]:
+    """As `compare_counts`."""
+    mine, others = first.numbers, second.numbers
     found = [
         Comparison(
             name,
@@ -140,9 +180,18 @@ def compare_words(first: Iterable[Sequence[str]], second: Iterable[Sequence[str]
 
     A word counts once a prompt: a prompt that says "cat" ten times is still one prompt.
     """
-    groups = [[set(prompt) for prompt in group] for group in (first, second)]
-    mine, others = (Counter(word for prompt in group for word in prompt) for group in groups)
-    sizes = (len(groups[0]), len(groups[1]))
+    sizes: list[int] = []
+    having: list[Counter[str]] = []
+    for group in (first, second):
+        prompts = [set(prompt) for prompt in group]
+        having.append(Counter(word for prompt in prompts for word in prompt))
+        sizes.append(len(prompts))
+    return compare_having((having[0], having[1]), (sizes[0], sizes[1]))
+
+
+def compare_having(having: tuple[Counter[str], Counter[str]], sizes: tuple[int, int]) -> list[Word]:
+    """As `compare_words`, from how many prompts of both groups have each word, and how many prompts there are."""
+    mine, others = having
     if not min(sizes):
         return []
     normal = NormalDist()

@@ -95,7 +95,7 @@ function drawRun() {
   const copy = make("div", { class: "card-tools" }, make("button", { class: "quiet", onclick: () => copyText(csv([["path", "code", "reason"], ...header.unread]), "Copied as CSV") }, "Copy CSV"));
   byId("run").replaceChildren(...[
     unread.length ? make("section", { class: "card wide" }, make("header", {}, make("h2", {}, `${several(unread.length, "file")} could not be read`), copy), make("div", { class: "body" }, drawTable(["File", "What", "Reason"], unread))) : null,
-    make("div", { class: "column" }, card("Summary", header.note ? make("p", { class: "prose" }, header.note) : "", make("dl", { class: "pairs" }, ...pairs.flatMap(([name, value]) => [make("dt", {}, name), make("dd", {}, value)])))),
+    make("div", { class: "column" }, card("Summary", make("dl", { class: "pairs" }, ...pairs.flatMap(([name, value]) => [make("dt", {}, name), make("dd", {}, value)])))),
     make("div", { class: "column" }, header.gate ? card("Gate", make("pre", {}, header.gate)) : null,
       header.models.length ? card("Models", ...header.models.map(([id, title, fingerprint]) => make("div", { class: "model" }, make("h3", {}, id), title && title !== id ? make("p", {}, title) : "",
       fingerprint ? make("p", { class: "print", title: "Weights, preprocessing and options: equal fingerprints give equal values" }, make("code", {}, fingerprint), make("button", { class: "quiet", onclick: () => copyText(fingerprint, "Fingerprint copied") }, "Copy")) : ""))) : null),
