@@ -2,23 +2,194 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from itertools import groupby, islice
 from pathlib import Path
 
-from ..core.walk import Search
-from .item import Item, path_of
+import pyarrow as pa
+
+from ..core.walk import Search, walk_repeating
+from .item import Item, path_of, uri_of
+from .source_address import is_remote, without_secrets
+from .source_containers import PACKED_FLAW, container, for_containers, is_data_set
 from .source_error import SourceError as SourceError
-from .source_local import local_items
+from .source_file import open_source
+from .source_lists import Named, beside, read_list
+from .source_local import local_item, local_items
+from .source_parquet import cell_items, image_column, named_files, open_parquet
+from .source_remote import look, walk_remote
 from .source_seen import Seen
+from .source_storage import Place, Storage, advise
+from .source_tar import tar_items
+from .source_trouble import Patience, StorageTrouble, kind_of, say
+
+AT_ONCE, WINDOW = 16, 256
+"""Threads that look at files named one by one, and how many of those are looked at ahead."""
 
 
-def list_items(sources: Sequence[str], search: Search | None = None, *, column: str = "") -> Iterator[Item]:
-    """The inputs that sources stand for, in the order of the sources and, within each, of the names."""
+def list_items(
+    sources: Sequence[str], search: Search | None = None, *, column: str = "", patience: Patience | None = None
+) -> Iterator[Item]:
+    """The inputs that sources stand for, in the order of the sources and, within each, of the names; each once.
+
+    A source is a file or folder of this machine, an address (`s3://`, `gs://`, what Arrow or fsspec opens), a list
+    (`@FILE`), a Parquet file, a tar, or a folder of such. `column` is that of the images in Parquet.
+    Memory does not grow with the inputs beyond what one folder lists and what one tar names.
+    Raises SourceError for a source that cannot be listed at all; whatever else is wrong comes as an item with a code.
+    """
+    listing = _Listing(search or Search(), column, Storage(patience))
     seen = Seen()
     try:
-        paths = (path_of(source) or Path(source) for source in sources)
-        for item in local_items(paths, search or Search()):
+        for item in listing.expand(Named(source) for source in sources):
             if seen.is_new(item):
                 yield item
     finally:
         seen.close()
+
+
+class _Listing:
+    """One listing: what it looks for and where."""
+
+    def __init__(self, search: Search, column: str, storage: Storage) -> None:
+        self.search = search
+        self.column = column
+        self.storage = storage
+        self._tables: list[str] = []
+
+    def expand(self, sources: Iterable[Named | Item]) -> Iterator[Item]:
+        """All items of sources, which may be without end: they are taken one after the other."""
+        for kind, group in groupby(sources, key=_kind):
+            if kind == "item":
+                yield from (one for one in group if isinstance(one, Item))
+                continue
+            named = (one for one in group if isinstance(one, Named))
+            if kind == "local":
+                yield from local_items((_path(one.source) for one in named), self.search)
+            elif kind == "remote":
+                yield from self._remote(named)
+            else:
+                for one in named:
+                    yield from self._list(one) if kind == "list" else self._local_container(_path(one.source))
+
+    def _list(self, named: Named) -> Iterator[Item]:
+        source = named.source.removeprefix("@")
+        uri = source if is_remote(source) else uri_of(_path(source))
+        yield from self.expand(read_list(uri, self.storage))
+
+    def _local_container(self, path: Path) -> Iterator[Item]:
+        """The items of a tar or a Parquet file of this machine, or of a folder of such."""
+        search = for_containers(self.search) if path.is_dir() else self.search
+        for entry in walk_repeating([path], search):
+            yield from self._inside(local_item(entry))
+
+    def _remote(self, group: Iterator[Named]) -> Iterator[Item]:
+        """Files named one by one are looked at together; their order stays."""
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            while window := list(islice(group, WINDOW)):
+                placed = [(named, self._place(named)) for named in window]
+                for named, place, found in pool.map(lambda one: (*one, self._look(one[1])), placed):
+                    yield from self._found(named, place, found)
+
+    def _place(self, named: Named) -> Place:
+        try:
+            return self.storage.place(named.source)
+        except SourceError as error:
+            raise _told(named, error.detail) from error
+
+    def _look(self, place: Place) -> Item | StorageTrouble | None:
+        try:
+            return look(place, self.storage)
+        except StorageTrouble as trouble:
+            return trouble
+
+    def _found(self, named: Named, place: Place, found: Item | StorageTrouble | None) -> Iterator[Item]:
+        if found is None:
+            for item in walk_remote(place, self.search, self.storage):
+                yield from self._inside(item)
+        elif isinstance(found, Item):
+            yield from self._inside(found)
+        elif found.kind == "missing" or (named.place and found.kind in ("denied", "no_bucket")):
+            yield Item(place.uri(place.path), code=found.code, flaw=found.detail)
+        else:
+            raise _told(named, advise(named.source, found)) from found
+
+    def _inside(self, item: Item) -> Iterator[Item]:
+        """The items of a container, or the one of any other file."""
+        kind = "" if item.code else container(item.uri.partition("?")[0] if is_remote(item.uri) else item.uri)
+        if not kind:
+            yield item
+        elif kind == "packed":
+            yield replace(item, code="format_not_allowed", flaw=PACKED_FLAW)
+        else:
+            try:
+                yield from self._tar(item) if kind == "tar" else self._parquet(item)
+            except StorageTrouble as trouble:
+                yield replace(item, code=trouble.code, flaw=trouble.detail)
+            except OSError as error:
+                yield replace(item, code="io", flaw=say(kind_of(error), error))
+
+    def _tar(self, item: Item) -> Iterator[Item]:
+        with open_source(item.uri, self.storage) as file:
+            yield from tar_items(item, file, self.search)
+
+    def _parquet(self, item: Item) -> Iterator[Item]:
+        with open_source(item.uri, self.storage) as file:
+            try:
+                opened = open_parquet(file)
+            except pa.ArrowInvalid as error:
+                flaw = f"this is no Parquet file, or one that was not written to its end ({error})"
+                yield replace(item, code="corrupt", flaw=flaw)
+                return
+            column = image_column(item.uri, opened.schema_arrow, self.column)
+            if column.holds_bytes:
+                yield from cell_items(item, opened, column)
+                return
+            if item.uri in self._tables:
+                yield replace(item, code="format_not_allowed", flaw="this table names itself among the images")
+                return
+            self._tables.append(item.uri)
+            yield from self.expand(self._named_in(item, named_files(item, opened, column)))
+            self._tables.pop()
+
+    def _named_in(self, table: Item, cells: Iterator[str | Item]) -> Iterator[Named | Item]:
+        for row, named in enumerate(cells):
+            if isinstance(named, Item):
+                yield named
+            else:
+                yield Named(beside(table.uri, named, self.storage), f"{table.uri}, row {row}")
+
+
+def _kind(named: Named | Item) -> str:
+    """How a source is to be gone about: list, remote, container, or local for any other path."""
+    if isinstance(named, Item):
+        return "item"
+    if not named.source:
+        raise SourceError(named.place, "a source without a name; name a file, a folder or an address")
+    if named.source.startswith("@") and not named.place:
+        return "list"
+    if is_remote(named.source):
+        return "remote"
+    path = _path(named.source)
+    if path.is_dir():
+        return "container" if _is_data_set(path) else "local"
+    return "container" if container(path.name) and path.is_file() else "local"
+
+
+def _is_data_set(folder: Path) -> bool:
+    try:
+        with os.scandir(folder) as entries:
+            return is_data_set((entry.name, entry.is_dir()) for entry in entries)
+    except OSError:
+        return False
+
+
+def _path(source: str) -> Path:
+    return (path_of(source) or Path(source)).absolute()
+
+
+def _told(named: Named, detail: str) -> SourceError:
+    shown = without_secrets(named.source) if is_remote(named.source) else named.source
+    return SourceError(named.place or shown, f"{shown}: {detail}" if named.place else detail)

@@ -106,7 +106,7 @@ def _walk_folder(folder: Path, search: Search, entered: set[tuple[int, int]]) ->
         yield PassedOver(folder, "io", reason)
         return
     for entry in entries:
-        if not any(fnmatch.fnmatch(entry.name, pattern) for pattern in search.exclude):
+        if not excluded(entry.name, search):
             yield from _entry(Path(folder, entry.name), entry, search, entered)
 
 
@@ -121,7 +121,7 @@ def _entry(
     if is_folder:
         if search.recursive:
             yield from _walk_folder(path, search, entered)
-    elif _wanted(entry.name, search):
+    elif wanted(entry.name, search):
         if linked and not search.follow:
             yield PassedOver(path, "not_followed", "this is a symbolic link; --follow follows them")
         else:
@@ -130,7 +130,13 @@ def _entry(
                 yield found
 
 
-def _wanted(name: str, search: Search) -> bool:
+def excluded(name: str, search: Search) -> bool:
+    """Whether a search leaves out files and folders of this name."""
+    return any(fnmatch.fnmatch(name, pattern) for pattern in search.exclude)
+
+
+def wanted(name: str, search: Search) -> bool:
+    """Whether a search takes a file of this name, whatever it excludes."""
     if is_temporary(name):
         return False
     if search.include:
