@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -50,14 +50,28 @@ def connected(address: str = "") -> Generator[tuple[Node, ...]]:
     """A connection to a cluster, with the nodes that are alive. Raises ClusterError."""
     logging.getLogger("ray").setLevel(logging.ERROR)
     try:
-        ray.init(**(_elsewhere(address) if address else _here()))
+        with _hushed() if not address else nullcontext():
+            ray.init(**(_elsewhere(address) if address else _here()))
     except (RuntimeError, ConnectionError, ValueError, OSError) as error:
         raise ClusterError(_advice(address, error)) from error
     try:
-        logging.getLogger("ray.data").setLevel(logging.ERROR)
         yield nodes()
     finally:
         ray.shutdown()
+
+
+@contextmanager
+def _hushed() -> Generator[None]:
+    """Ray's own processes write warnings for its developers to this terminal; its log files have them all the same."""
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def nodes() -> tuple[Node, ...]:
@@ -77,7 +91,6 @@ def _elsewhere(address: str) -> dict[str, Any]:
 
 def _here() -> dict[str, Any]:
     """On loopback alone: nobody else can reach it."""
-    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # its own log files tell the rest
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else STORE_MOST
     return {
         "address": "local",
@@ -193,13 +206,19 @@ def answer(reference: Any, where: str) -> Any:
 
 def told(error: BaseException, where: str = "the cluster") -> KeepersError:
     """What went wrong in a worker, as one error for the user."""
-    seen: BaseException | None = error
-    while seen is not None:
-        if isinstance(seen, KeepersError):
-            return seen
-        cause = getattr(seen, "cause", None)
-        seen = cause if isinstance(cause, BaseException) and cause is not seen else seen.__cause__
-    text = " ".join(str(error).split())
+    last, seen = error, [error]
+    while (cause := _cause(last)) is not None and cause not in seen:
+        if isinstance(cause, KeepersError):
+            return cause
+        last = cause
+        seen.append(cause)
+    text = " ".join(str(last).split())
     if "No module named 'keepers" in text:
         return ClusterError(f"Keepers is not installed on {where}: every node needs the same version.")
-    return ClusterError(f"Something went wrong on {where}: {text[-400:]}")
+    return ClusterError(f"Something went wrong on {where}: {type(last).__name__}: {text[-400:]}")
+
+
+def _cause(error: BaseException) -> BaseException | None:
+    """What an error was raised from, here or in the worker that it came from."""
+    cause = getattr(error, "cause", None)
+    return cause if isinstance(cause, BaseException) else error.__cause__

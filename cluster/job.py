@@ -18,15 +18,18 @@ from ray.exceptions import RayError
 from ..core.walk import Search
 from .connect import Node, answer, is_free, precision, prepare_nodes, told, try_models
 from .duplicates import banded, hashes, meetings, named
-from .manifest import MANIFEST, PART, Survey, survey, to_do, write_manifest
-from .output import IMAGES, SETTINGS, Output, OutputError, Settings
+from .manifest import PART, Survey, survey, to_do, write_manifest
+from .output import IMAGES, MANIFEST, SETTINGS, Output, OutputError, Settings
 from .pools import Pools, plan_pools
+from .schema import ModelColumn
 from .settle import Counts, count_part, settle_part
 from .stages import Classify, Look, Prepare, Write
 from .task import Task, refuse_likeness
 
 LEAST_ROWS, MOST_ROWS = 16, 1024
 """Of a written file: few where a net is slow, so that little is lost; many where it is fast."""
+SMALL = 20_000
+"""So many images are compared with each other faster than a join begins."""
 LOSS = 60.0
 """Seconds of work that a file stands for."""
 
@@ -98,9 +101,9 @@ def run(task: Task, sources: Sources, where: str, nodes: Sequence[Node], wish: W
         _look_at_all(task, pools, output, shared, todo, watcher)
     if task.compares:
         watcher.phase("near-duplicates")
-        _settle(task, pools, output, shared)
+        _settle(task, output, shared, inputs)
     watcher.phase("accounting")
-    counted = _count(pools, output, shared)
+    counted = _count(output, shared)
     return Finished(replace(counted, listed=inputs, skipped=inputs - todo), state.damaged)
 
 
@@ -110,7 +113,7 @@ def _adjust(nodes: Sequence[Node]) -> None:
     context.enable_progress_bars = False
     context.enable_operator_progress_bars = False
     context.default_hash_shuffle_parallelism = max(2, int(sum(node.cpus for node in nodes)))
-    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # what fails is raised, and told once
 
 
 def _with_models(task: Task, nodes: Sequence[Node], wish: Wish) -> tuple[Task, Pools]:
@@ -217,7 +220,7 @@ def _manifest(output: Output, shared: Any) -> Dataset:
     parts = output.parts(MANIFEST)
     listed = ray.data.range(len(parts), override_num_blocks=max(1, min(len(parts), 1000)))
     opened: Any = partial(_open_manifest, output, parts, shared)
-    return listed.map_batches(opened, batch_size=1, num_cpus=0.1)
+    return listed.map_batches(opened, batch_size=1, num_cpus=0, concurrency=1)
 
 
 def _open_manifest(output: Output, parts: list[str], shared: Any, batch: Mapping[str, Any]) -> Iterator[Any]:
@@ -229,45 +232,65 @@ def _open_manifest(output: Output, parts: list[str], shared: Any, batch: Mapping
 # --- settling --------------------------------------------------------------------------------------------------------
 
 
-def _settle(task: Task, pools: Pools, output: Output, shared: Any) -> None:
+def _settle(task: Task, output: Output, shared: Any, inputs: int) -> None:
     """Find near-duplicates, and decide anew about what they change. Raises KeepersError."""
     parts = output.parts()
     column = next(one for one in task.columns if task.asked[one.model].compared)
     try:
-        nearest = nearest_earlier(output, parts, column, shared, pools.share)
-        found = ray.remote(num_cpus=0.5)(_named).remote(output, *nearest.to_numpy_refs())
-        work = partial(_settle_parts, task, output, shared, found)
-        for _ in _over(parts, work, pools.share).iter_rows():
+        nearest = nearest_earlier(output, parts, column, shared, small=inputs <= SMALL)
+        naming: Any = ray.remote(_named)
+        work = partial(_settle_parts, task, output, shared, naming.remote(output, *nearest))
+        for _ in _over(parts, work).iter_rows():
             pass
     except RayError as error:
         raise told(error) from error
 
 
-def nearest_earlier(output: Output, parts: Sequence[str], column: Any, shared: Any, share: float) -> Dataset:
-    """The rank of the nearest earlier image of every near-duplicate: "number", "rank" (see `duplicates.meetings`)."""
-    images = _over(parts, partial(_hashes, output, column, shared), share)
+def nearest_earlier(
+    output: Output, parts: Sequence[str], column: ModelColumn, shared: Any, *, small: bool
+) -> list[Any]:
+    """The rank of the nearest earlier image of every near-duplicate: "number", "rank" (see `duplicates.meetings`).
+
+    References to blocks. Where there are few images, all are compared with all in one place.
+    """
+    if small:
+        meeting: Any = ray.remote(_all_meet)
+        return [meeting.remote(output, parts, column, shared)]
     spread: Any = banded
     meet: Any = meetings
-    bands = images.map_batches(spread, batch_format="numpy", num_cpus=share)
-    met = bands.groupby("band").map_groups(meet, batch_format="numpy", num_cpus=share)
-    return met.groupby("number").min("rank").rename_columns({"min(rank)": "rank"})
+    images = _over(parts, partial(_hashes, output, column, shared))
+    bands = images.map_batches(spread, batch_format="numpy")
+    met = bands.groupby("band").map_groups(meet, batch_format="numpy")
+    return met.groupby("number").min("rank").rename_columns({"min(rank)": "rank"}).to_numpy_refs()
 
 
-def _over(parts: Sequence[str], work: Any, share: float) -> Dataset:
+def _all_meet(output: Output, parts: Sequence[str], column: ModelColumn, state: Survey) -> Mapping[str, Any]:
+    each = [hashes(output, part, column, state.listing) for part in parts]
+    return meetings(_joined(each, ("number", "bits")))
+
+
+def _joined(blocks: Sequence[Mapping[str, Any]], names: Sequence[str]) -> dict[str, Any]:
+    """Blocks as one; Ray gives empty ones without columns."""
+    return {
+        name: np.concatenate([block[name] for block in blocks if len(block)] or [np.zeros(0, np.int64)])
+        for name in names
+    }
+
+
+def _over(parts: Sequence[str], work: Any) -> Dataset:
     """Something done with every file of the output."""
     names = ray.data.from_items([{"part": part} for part in parts], override_num_blocks=max(1, min(len(parts), 200)))
-    return names.map_batches(work, batch_size=1, batch_format="numpy", num_cpus=share)
+    return names.map_batches(work, batch_size=1, batch_format="numpy")
 
 
-def _hashes(output: Output, column: Any, shared: Any, batch: Mapping[str, Any]) -> Mapping[str, Any]:
+def _hashes(output: Output, column: ModelColumn, shared: Any, batch: Mapping[str, Any]) -> Mapping[str, Any]:
     state: Survey = ray.get(shared)
     (part,) = batch["part"].tolist()
     return hashes(output, part, column, state.listing)
 
 
 def _named(output: Output, *blocks: Mapping[str, Any]) -> Any:
-    joined = {name: np.concatenate([block[name] for block in blocks if len(block)]) for name in ("number", "rank")}
-    return named(output, joined)
+    return named(output, _joined(blocks, ("number", "rank")))
 
 
 def _settle_parts(task: Task, output: Output, shared: Any, found: Any, batch: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -276,10 +299,10 @@ def _settle_parts(task: Task, output: Output, shared: Any, found: Any, batch: Ma
     return {"changed": [settle_part(output, part, write, state.listing, ray.get(found)) for part in batch["part"]]}
 
 
-def _count(pools: Pools, output: Output, shared: Any) -> Counts:
+def _count(output: Output, shared: Any) -> Counts:
     """What became of the inputs, as the files themselves say. Raises KeepersError."""
     try:
-        each = _over(output.parts(), partial(_count_parts, output, shared), pools.share).iter_rows()
+        each = _over(output.parts(), partial(_count_parts, output, shared)).iter_rows()
         return sum((Counts(**counts) for counts in each), Counts())
     except RayError as error:
         raise told(error) from error

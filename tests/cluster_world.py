@@ -1,0 +1,118 @@
+"""What the tests of scans on a cluster share: a folder with all kinds of images, tiny models, and a quiet watcher."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import ray.cloudpickle
+from PIL import Image, PngImagePlugin
+
+from keepers.cluster.job import Sources, Wish
+from keepers.cluster.output import Output
+from keepers.cluster.schema import ImageRow
+from keepers.cluster.task import Task, Weights
+from keepers.core.gate import Gate
+from keepers.core.judge import Judge
+from keepers.core.runtime import Runtime
+from keepers.core.scan import Scan, Scanned
+from keepers.core.store import Store
+from keepers.core.walk import Found, walk
+from keepers.core.weights import WeightStore
+from keepers.models import signals
+from keepers.models.registry import Registry
+
+from . import tiny
+
+ray.cloudpickle.register_pickle_by_value(tiny)  # workers cannot import the tests
+
+GATE = """reject: signals.label in ("black", "blank", "solid", "noise")
+review: signals.label in ("tiny", "tiled", "duplicate")
+accept: cheap.good >= 0.45 and dear.good >= 0.4
+review: cheap.good >= 0.4"""
+"""Asks all three models, two of them only where it has to."""
+
+
+def picture(seed: int, size: tuple[int, int] = (96, 64)) -> Image.Image:
+    """Smooth blots in colours of their own, with a little grain."""
+    random = np.random.RandomState(seed)
+    small = Image.fromarray(random.randint(0, 256, (6, 9, 3)).astype(np.uint8))
+    grown = np.asarray(small.resize(size, Image.Resampling.BICUBIC)).astype(np.int16)
+    tint = random.randint(-90, 90, 3)
+    return Image.fromarray((grown + tint + random.randint(-4, 5, grown.shape)).clip(0, 255).astype(np.uint8))
+
+
+def make_images(folder: Path, count: int = 40) -> None:
+    """Pictures with prompts, repeated ones, failed ones, and files that are none, in two folders."""
+    (folder / "more").mkdir(parents=True)
+    for number in range(count):
+        place = folder / ("more" if number % 3 else ".") / f"{number:04}.png"
+        info = PngImagePlugin.PngInfo()
+        info.add_text("parameters", f"a cat number {number}\nSteps: 20, Sampler: Euler, Seed: {number}, Size: 96x64")
+        picture(number % (count - 6)).save(place, pnginfo=info)  # the last six repeat the first
+    Image.new("RGB", (64, 64)).save(folder / "black.png")
+    Image.new("RGB", (64, 64), "white").save(folder / "more" / "white.webp")
+    Image.effect_noise((128, 128), 120).convert("RGB").save(folder / "noise.png")
+    picture(900).convert("RGBA").save(folder / "alpha.png")
+    picture(901).quantize(32).save(folder / "more" / "palette.gif")
+    picture(902).convert("L").save(folder / "grey.jpg")
+    picture(903, (12, 12)).save(folder / "tiny.png")
+    whole = (folder / "0000.png").read_bytes()
+    (folder / "cut.png").write_bytes(whole[: len(whole) // 2])
+    (folder / "more" / "empty.png").write_bytes(b"")
+    (folder / "words.jpg").write_text("no image")
+
+
+def registry(folder: Path) -> Registry:
+    """The two tiny models, with their files in a folder, and the signals."""
+    made = tiny.registry(tiny.Work(), folder)
+    return Registry(signals.SPEC, *(made.spec(name, WeightStore([folder])) for name in ("cheap", "dear")))
+
+
+def task(models: Path, gate: str = GATE, **more: Any) -> Task:
+    """The scan that is compared."""
+    given = Task(gate, weights=Weights((models,)), device="cpu", precision="exact", batch=4, registry=registry(models))
+    return replace(given, **more)
+
+
+def plain(images: Path, models: Path, store: Store, gate: str = GATE, precision: Any = "exact") -> list[Scanned]:
+    """The same scan here."""
+    judge = Judge(registry(models), WeightStore([models]), Runtime("cpu", precision), batch=4)
+    files = [entry for entry in walk([images.absolute()]) if isinstance(entry, Found)]
+    scan = Scan(judge, Gate.parse(gate), store)
+    return list(scan.run(scan.plan(files)))
+
+
+@dataclass
+class Watch:
+    """Remembers what it was told."""
+
+    phases: list[str] = field(default_factory=list[str])
+    begun: tuple[int, int] = (0, 0)
+    written: int = 0
+
+    def phase(self, what: str) -> None:
+        self.phases.append(what)
+
+    def listed(self, count: int) -> None:
+        assert count > 0
+
+    def begin(self, todo: int, skipped: int, pools: object) -> None:
+        self.begun = (todo, skipped)
+
+    def done(self, counts: Mapping[str, int]) -> None:
+        self.written += sum(counts.values())
+
+
+def image_rows(out: Path) -> dict[str, ImageRow]:
+    """The rows of an output, by name; each name stands there once."""
+    rows = list(Output.at(str(out)).image_rows())
+    found = {row.item.name: row for row in rows}
+    assert len(found) == len(rows), "an image stands there twice"
+    return found
+
+
+__all__ = ["GATE", "Sources", "Watch", "Wish", "image_rows", "make_images", "picture", "plain", "registry", "task"]
