@@ -118,16 +118,16 @@ def _open_s3(host: str, options: dict[str, str]) -> tuple[Any, str]:
     user, _, bucket = host.rpartition("@")
     if not bucket:
         raise SourceError("s3://", "no bucket is named; write s3://BUCKET/FOLDER")
-    endpoint = options.get("endpoint_override") or os.environ.get("AWS_ENDPOINT_URL_S3")
-    endpoint = endpoint or os.environ.get("AWS_ENDPOINT_URL")
-    region = options.get("region")
+    stated = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or ""
+    scheme, _, host = stated.rpartition("://")
+    endpoint, region = options.get("endpoint_override") or host.rstrip("/"), options.get("region")
     if not region and endpoint:
         region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
     files = fs.S3FileSystem(
         anonymous=user == "anonymous",
         region=region or fs.resolve_s3_region(bucket),
-        endpoint_override=options.get("endpoint_override"),
-        scheme=options.get("scheme", "https"),
+        endpoint_override=endpoint or None,
+        scheme=options.get("scheme") or scheme or "https",
     )
     return files, bucket
 

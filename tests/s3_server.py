@@ -67,6 +67,8 @@ class S3Server:
         self._lock = threading.Lock()
         self._faults: list[Fault] = []
         self.requests: list[Request] = []
+        self.public: set[str] = set()
+        """Buckets that let in who does not sign."""
         self._thread = threading.Thread(target=self._proxy.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
         self._thread.start()
         self.client: Any = boto3.client(
@@ -103,11 +105,22 @@ class S3Server:
     def deny(self, bucket: str, code: str = "AccessDenied") -> None:
         """Lets nobody into a bucket."""
         start = f"/{bucket}"
-        self._faults.append(Fault(code, lambda r: r.path == start or r.path.startswith(start + "/"), float("inf")))
+        self.refuse(code, lambda r: r.path == start or r.path.startswith(start + "/"))
+
+    def refuse(self, code: str, matches: Matches) -> None:
+        """Answers requests with status 403 and the code of an S3 error."""
+        self._faults.append(Fault(code, matches, float("inf")))
+
+    def publish(self, bucket: str) -> None:
+        """Lets everybody read a bucket, signed or not."""
+        self.public.add(bucket)
+        for entry in self.client.list_objects_v2(Bucket=bucket)["Contents"]:
+            self.client.put_object_acl(Bucket=bucket, Key=entry["Key"], ACL="public-read")
 
     def reset(self) -> None:
         """No faults, no requests, no buckets."""
         self._faults.clear()
+        self.public.clear()
         self.requests.clear()
         for bucket in self.client.list_buckets()["Buckets"]:
             listed = self.client.list_objects_v2(Bucket=bucket["Name"])
@@ -158,7 +171,7 @@ class _Handler(BaseHTTPRequestHandler):
         asked = Request(self.command, unquote(address.path), address.query, self.headers.get("Range", ""))
         body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
         fault = self.server.owner.fault(asked)
-        refusal = fault if fault and fault != "cut" else self._refusal()
+        refusal = fault if fault and fault != "cut" else self._refusal(asked)
         if refusal == "throttle":
             self._error(503, "SlowDown")
         elif refusal:
@@ -168,11 +181,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = _answer  # noqa: N815  names that the base class looks for
 
-    def _refusal(self) -> str:
-        """Only requests that are signed with the one known key come in."""
+    def _refusal(self, asked: Request) -> str:
+        """Only requests that are signed with the one known key come in, except to public buckets."""
         signed = self.headers.get("Authorization", "")
         if not signed:
-            return "AccessDenied"
+            return "" if asked.path.split("/")[1] in self.server.owner.public else "AccessDenied"
         return "" if f"Credential={KEY_ID}/" in signed else "InvalidAccessKeyId"
 
     def _error(self, status: int, code: str) -> None:
