@@ -65,6 +65,7 @@ def _add_commands() -> None:
     from .labels import labels
     from .map import map_
     from .models import fetch, models
+    from .plan import plan
     from .prompts import prompts
     from .report import report
     from .review import review
@@ -77,7 +78,7 @@ def _add_commands() -> None:
 
     looking = (scan, report, explain, review, undo, caption, tags, similar, map_)
     learning = (labels, tune, calibrate, train, evaluate, prompts)
-    for function in (*looking, *learning, models, fetch, convert):
+    for function in (*looking, *learning, plan, models, fetch, convert):
         command(function)
 
 
