@@ -1,4 +1,4 @@
-"""Reads the header of a safetensors file, with limits the format itself does not set.
+"""Finds the tensors in a safetensors file, with limits the format itself does not set.
 
 The safetensors library reads such files as fast, but loads a file with duplicate names, spends seconds on hundreds of
 thousands of empty tensors, and one of its entry points is replaced by hosts with one that renames files it cannot read.
@@ -6,18 +6,17 @@ thousands of empty tensors, and one of its entry points is replaced by hosts wit
 
 from __future__ import annotations
 
-import json
 import math
 import mmap
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import cast
 
 import torch
 
 from .errors import CorruptWeights
+from .safetensors_header import header_length, parse_header
 from .tensor_file import MOST_TENSORS, Spot, spot
 
-MOST_HEADER = 16 << 20
 DTYPES = {
     "F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16,
     "F8_E4M3": torch.float8_e4m3fn, "F8_E5M2": torch.float8_e5m2,
@@ -37,46 +36,14 @@ def read_safetensors(buffer: mmap.mmap) -> tuple[dict[str, Spot], dict[str, str]
     Raises CorruptWeights for a header that is too long, not JSON, names something twice, or does not describe the file
     byte by byte.
     """
-    length = int.from_bytes(buffer[:8], "little")
-    if length > MOST_HEADER or 8 + length > len(buffer):
-        raise CorruptWeights(f"its header claims {length:,} bytes, in a file of {len(buffer):,}")
-    header = _parse(buffer[8 : 8 + length])
-    metadata = _metadata(header.pop("__metadata__", {}))
+    base = 8 + header_length(buffer[:8], len(buffer))
+    header, metadata = parse_header(buffer[8:base])
     if len(header) > MOST_TENSORS:
         raise CorruptWeights(f"it lists {len(header):,} tensors; no model has more than {MOST_TENSORS:,}")
-    base = 8 + length
     places = {name: _place(name, entry) for name, entry in header.items()}
     _require_gapless([ends for _, _, ends in places.values()], len(buffer) - base)
     spots = {n: spot(d, (base + a, (b - a) // d.itemsize), size) for n, (d, size, (a, b)) in places.items()}
     return spots, metadata
-
-
-def _parse(raw: bytes) -> dict[str, Any]:
-    try:
-        header = json.loads(raw.decode("utf-8"), object_pairs_hook=_once, parse_constant=_refuse)
-    except (ValueError, RecursionError) as error:
-        raise CorruptWeights(f"its header is damaged ({error})") from None
-    if not isinstance(header, dict):
-        raise CorruptWeights("its header is no table of tensors")
-    return cast("dict[str, Any]", header)
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("the same name twice")
-    return found
-
-
-def _refuse(word: str) -> Any:
-    raise ValueError(f"{word} is no number")
-
-
-def _metadata(entry: object) -> dict[str, str]:
-    if not isinstance(entry, dict):
-        raise CorruptWeights("its metadata is no table")
-    items = cast("Mapping[object, object]", entry).items()
-    return {str(key): value for key, value in items if isinstance(value, str)}
 
 
 def _place(name: str, entry: object) -> tuple[torch.dtype, tuple[int, ...], tuple[int, int]]:

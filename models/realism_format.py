@@ -6,17 +6,17 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
 from ..core.errors import WrongWeights
+from ..core.safetensors_header import read_metadata
 from .realism_view import Window
 
 KEY = "keepers_detector"
 """The entry of a safetensors file's metadata that holds the description, as JSON."""
 FORMAT = 1
-MOST_HEADER = 16 << 20
+WHAT = "a realism detector"
 
 Kind = Literal["resnet", "basic", "probe"]
 NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -60,16 +60,16 @@ class Description:
 def describe(metadata: Mapping[str, str], path: object) -> Description:
     """What a file's metadata says. Raises WrongWeights for a file that `keepers train realism` did not write."""
     if KEY not in metadata:
-        raise WrongWeights(path, "a realism detector", detail="it says nothing of itself: train one with keepers train")
+        raise WrongWeights(path, WHAT, detail="it says nothing of itself: train one with keepers train")
     try:
         found = json.loads(metadata[KEY])
         if found["format"] != FORMAT:
-            raise WrongWeights(path, "a realism detector", detail="it was made by a newer Keepers")
+            raise WrongWeights(path, WHAT, detail="it was made by a newer Keepers")
         return _checked(found)
     except WrongWeights:
         raise
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise WrongWeights(path, "a realism detector", detail=f"its description is damaged ({error})") from None
+        raise WrongWeights(path, WHAT, detail=f"its description is damaged ({error})") from None
 
 
 def _checked(found: Mapping[str, Any]) -> Description:
@@ -115,21 +115,4 @@ def read_description(path: Path) -> Description:
 
     Raises WrongWeights.
     """
-    try:
-        known = path.stat()
-    except OSError as error:
-        raise WrongWeights(path, "a realism detector", detail=f"it cannot be read ({error})") from None
-    return _read(path, known.st_size, known.st_mtime_ns)
-
-
-@lru_cache(maxsize=256)
-def _read(path: Path, size: int, mtime_ns: int) -> Description:  # noqa: ARG001 (they tell whether the file changed)
-    try:
-        with path.open("rb") as file:
-            length = int.from_bytes(file.read(8), "little")
-            if length > MOST_HEADER:
-                raise ValueError("its header is too long")
-            metadata = json.loads(file.read(length).decode("utf-8")).get("__metadata__", {})
-    except (OSError, ValueError, AttributeError, RecursionError) as error:
-        raise WrongWeights(path, "a realism detector", detail=f"it is no safetensors file ({error})") from None
-    return describe(metadata if isinstance(metadata, dict) else {}, path)
+    return describe(read_metadata(path, WHAT), path)

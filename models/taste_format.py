@@ -6,17 +6,17 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
 from ..core.errors import WrongWeights
+from ..core.safetensors_header import read_metadata
 from ..core.weights import WeightStore
 
 KEY = "keepers_taste"
 """The entry of a safetensors file's metadata that holds the description, as JSON."""
 FORMAT = 1
-MOST_HEADER = 1 << 20
+WHAT = "a learned taste"
 NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 Kind = Literal["decision", "probe"]
@@ -70,32 +70,15 @@ def describe(metadata: Mapping[str, str], path: object) -> Provenance:
         if not isinstance(known.metrics, dict) or not isinstance(known.training, dict):
             raise ValueError("its metrics are damaged")
     except KeyError:
-        raise WrongWeights(path, "a learned taste", detail="it was not written by keepers tune") from None
+        raise WrongWeights(path, WHAT, detail="it was not written by keepers tune") from None
     except (ValueError, TypeError, AttributeError, RecursionError) as error:
-        raise WrongWeights(path, "a learned taste", detail=str(error)) from None
+        raise WrongWeights(path, WHAT, detail=str(error)) from None
     return known
 
 
 def read_provenance(path: Path) -> Provenance:
     """The description in a file, from its header alone, remembered while it stays as it is. Raises WrongWeights."""
-    try:
-        known = path.stat()
-    except OSError as error:
-        raise WrongWeights(path, "a learned taste", detail=f"it cannot be read ({error})") from None
-    return _read(path, known.st_size, known.st_mtime_ns)
-
-
-@lru_cache(maxsize=256)
-def _read(path: Path, size: int, mtime_ns: int) -> Provenance:  # noqa: ARG001 (they tell whether the file changed)
-    try:
-        with path.open("rb") as file:
-            length = int.from_bytes(file.read(8), "little")
-            if length > MOST_HEADER:
-                raise ValueError("its header is too long")
-            metadata = json.loads(file.read(length).decode("utf-8")).get("__metadata__", {})
-    except (OSError, ValueError, AttributeError, RecursionError) as error:
-        raise WrongWeights(path, "a learned taste", detail=f"it is no safetensors file ({error})") from None
-    return describe(metadata if isinstance(metadata, dict) else {}, path)
+    return describe(read_metadata(path, WHAT), path)
 
 
 def trained_files(store: WeightStore, folder: str) -> Iterator[tuple[str, Path]]:
