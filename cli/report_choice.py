@@ -41,7 +41,8 @@ class Choice(Generic[T]):
 
     def taken(self) -> list[T]:
         """What is shown, verdict by verdict."""
-        shares = _shares({verdict: self.totals[verdict] for verdict in self._kept}, self.limit)
+        kept: list[Shown] = [verdict for verdict in VERDICTS if verdict in self._kept]
+        shares = _shares({verdict: self.totals[verdict] for verdict in kept}, self.limit)
         found: list[T] = []
         for verdict, share in shares.items():
             first = sorted(self._kept[verdict], key=lambda entry: entry[:2], reverse=True)

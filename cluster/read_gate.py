@@ -18,7 +18,7 @@ from ..core.judge import Judge
 from ..core.near_duplicates import ALIKE, DUPLICATE, has_hash, with_known_duplicate
 from ..core.prediction import Answer, Labels, Prediction
 from .output import OutputError, Settings
-from .read_predictions import is_whole
+from .read_predictions import is_whole, unusable
 from .schema import ImageRow, ModelColumn
 
 LOOKED_AT = ("verdict", "reason", "error", "duplicate_of", "distance", "failures")
@@ -37,20 +37,25 @@ class OutputGate:
     """For models that read nothing but another model's numbers."""
 
     def check(self) -> None:
-        """Raises GateError where the gate is wrong, OutputError where the output knows nothing of one of its models."""
-        for model in self.gate.models:
-            if self.settings.column(model) is None and self._base(model) is None:
-                asked = ", ".join(one.model for one in self.settings.models) or "no model"
-                raise OutputError(
-                    f"{self.where} was not asked about {model}, so it cannot tell; it holds {asked}. "
-                    f"Scan again with a gate that asks {model}."
-                )
+        """Raises GateError, UnknownName where the gate is wrong, OutputError where a model's numbers are not there."""
+        lacking = [model for model, base in self._bases.items() if base is None]
+        for model in lacking:
+            self.judge.registry.spec(model, self.judge.store)  # says what a mistyped one may have been meant to be
+            if base := self.judge.base(model):
+                reason = unusable(self.where, self.settings.column(base), base, self._fingerprint(base))
+                raise OutputError(f"{model} reads the numbers of {base}, but {reason}.")
+        if lacking:
+            asked = ", ".join(one.model for one in self.settings.models) or "no model"
+            raise OutputError(
+                f"{self.where} was not asked about {', '.join(lacking)}, so it cannot tell; it holds {asked}. "
+                f"Scan again with a gate that asks {', '.join(lacking)}."
+            )
         self.gate.check(self.labels)
 
     @cached_property
     def models(self) -> tuple[ModelColumn, ...]:
         """The columns that the gate needs."""
-        found = (self.settings.column(model) or self._base(model) for model in self.gate.models)
+        found = (self.settings.column(model) or self._bases[model] for model in self.gate.models)
         return tuple({one.model: one for one in found if one is not None}.values())
 
     @property
@@ -120,10 +125,10 @@ class OutputGate:
         """The whole column of the very model whose numbers another one reads."""
         base = self.judge.base(model)
         column = self.settings.column(base) if base else None
-        if column is None or not is_whole(column):
-            return None
-        spec = self.judge.registry.spec(base, self.judge.store)
-        return column if column.fingerprint == model_fingerprint(spec, self.judge.store) else None
+        return None if unusable(self.where, column, base, self._fingerprint(base) if base else "") else column
+
+    def _fingerprint(self, model: str) -> str:
+        return model_fingerprint(self.judge.registry.spec(model, self.judge.store), self.judge.store)
 
     @cached_property
     def _bases(self) -> Mapping[str, ModelColumn | None]:

@@ -18,7 +18,7 @@ from ..core.store import SeenImage, Store
 from .item import path_of
 from .output import Output
 from .read_parts import Spot, image_rows, picked, pieces
-from .read_predictions import is_whole, predictions
+from .read_predictions import predictions, unusable
 from .schema import ImageRow, ModelColumn
 
 PLACE = ("uri", "member")
@@ -101,27 +101,13 @@ class KnownOutputs(LabelStore):
 
     def unusable(self, model: str, fingerprint: str) -> list[str]:
         """Why an output says nothing of a model, one line each."""
-        told: list[str] = []
-        for output, settings in self._outputs:
-            column = settings.column(model)
-            if column is None:
-                told.append(f"{output.where} was not asked about {model}")
-            elif column.fingerprint != fingerprint:
-                told.append(
-                    f"{output.where} was made with other files of {model} "
-                    f"(fingerprint {column.fingerprint}, here {fingerprint or 'none'}): its numbers are not used"
-                )
-            elif not is_whole(column):
-                told.append(
-                    f"{output.where} keeps the tags of {model} only from {column.floor:g} on, not all its numbers: "
-                    "to learn from them, scan with --tag-floor 0"
-                )
-        return told
+        told = (unusable(output.where, found.column(model), model, fingerprint) for output, found in self._outputs)
+        return list(filter(None, told))
 
     def _serving(self, model: str, fingerprint: str) -> list[tuple[int, ModelColumn]]:
         """The outputs that hold a model's whole predictions, with their columns."""
-        columns = [(place, settings.column(model)) for place, (_, settings) in enumerate(self._outputs)]
-        return [(n, one) for n, one in columns if one and one.fingerprint == fingerprint and is_whole(one)]
+        columns = [settings.column(model) for _, settings in self._outputs]
+        return [(n, one) for n, one in enumerate(columns) if one and not unusable("", one, model, fingerprint)]
 
     def _said(self, place: int, column: ModelColumn, contents: Sequence[str]) -> dict[str, Prediction]:
         """What one output holds of a model, by content; of several predictions of an image the most exact one."""

@@ -35,6 +35,21 @@ def is_whole(column: ModelColumn) -> bool:
     return column.floor is None or column.floor <= min(labels.range(index).low for index in range(len(labels)))
 
 
+def unusable(where: str, column: ModelColumn | None, model: str, fingerprint: str) -> str:
+    """Why an output's column cannot stand for a model's predictions, as one line; empty where it can."""
+    if column is None:
+        return f"{where} was not asked about {model}"
+    if column.fingerprint != fingerprint:
+        prints = f"fingerprint {column.fingerprint}, here {fingerprint or 'none'}"
+        return f"{where} was made with other files of {model} ({prints}): its numbers are not used"
+    if not is_whole(column):
+        return (
+            f"{where} keeps the tags of {model} only from {column.floor:g} on, not all its numbers: "
+            "to use them all, scan with --tag-floor 0"
+        )
+    return ""
+
+
 def _whole(said: pa.StructArray, column: ModelColumn) -> Floats:
     """[rows, labels]"""
     lists, width = said.field("values"), len(column.labels)
