@@ -18,7 +18,7 @@ from typing import IO, Protocol
 from ..core.errors import KeepersError
 from ..core.files import atomic_write
 from ..core.scan import Scanned
-from .scores import shown_by_model, words
+from .scores import image_facts, plain, shown_by_model, words
 
 
 class Sink(Protocol):
@@ -41,27 +41,17 @@ def facts(result: Scanned) -> dict[str, object]:
         for model, values in shown_by_model(result.answers).items()
     }
     return {
-        "path": _plain(str(result.path)),
+        "path": plain(str(result.path)),
         "verdict": result.verdict.outcome,
-        "reason": _plain(result.verdict.reason),
+        "reason": plain(result.verdict.reason),
         "error": result.error,
         "labels": words(result.answers),
         "scores": scores,
-        "width": image.width,
-        "height": image.height,
-        "prompt": _plain(image.positive),
-        "negative": _plain(image.negative),
-        "seed": image.seed,
-        "generator": _plain(image.model),
-        "notes": [_plain(note) for note in image.notes],
+        **image_facts(image),
+        "notes": [plain(note) for note in image.notes],
         "content": image.content,
         "known": result.known,
     }
-
-
-def _plain(text: str) -> str:
-    """Text that any JSON reader takes: bytes of a file name that are no UTF-8 are written as escapes."""
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 class JsonLines:

@@ -13,7 +13,7 @@ from ..core.gate import Gate
 from ..core.gate_tree import Comparison, Link, Number, Value, WordTest, terms
 from ..core.prediction import Answer, Prediction, Range
 from ..core.scan import Scanned
-from .scores import shown_by_model, words
+from .scores import image_facts, plain, shown_by_model, words
 
 MOST_SCORES = 60
 """So many scores can be sorted by: those of the gate first, then those that most images have."""
@@ -80,18 +80,13 @@ def _item(result: Scanned, distance: float | None) -> Item:
     shown = shown_by_model(result.answers)
     listed = [[m, label, _finite(value), *_range(result.answers[m], label)] for m, label, value in _flat(shown)]
     facts: dict[str, object] = {
-        "name": _plain(result.path.name),
-        "folder": _plain(str(result.path.parent)),
+        "name": plain(result.path.name),
+        "folder": plain(str(result.path.parent)),
         "verdict": result.verdict.outcome,
-        "reason": _plain(result.verdict.reason),
+        "reason": plain(result.verdict.reason),
         "words": words(result.answers),
         "scores": listed,
-        "width": image.width,
-        "height": image.height,
-        "prompt": _plain(image.positive),
-        "negative": _plain(image.negative),
-        "seed": image.seed,
-        "generator": _plain(image.model),
+        **image_facts(image),
     }
     values = {str(Value(model, label)): value for model, label, value in _flat(shown)}
     return Item(result.path, image.content, result.mtime, facts, values, distance)
@@ -110,11 +105,6 @@ def _range(answer: Answer, label: str) -> list[float | None]:
 
 def _finite(value: float | None) -> float | None:
     return round(float(value), 5) if value is not None and math.isfinite(value) else None
-
-
-def _plain(text: str) -> str:
-    """Text that JSON and UTF-8 take: bytes of a file name that are no UTF-8 are written as escapes."""
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _links(gate: Gate) -> list[Link]:

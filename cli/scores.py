@@ -1,10 +1,11 @@
-"""Which numbers of a prediction are worth showing to a person."""
+"""Which numbers of a prediction, and which facts of an image, are worth showing to a person."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 from ..core.prediction import Answer, Prediction
+from ..core.store import SeenImage
 
 FEW = 40
 """A model with at most so many labels is shown whole; of a larger one the strongest labels are."""
@@ -32,3 +33,20 @@ def shown_by_model(answers: Mapping[str, Answer]) -> dict[str, dict[str, float]]
 def words(answers: Mapping[str, Answer]) -> dict[str, str]:
     """The answers in one word, for the models that have one."""
     return {m: answer.label for m, answer in answers.items() if isinstance(answer, Prediction) and answer.label}
+
+
+def image_facts(image: SeenImage) -> dict[str, object]:
+    """How an image was generated, as JSON values."""
+    return {
+        "width": image.width,
+        "height": image.height,
+        "prompt": plain(image.positive),
+        "negative": plain(image.negative),
+        "seed": image.seed,
+        "generator": plain(image.model),
+    }
+
+
+def plain(text: str) -> str:
+    """Text that JSON and UTF-8 take: bytes of a file name that are no UTF-8 are written as escapes."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -100,10 +100,9 @@ def _walk(raw: RawMetadata, file: BinaryIO, container: str) -> None:
 def _take_png(raw: RawMetadata, file: BinaryIO, block: Block) -> None:
     if block.kind not in ("tEXt", "zTXt", "iTXt", "comf", "eXIf"):
         return
-    if block.size > _TEXT_LIMIT:
-        raw.note(f"a text of {block.size} bytes was ignored")
+    data = _bytes(raw, file, block)
+    if data is None:
         return
-    data = read_at(file, block.data, block.size)
     if block.kind == "eXIf":
         raw.exif = raw.exif or data.removeprefix(_EXIF_HEAD)
         return
@@ -126,6 +125,13 @@ def _png_text(raw: RawMetadata, kind: str, rest: bytes) -> bytes | None:
     packed, rest = rest[:1] == b"\1", rest[2:]
     rest = rest.partition(b"\0")[2].partition(b"\0")[2]  # language, translated keyword
     return _inflate(raw, rest) if packed else rest
+
+
+def _bytes(raw: RawMetadata, file: BinaryIO, block: Block) -> bytes | None:
+    if block.size > _TEXT_LIMIT:
+        raw.note(f"a text of {block.size} bytes was ignored")
+        return None
+    return read_at(file, block.data, block.size)
 
 
 def _inflate(raw: RawMetadata, data: bytes) -> bytes | None:
@@ -156,10 +162,9 @@ def _take_jpeg(raw: RawMetadata, file: BinaryIO, block: Block) -> None:
 def _take_webp(raw: RawMetadata, file: BinaryIO, block: Block) -> None:
     if block.kind not in ("EXIF", "XMP "):
         return
-    if block.size > _TEXT_LIMIT:
-        raw.note(f"a text of {block.size} bytes was ignored")
+    data = _bytes(raw, file, block)
+    if data is None:
         return
-    data = read_at(file, block.data, block.size)
     if block.kind == "EXIF":
         raw.exif = raw.exif or data.removeprefix(_EXIF_HEAD)
     else:

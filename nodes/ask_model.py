@@ -10,7 +10,7 @@ from ..core.gate_tree import Number, Value
 from ..models.registry import REGISTRY
 from . import host
 from .api import CATEGORY, ScoresSocket, io, named
-from .asking import judge_frames, machine_inputs, missing, one, options
+from .asking import AsksModels, judge_frames, machine_inputs, one, options, refused_model
 from .images import frames
 from .menus import label_names, variants
 from .scores import rank, report_json, summary, word
@@ -30,14 +30,10 @@ class Question:
     description: str
 
 
-class AskModel(io.ComfyNode):
+class AskModel(AsksModels):
     """What these nodes have in common."""
 
     question: ClassVar[Question]
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.judge = host.judge()  # keeps the nets in memory while this node is in the workflow; see host.judge
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -84,12 +80,7 @@ class AskModel(io.ComfyNode):
     @classmethod
     def validate_inputs(cls, model: Any = (None,), download: Any = (False,)) -> bool | str:
         """Refuse a missing model or model file before anything is generated."""
-        name = one(model)
-        if name is None:
-            return True
-        if name not in variants(cls.question.families):
-            return f"There is no model {name!r} here. There are: {', '.join(variants(cls.question.families))}"
-        return missing([name], download=one(download)) or True
+        return refused_model(model, cls.question.families, download)
 
     @classmethod
     def execute(

@@ -14,6 +14,7 @@ from ..models.registry import REGISTRY
 from . import host
 from .api import io
 from .images import Frame, subjects
+from .menus import variants
 from .scores import Scored, Scores, wish_gate
 
 T = TypeVar("T")
@@ -22,6 +23,14 @@ PRECISIONS: tuple[host.Precision, ...] = ("auto", "exact", "fast")
 
 _LOADING = frozenset(["missing_weights", "download_failed", "corrupt_weights", "unsafe_weights", "wrong_weights"])
 """Failures that concern a model and not an image: the user must act, so the node fails instead of judging."""
+
+
+class AsksModels(io.ComfyNode):
+    """A node that keeps its nets in memory while it is in the workflow; see host.judge."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.judge = host.judge()
 
 
 def gate_inputs() -> list[Any]:
@@ -117,6 +126,19 @@ def refusal_of_wish(wish: str | None, *, download: bool | None) -> str:
     except KeepersError as error:
         return str(error)
     return missing(gate.models, download=download)
+
+
+def refused_model(model: Any, families: Sequence[str], download: Any) -> bool | str:
+    """What a node with a menu of models answers before anything is generated: True, or what is wrong with the choice.
+
+    `model` and `download` are as ComfyUI gives them to `validate_inputs`; a wired model is not known yet.
+    """
+    name, known = one(model), variants(families)
+    if name is None:
+        return True
+    if name not in known:
+        return f"There is no model {name!r} here. There are: {', '.join(known)}"
+    return missing([name], download=one(download)) or True
 
 
 def missing(models: Iterable[str], *, download: bool | None) -> str:

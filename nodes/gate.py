@@ -11,6 +11,7 @@ from ..core.gate_tree import Value
 from . import host
 from .api import BLOCKED, CATEGORY, ScoresSocket, io, named
 from .asking import (
+    AsksModels,
     check_loaded,
     chosen_gate,
     gate_inputs,
@@ -29,12 +30,8 @@ ALL, BEST = "all that pass", "best of those that pass"
 BLOCK, BEST_ONE, ERROR = "pass nothing on", "pass the best one", "stop with an error"
 
 
-class KeepersGate(io.ComfyNode):
+class KeepersGate(AsksModels):
     """One verdict for every image; what has no images blocks its own output alone."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.judge = host.judge()  # keeps the nets in memory while this node is in the workflow; see host.judge
 
     @classmethod
     def define_schema(cls) -> io.Schema:

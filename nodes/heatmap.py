@@ -13,7 +13,7 @@ from ..core.heatmap import METHODS, Heatmap, Method, heatmaps, overlay
 from ..models.registry import REGISTRY
 from . import host
 from .api import BLOCKED, CATEGORY, io, named
-from .asking import chosen, machine_inputs, missing, one, options
+from .asking import AsksModels, chosen, machine_inputs, one, options, refused_model
 from .images import flaw, frames, picture
 from .menus import label_names, variants
 
@@ -25,12 +25,8 @@ FAMILIES = ("realism", "faramir")
 OWN = "the answer"
 
 
-class KeepersHeatmap(io.ComfyNode):
+class KeepersHeatmap(AsksModels):
     """The picture under a coloured map, and the map as a mask."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.judge = host.judge()  # keeps the nets in memory while this node is in the workflow; see host.judge
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -74,12 +70,7 @@ class KeepersHeatmap(io.ComfyNode):
     @classmethod
     def validate_inputs(cls, model: Any = (None,), download: Any = (False,)) -> bool | str:
         """Refuse an unknown model or a missing model file before anything is generated."""
-        name = one(model)
-        if name is None:
-            return True
-        if name not in variants(FAMILIES):
-            return f"There is no model {name!r} here. There are: {', '.join(variants(FAMILIES))}"
-        return missing([name], download=one(download)) or True
+        return refused_model(model, FAMILIES, download)
 
     @classmethod
     def execute(

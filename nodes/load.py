@@ -26,18 +26,14 @@ from ..core.walk import Found, Search, walk
 from ..models.registry import REGISTRY
 from . import host
 from .api import BLOCKED, CATEGORY, ScoresSocket, io, named
-from .asking import judge_subjects, machine_inputs, one, options, refusal
+from .asking import AsksModels, judge_subjects, machine_inputs, one, options, refusal
 from .scores import Scored, Scores, report, summary, values_of
 
 OUTPUT, INPUT = "output", "input"
 
 
-class KeepersLoad(io.ComfyNode):
+class KeepersLoad(AsksModels):
     """Reads scores back from the images; only a model that they lack is asked."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.judge = host.judge()  # keeps the nets in memory while this node is in the workflow; see host.judge
 
     @classmethod
     def define_schema(cls) -> io.Schema:

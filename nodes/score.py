@@ -6,17 +6,13 @@ from typing import Any
 
 from . import host
 from .api import CATEGORY, ScoresSocket, io, named
-from .asking import chosen_gate, gate_inputs, judge_frames, machine_inputs, one, options, refusal
+from .asking import AsksModels, chosen_gate, gate_inputs, judge_frames, machine_inputs, one, options, refusal
 from .images import frames
 from .scores import rank, ranking, report, summary, word
 
 
-class KeepersScore(io.ComfyNode):
+class KeepersScore(AsksModels):
     """Scores for Gate, Save Keepers and Retry, and as plain lists."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.judge = host.judge()  # keeps the nets in memory while this node is in the workflow; see host.judge
 
     @classmethod
     def define_schema(cls) -> io.Schema:

@@ -16,7 +16,7 @@ from ..core.prediction import Answer, Prediction
 from ..core.recipe_values import changed
 from . import host
 from .api import CATEGORY, ScoresSocket, io, named
-from .asking import check_loaded, machine_inputs, missing, one, options
+from .asking import AsksModels, check_loaded, machine_inputs, missing, one, options
 from .images import frames, subjects
 from .menus import NONE, STYLES_TOLD, taggers
 from .scores import Scored, Scores
@@ -25,12 +25,8 @@ from .tag_categories import CategoriesSocket, Category
 _ORDERS: tuple[Order, ...] = ("score", "category", "alphabet", "given")
 
 
-class KeepersTag(io.ComfyNode):
+class KeepersTag(AsksModels):
     """One caption for every image; a model that cannot be used is an error, never an empty caption."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.judge = host.judge()  # keeps the nets in memory while this node is in the workflow; see host.judge
 
     @classmethod
     def define_schema(cls) -> io.Schema:
