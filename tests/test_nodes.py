@@ -16,7 +16,6 @@ from comfy_execution.graph_utils import ExecutionBlocker
 
 from keepers import comfy_entrypoint
 from keepers.core.errors import KeepersError
-from keepers.core.judge import Judge
 from keepers.core.prediction import Failure, Prediction
 from keepers.nodes import host
 from keepers.nodes.entry import all_nodes
@@ -257,10 +256,10 @@ def test_what_is_put_in_place_later_is_found_without_a_restart(comfy: object, tm
 
 
 def test_an_image_that_a_model_cannot_judge_is_for_review(comfy: object, monkeypatch: pytest.MonkeyPatch) -> None:
-    def failing(self: Judge, *_: Any) -> list[Any]:
+    def failing(*_: Any) -> list[Any]:
         return [Failure("signals", "model_failed", "out of memory")]
 
-    monkeypatch.setattr(Judge, "_predict", failing)
+    monkeypatch.setattr("keepers.core.judge.predict_each", failing)
     found = outputs(KeepersGate, run(KeepersGate, images=[good(1)], **GATE))
     assert found["review_count"] == 1
     assert "out of memory" in found["report"]
