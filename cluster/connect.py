@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import secrets
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -90,7 +91,8 @@ def _elsewhere(address: str) -> dict[str, Any]:
 
 
 def _here() -> dict[str, Any]:
-    """On loopback alone: nobody else can reach it."""
+    """On loopback alone, with a secret of its own, so that nothing is written into the user's home."""
+    os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else STORE_MOST
     return {
         "address": "local",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -9,7 +11,9 @@ from typing import Any
 
 import numpy as np
 import ray.cloudpickle
+import torch
 from PIL import Image, PngImagePlugin
+from torch import Tensor, nn
 
 from keepers.cluster.job import Sources, Wish
 from keepers.cluster.output import Output
@@ -19,6 +23,7 @@ from keepers.core.gate import Gate
 from keepers.core.judge import Judge
 from keepers.core.runtime import Runtime
 from keepers.core.scan import Scan, Scanned
+from keepers.core.spec import Build, ModelSpec, Network, WeightFile
 from keepers.core.store import Store
 from keepers.core.walk import Found, walk
 from keepers.core.weights import WeightStore
@@ -27,7 +32,8 @@ from keepers.models.registry import Registry
 
 from . import tiny
 
-ray.cloudpickle.register_pickle_by_value(tiny)  # workers cannot import the tests
+for module in (tiny, sys.modules[__name__]):
+    ray.cloudpickle.register_pickle_by_value(module)  # workers cannot import the tests
 
 GATE = """reject: signals.label in ("black", "blank", "solid", "noise")
 review: signals.label in ("tiny", "tiled", "duplicate")
@@ -66,10 +72,30 @@ def make_images(folder: Path, count: int = 40) -> None:
     (folder / "words.jpg").write_text("no image")
 
 
+class SlowNet(nn.Module):
+    """Takes its time, and finds every picture good."""
+
+    def forward(self, views: Tensor) -> Tensor:
+        time.sleep(0.03 * len(views))
+        return torch.tensor([[1.0, 0.0]]).repeat(len(views), 1)
+
+
+def build_slow(given: Build) -> Network:
+    given.path(SLOW_FILE)
+    return Network(SlowNet(), tiny.LABELS, (tiny.VIEW,), lambda values: ("good", float(values[0])))
+
+
+SLOW_FILE = WeightFile(name="slow.safetensors", licence="none")
+SLOW = ModelSpec("slow", "", "", "", "", build_slow, (SLOW_FILE,), cost=50, labels=lambda: tiny.LABELS)
+SLOWLY = 'reject: signals.label in ("black", "blank", "solid", "noise")\naccept: slow.good >= 0.5'
+"""A gate that takes long enough for something to happen meanwhile."""
+
+
 def registry(folder: Path) -> Registry:
-    """The two tiny models, with their files in a folder, and the signals."""
+    """The two tiny models and the slow one, with their files in a folder, and the signals."""
     made = tiny.registry(tiny.Work(), folder)
-    return Registry(signals.SPEC, *(made.spec(name, WeightStore([folder])) for name in ("cheap", "dear")))
+    (folder / SLOW_FILE.name).write_bytes(b"")
+    return Registry(signals.SPEC, SLOW, *(made.spec(name, WeightStore([folder])) for name in ("cheap", "dear")))
 
 
 def task(models: Path, gate: str = GATE, **more: Any) -> Task:

@@ -1,0 +1,160 @@
+"""What happens to a scan on Ray when workers, machines or the command itself are killed: none lost, none twice."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("ray")
+
+from ray.cluster_utils import Cluster
+
+from keepers.cluster.connect import connected, nodes
+from keepers.cluster.job import Sources, Wish, run
+from keepers.cluster.output import IMAGES
+from keepers.core.gate import Gate
+from keepers.core.store import Store
+from keepers.models.presets import PRESETS
+
+from .cluster_world import SLOWLY, Watch, image_rows, make_images, picture, plain, registry, task
+
+pytestmark = pytest.mark.skipif(not Path("/proc").exists(), reason="kills processes by what /proc tells")
+MANY = 240
+os.environ.setdefault("RAY_AUTH_TOKEN", "0123456789abcdef" * 4)  # for clusters that a test starts itself
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("images")
+    make_images(folder, MANY)
+    return folder
+
+
+@pytest.fixture
+def models(tmp_path: Path) -> Path:
+    folder = tmp_path / "models"
+    folder.mkdir()
+    registry(folder)
+    return folder
+
+
+def verdicts(out: Path) -> dict[str, tuple[str, str, str]]:
+    return {name: (row.verdict.outcome, row.verdict.reason, row.image.content) for name, row in image_rows(out).items()}
+
+
+def expected(images: Path, models: Path, gate: str, db: Path) -> dict[str, tuple[str, str, str]]:
+    with Store(db) as store:
+        scanned = plain(images, models, store, gate)
+    return {str(one.path): (one.verdict.outcome, one.verdict.reason, one.image.content) for one in scanned}
+
+
+class Once(Watch):
+    """Does something terrible as soon as something is written."""
+
+    def __init__(self, terrible: Callable[[], None]) -> None:
+        super().__init__()
+        self.terrible: Callable[[], None] | None = terrible
+
+    def done(self, counts: Mapping[str, int]) -> None:
+        super().done(counts)
+        if self.terrible:
+            self.terrible()
+            self.terrible = None
+
+
+def descendants(pid: int) -> Iterator[tuple[int, str]]:
+    """Every process below one, with its title."""
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                title = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+                above = int(entry.name)
+                while above > 1 and above != pid:
+                    above = int((Path("/proc") / str(above) / "stat").read_text().rpartition(")")[2].split()[1])
+            except (OSError, ValueError):
+                continue
+            if above == pid:
+                yield int(entry.name), title
+
+
+def kill_workers(of: str) -> None:
+    killed = [pid for pid, title in descendants(os.getpid()) if f"MapBatches({of})" in title]
+    assert killed, f"no {of} is at work"
+    for pid in killed:
+        os.kill(pid, signal.SIGKILL)
+
+
+@pytest.mark.parametrize("stage", ["Look", "Classify", "Write"])
+def test_a_killed_worker_loses_nothing(stage: str, images: Path, models: Path, tmp_path: Path) -> None:
+    watch = Once(lambda: kill_workers(stage))
+    with connected() as found:
+        finished = run(task(models, SLOWLY), Sources([str(images)]), str(tmp_path / "out"), found, Wish(), watch)
+    assert watch.terrible is None
+    assert finished.counts.missing == 0
+    assert verdicts(tmp_path / "out") == expected(images, models, SLOWLY, tmp_path / "plain.db")
+
+
+def test_a_killed_machine_loses_nothing(images: Path, models: Path, tmp_path: Path) -> None:
+    """Three nodes, each a set of processes of its own; one of those with workers is gone in the middle."""
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 3, "include_dashboard": False})
+    others = [cluster.add_node(num_cpus=2) for _ in range(2)]
+    cluster.wait_for_nodes()
+    watch = Once(lambda: cluster.remove_node(others[0], allow_graceful=False))
+    try:
+        with connected(str(cluster.address)) as found:
+            assert len(found) == 3
+            wish = Wish(actors=3)
+            finished = run(task(models, SLOWLY), Sources([str(images)]), str(tmp_path / "out"), found, wish, watch)
+            assert len(nodes()) == 2
+    finally:
+        cluster.shutdown()
+    assert watch.terrible is None
+    assert finished.counts.missing == 0
+    assert verdicts(tmp_path / "out") == expected(images, models, SLOWLY, tmp_path / "plain.db")
+
+
+def command(images: Path, out: Path) -> subprocess.Popen[str]:
+    line = [sys.executable, "-m", "keepers", "scan", str(images), "--engine", "ray", "--out", str(out)]
+    return subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def first_part(out: Path, running: subprocess.Popen[str]) -> None:
+    """Waits until something is written."""
+    end = time.monotonic() + 300
+    while not list((out / IMAGES).glob("*.parquet")):
+        assert running.poll() is None and time.monotonic() < end, running.communicate()[0]
+        time.sleep(0.02)
+
+
+def big(folder: Path, count: int) -> Path:
+    """Pictures that take the signals a while."""
+    folder.mkdir()
+    for number in range(count):
+        picture(number, (1400, 1000)).save(folder / f"{number:04}.jpg")
+    return folder
+
+
+@pytest.mark.parametrize("blow", [signal.SIGINT, signal.SIGKILL])
+def test_it_goes_on_after_the_command_was_stopped(blow: signal.Signals, tmp_path: Path) -> None:
+    images, out = big(tmp_path / "images", 160), tmp_path / "out"
+    running = command(images, out)
+    first_part(out, running)
+    running.send_signal(blow)
+    said = running.communicate(timeout=120)[0]
+    before = verdicts(out)
+    assert 0 < len(before) < 160, said
+    if blow == signal.SIGINT:
+        assert running.returncode == 130 and "goes on from there" in said
+    again = command(images, out)
+    said = again.communicate(timeout=300)[0]
+    assert again.returncode == 0, said
+    assert f"skip {len(before)}" in said and "160 listed" in said
+    gate = str(Gate.parse(PRESETS["signals"].gate))
+    assert verdicts(out) == expected(images, tmp_path, gate, tmp_path / "plain.db")
