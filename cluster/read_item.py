@@ -14,7 +14,7 @@ from .item import Item, path_of
 from .source_error import SourceError
 from .source_file import CHANGED, open_listed, open_unchanged, read_whole
 from .source_latest import Latest
-from .source_parquet import NULL_CODE, NULL_FLAW, image_column, open_parquet
+from .source_parquet import NULL_CODE, NULL_FLAW, damage, image_column, is_damage, open_parquet
 from .source_rows import RowGroup
 from .source_storage import Storage
 from .source_trouble import Patience, StorageTrouble, kind_of, say
@@ -29,7 +29,7 @@ class Reader:
     stay in memory, each with up to `window` bytes; of tars elsewhere, as many stay open.
     """
 
-    def __init__(self, patience: Patience | None = None, *, groups: int = 4, window: int = 128 << 20) -> None:
+    def __init__(self, patience: Patience | None = None, *, groups: int = 4, window: int = 64 << 20) -> None:
         self.storage = Storage(patience)
         self._window = window
         self._groups: Latest[RowGroup] = Latest(groups)
@@ -100,12 +100,11 @@ class Reader:
         key = (item.uri, item.size, item.mtime_ns, item.column, item.offset)
         try:
             cell = self._groups.get(key, lambda: self._open_group(item)).cell(int(item.member))
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError, IndexError, StopIteration) as error:
+        except (OSError, StorageTrouble, pa.ArrowException, IndexError, StopIteration) as error:
             self._groups.forget(key)
-            raise UnreadableImage(item.name, "corrupt", f"the Parquet file is damaged here ({error})") from error
-        except (OSError, StorageTrouble):
-            self._groups.forget(key)
-            raise
+            if not is_damage(error):
+                raise
+            raise UnreadableImage(item.name, "corrupt", damage(error)) from error
         if cell is None:
             raise UnreadableImage(item.name, NULL_CODE, NULL_FLAW)
         if len(cell) > FILE_LIMIT:

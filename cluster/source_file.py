@@ -69,7 +69,7 @@ def open_unchanged(item: Item, place: Place) -> Any:
 def _mtime_ns(file: Any, place: Place) -> int:
     """When a file was last changed, to the second; S3 said so when the file was opened, others are asked again."""
     if isinstance(place.files, fs.S3FileSystem):
-        said = file.metadata().get("Last-Modified") or file.metadata().get(b"Last-Modified") or b""
+        said = file.metadata().get("Last-Modified", b"")
         try:
             return int(datetime.fromisoformat(said.decode().replace("Z", "+00:00")).timestamp()) * SECOND
         except ValueError:

@@ -9,6 +9,7 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ..core.errors import one_line
 from .item import Item
 from .source_error import SourceError
 from .source_file import PIECE
@@ -34,9 +35,23 @@ class ImageColumn:
 def open_parquet(file: BinaryIO, metadata: Any = None) -> pq.ParquetFile:
     """A Parquet file by its footer, or by `metadata` that was read before; columns are read piece by piece.
 
-    Raises pyarrow.ArrowInvalid where it is none, or was not written to its end.
+    Raises what `is_damage` knows where it is none, or was not written to its end.
     """
     return pq.ParquetFile(file, metadata=metadata, pre_buffer=False, buffer_size=PIECE)
+
+
+def is_damage(error: BaseException) -> bool:
+    """Whether an error says that a Parquet file is damaged; Arrow's own OSErrors have no number of the system's."""
+    if isinstance(error, OSError):
+        return type(error) is OSError and error.errno is None
+    return isinstance(error, (pa.ArrowException, UnicodeDecodeError, IndexError, StopIteration))
+
+
+def damage(error: BaseException) -> str:
+    """What is said of a damaged file."""
+    return (
+        f"this is no Parquet file, or one that is damaged or was not written to its end ({one_line(str(error))[:160]})"
+    )
 
 
 def image_column(uri: str, schema: Any, column: str) -> ImageColumn:
@@ -107,11 +122,15 @@ def _nulls(opened: pq.ParquetFile, group: int, column: ImageColumn, rows: int) -
         return set(range(rows)) if count else set()
     found: set[int] = set()
     start = 0
-    for batch in opened.iter_batches(_ROWS, row_groups=[group], columns=[column.leaf]):
-        cells = cells_of(batch)
-        found.update(start + i for i, empty in enumerate(cells.is_null().to_pylist()) if empty)
-        start += len(cells)
-    return found
+    try:
+        for batch in opened.iter_batches(_ROWS, row_groups=[group], columns=[column.leaf]):
+            cells = cells_of(batch)
+            found.update(start + i for i, empty in enumerate(cells.is_null().to_pylist()) if empty)
+            start += len(cells)
+    except (OSError, pa.ArrowException) as error:
+        if not is_damage(error):
+            raise
+    return found  # what lies behind a damage is told by who reads it
 
 
 def leaf_index(opened: pq.ParquetFile, column: ImageColumn) -> int:

@@ -77,6 +77,9 @@ def _entries(entries: Sequence[Any], folder: str, place: Place, search: Search, 
             yield Item(place.uri(info.path.rstrip("/") + "/"), code="not_a_file", flaw=_UNREACHABLE)
         elif excluded(name, search):
             continue
+        elif not name.isascii() and name.encode("utf-8", "replace").decode() != name:
+            shown = info.path.encode("utf-8", "backslashreplace").decode()
+            yield Item(place.uri(shown), code="not_a_file", flaw="its name is not Unicode; rename it")
         elif info.type == fs.FileType.Directory:
             if search.recursive:
                 yield from _folder(info.path, place, search, storage)

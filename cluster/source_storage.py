@@ -19,6 +19,9 @@ _ARROW = {"s3", "gs", "gcs", "hdfs", "viewfs", "abfs", "abfss"}
 """What Arrow opens itself; the rest is asked of fsspec."""
 
 _S3_OPTIONS = {"region", "scheme", "endpoint_override"}
+_GS_LIMIT = "retry_limit_seconds=15"
+"""Its library asks for a quarter of an hour otherwise."""
+
 _ADVICE = {"s3": "a public bucket is named as s3://anonymous@BUCKET", "gs": "a public one as gs://anonymous@BUCKET"}
 
 
@@ -106,6 +109,8 @@ def _open(scheme: str, host: str, query: str) -> tuple[Any, str]:
     if scheme == "s3" and options.keys() <= _S3_OPTIONS:
         return _open_s3(host, options)
     scheme = {"gcs": "gs"}.get(scheme, scheme)
+    if scheme == "gs" and "retry_limit_seconds" not in options:
+        query = f"{query}&{_GS_LIMIT}".lstrip("&")
     try:
         files, root = fs.FileSystem.from_uri(f"{scheme}://{host}/" + (f"?{query}" if query else ""))
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
@@ -128,6 +133,7 @@ def _open_s3(host: str, options: dict[str, str]) -> tuple[Any, str]:
         region=region or fs.resolve_s3_region(bucket),
         endpoint_override=endpoint or None,
         scheme=options.get("scheme") or scheme or "https",
+        retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=2),  # the rest is done by our own patience
     )
     return files, bucket
 

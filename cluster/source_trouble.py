@@ -16,13 +16,13 @@ from ..core.errors import KeepersError, one_line
 T = TypeVar("T")
 
 _KINDS = (
-    ("no_bucket", r"NO_SUCH_BUCKET|NoSuchBucket|Bucket '[^']*' not found|does not name a bucket"),
+    ("no_bucket", r"NO_SUCH_BUCKET|NoSuchBucket|Bucket '' not found|does not name a bucket"),
     (
         "credentials",
         (
             r"INVALID_ACCESS_KEY|InvalidAccessKey|SIGNATURE_DOES_NOT_MATCH|SignatureDoesNotMatch|EXPIRED_?TOKEN"
             r"|ExpiredToken|INVALID_?TOKEN|InvalidToken|INVALID_CLIENT_TOKEN|UNRECOGNIZED_CLIENT"
-            r"|MISSING_AUTHENTICATION|UNAUTHENTICATED|invalid_grant|\b401\b"
+            r"|MISSING_AUTHENTICATION|UNAUTHENTICATED|invalid_grant|AuthenticationException|\b401\b"
         ),
     ),
     ("denied", r"ACCESS_DENIED|AccessDenied|PERMISSION_DENIED|Forbidden|\b403\b"),
@@ -30,9 +30,10 @@ _KINDS = (
         "throttled",
         r"SLOW_DOWN|SlowDown|SERVICE_UNAVAILABLE|THROTTL|\b503\b|\b429\b|TooManyRequests",
     ),
-    ("network", r"NETWORK_CONNECTION|curlCode|[Cc]onnection|timed? ?out|resolve host|cut short"),
+    ("library", r"Unable to load lib"),
+    ("network", r"NETWORK_CONNECTION|UNAVAILABLE|[Cc]onnect|timed? ?out|resolve host|Name or service|cut short"),
 )
-_FINAL = {"missing", "no_bucket", "credentials", "denied"}
+_FINAL = {"library", "missing", "no_bucket", "credentials", "denied"}
 
 _SAID = {
     "missing": "there is no such file or folder",
@@ -41,6 +42,7 @@ _SAID = {
     "denied": "the storage denies access with the credentials it was given; they need the right to list and to read",
     "no_credentials": "the storage lets nobody in without credentials and none were found; set AWS_ACCESS_KEY_ID and "
     "AWS_SECRET_ACCESS_KEY, or AWS_PROFILE",
+    "library": "a library that this kind of storage needs is not installed",
     "throttled": "the storage asks for fewer requests",
     "network": "the storage cannot be reached, or the connection broke",
     "other": "it cannot be read",
@@ -53,7 +55,7 @@ class StorageTrouble(Exception):
     def __init__(self, kind: str, detail: str) -> None:
         super().__init__(kind, detail)
         self.kind = kind
-        """missing, no_bucket, credentials, denied, throttled, network or other."""
+        """missing, no_bucket, credentials, denied, library, throttled, network or other."""
         self.detail = detail
         """For the user, in one line."""
 
@@ -99,7 +101,7 @@ def kind_of(error: BaseException) -> str:
         return "missing"
     if isinstance(error, PermissionError):
         return "denied"
-    text = f"{type(error).__name__}: {error}"
+    text = _without_names(f"{type(error).__name__}: {error}")
     return next((kind for kind, pattern in _KINDS if re.search(pattern, text)), "other")
 
 
@@ -108,8 +110,15 @@ def say(kind: str, error: BaseException, attempts: int = 1) -> str:
     if kind == "denied" and "AWS Error" in str(error) and not _has_aws_credentials():
         kind = "no_credentials"
     tried = f" after {attempts} attempts" if attempts > 1 else ""
-    words = f" ({_own_words(error)})" if kind in ("throttled", "network", "other") else ""
+    words = f" ({_own_words(error)})" if kind in ("throttled", "network", "library", "other") else ""
     return f"{_SAID[kind]}{tried}{words}"
+
+
+def _without_names(text: str) -> str:
+    """A message without the names of files, which may hold any word."""
+    if (start := text.find("AWS Error ")) >= 0:
+        return text[start:]
+    return re.sub(r"'[^']*'|\S*/\S*", "''", text)
 
 
 def _own_words(error: BaseException) -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from itertools import groupby, islice
 from pathlib import Path
@@ -19,7 +20,7 @@ from .source_error import SourceError as SourceError
 from .source_file import open_source
 from .source_lists import Named, beside, read_list
 from .source_local import local_item, local_items
-from .source_parquet import cell_items, image_column, named_files, open_parquet
+from .source_parquet import cell_items, damage, image_column, is_damage, named_files, open_parquet
 from .source_remote import look, walk_remote
 from .source_seen import Seen
 from .source_storage import Place, Storage, advise
@@ -29,6 +30,9 @@ from .source_trouble import Patience, StorageTrouble, kind_of, say
 AT_ONCE, WINDOW = 16, 256
 """Threads that look at files named one by one, and how many of those are looked at ahead."""
 
+TARS = 8
+"""Tars elsewhere that are looked through at a time."""
+
 
 def list_items(
     sources: Sequence[str], search: Search | None = None, *, column: str = "", patience: Patience | None = None
@@ -37,27 +41,31 @@ def list_items(
 
     A source is a file or folder of this machine, an address (`s3://`, `gs://`, what Arrow or fsspec opens), a list
     (`@FILE`), a Parquet file, a tar, or a folder of such. `column` is that of the images in Parquet.
-    Memory does not grow with the inputs beyond what one folder lists and what one tar names.
+    Memory does not grow with the inputs beyond what one folder lists and what a few tars name.
     Raises SourceError for a source that cannot be listed at all; whatever else is wrong comes as an item with a code.
     """
-    listing = _Listing(search or Search(), column, Storage(patience))
-    seen = Seen()
+    alone = len(sources) == 1 and not sources[0].startswith("@")
+    listing = _Listing(search or Search(), column, Storage(patience), may_repeat=not alone)
     try:
-        for item in listing.expand(Named(source) for source in sources):
-            if seen.is_new(item):
-                yield item
+        yield from listing.expand(Named(source) for source in sources)
     finally:
-        seen.close()
+        listing.seen.close()
 
 
 class _Listing:
-    """One listing: what it looks for and where."""
+    """One listing: what it looks for and where, and what came before."""
 
-    def __init__(self, search: Search, column: str, storage: Storage) -> None:
+    def __init__(self, search: Search, column: str, storage: Storage, *, may_repeat: bool) -> None:
         self.search = search
         self.column = column
         self.storage = storage
+        self.seen = Seen()
+        self._may_repeat = may_repeat
         self._tables: list[str] = []
+
+    def _is_new(self, item: Item) -> bool:
+        """Asked of files, not of what is in them; one folder alone has each file but once."""
+        return not self._may_repeat or self.seen.is_new(item)
 
     def expand(self, sources: Iterable[Named | Item]) -> Iterator[Item]:
         """All items of sources, which may be without end: they are taken one after the other."""
@@ -67,7 +75,7 @@ class _Listing:
                 continue
             named = (one for one in group if isinstance(one, Named))
             if kind == "local":
-                yield from local_items((_path(one.source) for one in named), self.search)
+                yield from filter(self._is_new, local_items((_path(one.source) for one in named), self.search))
             elif kind == "remote":
                 yield from self._remote(named)
             else:
@@ -83,9 +91,23 @@ class _Listing:
         """The items of a tar or a Parquet file of this machine, or of a folder of such."""
         search = for_containers(self.search) if path.is_dir() else self.search
         for entry in walk_repeating([path], search):
-            yield from self._inside(local_item(entry))
+            item = local_item(entry)
+            if self._is_new(item):
+                yield from self._inside(item)
 
     def _remote(self, group: Iterator[Named]) -> Iterator[Item]:
+        """Tars are looked through several at a time, as each header in them costs a request; their order stays."""
+        waiting: deque[Future[list[Item]] | Iterator[Item]] = deque()
+        with ThreadPoolExecutor(TARS) as pool:
+            for item in filter(self._is_new, self._remote_files(group)):
+                is_tar = not item.code and _container(item) == "tar"
+                waiting.append(pool.submit(lambda tar: list(self._inside(tar)), item) if is_tar else self._inside(item))
+                while waiting and (len(waiting) > TARS or _is_ready(waiting[0])):
+                    yield from _come(waiting.popleft())
+            while waiting:
+                yield from _come(waiting.popleft())
+
+    def _remote_files(self, group: Iterator[Named]) -> Iterator[Item]:
         """Files named one by one are looked at together; their order stays."""
         with ThreadPoolExecutor(AT_ONCE) as pool:
             while window := list(islice(group, WINDOW)):
@@ -107,10 +129,9 @@ class _Listing:
 
     def _found(self, named: Named, place: Place, found: Item | StorageTrouble | None) -> Iterator[Item]:
         if found is None:
-            for item in walk_remote(place, self.search, self.storage):
-                yield from self._inside(item)
+            yield from walk_remote(place, self.search, self.storage)
         elif isinstance(found, Item):
-            yield from self._inside(found)
+            yield found
         elif found.kind == "missing" or (named.place and found.kind in ("denied", "no_bucket")):
             yield Item(place.uri(place.path), code=found.code, flaw=found.detail)
         else:
@@ -118,7 +139,7 @@ class _Listing:
 
     def _inside(self, item: Item) -> Iterator[Item]:
         """The items of a container, or the one of any other file."""
-        kind = "" if item.code else container(item.uri.partition("?")[0] if is_remote(item.uri) else item.uri)
+        kind = "" if item.code else _container(item)
         if not kind:
             yield item
         elif kind == "packed":
@@ -128,8 +149,9 @@ class _Listing:
                 yield from self._tar(item) if kind == "tar" else self._parquet(item)
             except StorageTrouble as trouble:
                 yield replace(item, code=trouble.code, flaw=trouble.detail)
-            except OSError as error:
-                yield replace(item, code="io", flaw=say(kind_of(error), error))
+            except (pa.ArrowException, UnicodeDecodeError, OSError) as error:
+                kind = "" if is_damage(error) else kind_of(error)
+                yield replace(item, code="io" if kind else "corrupt", flaw=say(kind, error) if kind else damage(error))
 
     def _tar(self, item: Item) -> Iterator[Item]:
         with open_source(item.uri, self.storage) as file:
@@ -137,12 +159,7 @@ class _Listing:
 
     def _parquet(self, item: Item) -> Iterator[Item]:
         with open_source(item.uri, self.storage) as file:
-            try:
-                opened = open_parquet(file)
-            except pa.ArrowInvalid as error:
-                flaw = f"this is no Parquet file, or one that was not written to its end ({error})"
-                yield replace(item, code="corrupt", flaw=flaw)
-                return
+            opened = open_parquet(file)
             column = image_column(item.uri, opened.schema_arrow, self.column)
             if column.holds_bytes:
                 yield from cell_items(item, opened, column)
@@ -151,6 +168,7 @@ class _Listing:
                 yield replace(item, code="format_not_allowed", flaw="this table names itself among the images")
                 return
             self._tables.append(item.uri)
+            self._may_repeat = True
             yield from self.expand(self._named_in(item, named_files(item, opened, column)))
             self._tables.pop()
 
@@ -160,6 +178,18 @@ class _Listing:
                 yield named
             else:
                 yield Named(beside(table.uri, named, self.storage), f"{table.uri}, row {row}")
+
+
+def _container(item: Item) -> str:
+    return container(item.uri.partition("?")[0] if is_remote(item.uri) else item.uri)
+
+
+def _is_ready(found: Future[list[Item]] | Iterator[Item]) -> bool:
+    return not isinstance(found, Future) or found.done()
+
+
+def _come(found: Future[list[Item]] | Iterator[Item]) -> Iterable[Item]:
+    return found.result() if isinstance(found, Future) else found
 
 
 def _kind(named: Named | Item) -> str:
