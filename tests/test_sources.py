@@ -140,15 +140,7 @@ def test_a_list_names_paths_beside_it(tmp_path: Path) -> None:
     ]
     (tmp_path / "set" / "list.txt").write_text("\r\n".join(lines), encoding="utf-8", newline="")
     items = list(list_items([f"@{tmp_path}/set/list.txt"]))
-    assert below(tmp_path / "set", items) == ["deep/b.png", "a.png", "../other.png", "gone.png", "# odd.png"] or [
-        Path(os.path.normpath(item.uri)) for item in items
-    ] == [
-        tmp_path / "set/deep/b.png",
-        tmp_path / "set/a.png",
-        tmp_path / "other.png",
-        tmp_path / "set/gone.png",
-        tmp_path / "set/# odd.png",
-    ]
+    assert below(tmp_path / "set", items) == ["deep/b.png", "a.png", "../other.png", "gone.png", "# odd.png"]
     assert [item.code for item in items] == ["", "", "", "not_a_file", ""]
     assert all(Reader().read(item) for item in items if not item.code)
 
@@ -194,7 +186,7 @@ def test_another_scheme_goes_through_fsspec(memory: Any) -> None:
         "memory://set/a/1.png",
         "memory://set/a b#?%.png",
         "memory://set/b.png",
-    ] or [item.uri for item in items] == ["memory://set/a b#?%.png", "memory://set/a/1.png", "memory://set/b.png"]
+    ]
     reader = Reader(Patience(attempts=1))
     assert [reader.read(item).decode() for item in items] == [item.uri.removeprefix("memory://set/") for item in items]
     memory.pipe_file("/set/b.png", b"another size")
