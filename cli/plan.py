@@ -22,6 +22,9 @@ from .console import console
 from .gates import GateText, ModelNames, PresetName, chosen_gate
 from .machine import Batch, Device, Download, Machine, Models, Precision, Weights, named_paths
 
+BUSY = 1.3
+"""From this ratio of clock to processor time on, other programs spoil what is measured."""
+
 
 def plan(
     images: Annotated[int, typer.Option("--images", "-n", min=1, help="How many images the scan has.")],
@@ -193,6 +196,11 @@ def _notes(question: Question, measured: Measured, cluster: Cluster, own: bool) 
     if nets:
         held = ", ".join(f"{one.model} {one.weights / 1e6:,.0f} MB" for one in nets)
         notes.append(f"memory: every actor of a net holds its weights ({held}).")
+    if measured.waited > BUSY:
+        notes.append(
+            "this machine was busy with other things meanwhile, so what was measured is too high: measure again when it "
+            "is idle."
+        )
     return notes + [f"left out, cannot be read: {unread}" for unread in measured.unread]
 
 

@@ -51,6 +51,8 @@ class Measured:
     """Of an average image."""
     devices: Mapping[str, str]
     """Where each model ran here; models that were not run are missing."""
+    waited: float
+    """How much longer decoding took on the clock than on the processor, as a ratio: above 1 others kept it busy."""
     asked: Mapping[str, int] = field(default_factory=dict[str, int])
     """How many of the images each model was asked about, where that was found out."""
 
@@ -122,7 +124,7 @@ def measure(question: Question, paths: Sequence[Path], say: Callable[[str], None
         startup=startup,
     )
     ran = {net.spec.id: net.device.type for net in nets if net.spec.id not in question.elsewhere}
-    return Measured(costs, len(files.paths), tuple(files.unread), megapixels, ran, asked)
+    return Measured(costs, len(files.paths), tuple(files.unread), megapixels, ran, files.waited(), asked)
 
 
 def spent(work: Callable[[], T], rounds: int = ROUNDS) -> tuple[float, float, T]:
@@ -151,6 +153,7 @@ class _Files:
         self._batch = batch
         self._bytes: list[int] = []
         self._seconds: dict[str, list[float]] = {}
+        self._clock: dict[str, list[float]] = {}
 
     def take(self, path: Path) -> None:
         try:
@@ -170,13 +173,18 @@ class _Files:
     def _timed(self, part: str, work: Callable[[], T]) -> T:
         if part not in self._seconds:
             work()  # the first time costs what no later one does
-        processor, _, result = spent(work)
+        processor, clock, result = spent(work)
         self._seconds.setdefault(part, []).append(processor)
+        self._clock.setdefault(part, []).append(clock)
         return result
 
     def mean(self, part: str) -> float:
         """Processor seconds of an average file."""
         return statistics.fmean(self._seconds[part])
+
+    def waited(self) -> float:
+        """As Measured.waited."""
+        return sum(self._clock["decode"]) / max(sum(self._seconds["decode"]), 1e-9)
 
     def size(self) -> tuple[float, float]:
         """Millions of pixels, and bytes, of an average file."""

@@ -18,8 +18,8 @@ CARRY = 0.0012
 copied and unpacked. Measured in the same way, with objects of 2.2 MB."""
 LEAST_BLOCK = 16
 """Images that are handed on together, at least; two batches where those are larger."""
-STARTUP = 10.0
-"""Seconds until the engine takes its first image, without the loading of nets."""
+STARTUP = 15.0
+"""Seconds until the engine takes its first image, and from its last one to the summary, without the loading of nets."""
 
 Pool = Literal["cores", "threads", "gpus", "driver"]
 

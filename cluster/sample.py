@@ -48,7 +48,7 @@ def drawn(folder: Path, side: int, form: str) -> list[Path]:
     for number in range(DRAWN):
         random = np.random.RandomState(number)
         colours = 255 * np.stack([_clouds(random, side) for _ in range(3)], axis=-1)
-        grain = random.normal(0, 3, (side, side, 1))
+        grain = random.normal(0, 2, (side, side, 1))
         paths.append(folder / f"{number}.{form}")
         paths[-1].write_bytes(_saved(Image.fromarray((colours + grain).clip(0, 255).astype(np.uint8)), form))
     return paths
@@ -58,7 +58,7 @@ def _clouds(random: np.random.RandomState, side: int) -> NDArray[np.float64]:
     """Noise [side, side] from 0 to 1 whose spectrum falls as that of natural pictures does."""
     distance = np.hypot(np.fft.fftfreq(side)[:, None], np.fft.rfftfreq(side)[None, :])
     distance[0, 0] = np.inf
-    found = np.fft.irfft2(np.fft.rfft2(random.standard_normal((side, side))) / distance**1.8, (side, side))
+    found = np.fft.irfft2(np.fft.rfft2(random.standard_normal((side, side))) / distance**1.3, (side, side))
     return (found - found.min()) / (found.max() - found.min())
 
 

@@ -30,6 +30,7 @@ from keepers.cluster.sample import DRAWN, chosen, drawn
 from keepers.core.gate import Gate
 from keepers.core.metadata_read import read_generation
 from keepers.core.open_image import open_image
+from keepers.models import signals
 
 from . import tiny
 
@@ -196,15 +197,16 @@ def test_shares(measured: dict[str, float], passes: dict[str, float], expected: 
 
 @pytest.mark.parametrize("form", ["png", "jpeg", "webp"])
 def test_drawn_pictures_are_like_generated_ones(form: str, tmp_path: Path) -> None:
-    paths = drawn(tmp_path, 128, form)
+    paths = drawn(tmp_path, 384, form)
     assert len(paths) == DRAWN
     picture = open_image(paths[0])
-    assert picture.size == (128, 128) and picture.mode == "RGB"
+    assert picture.size == (384, 384) and picture.mode == "RGB"
     assert read_generation(paths[0]).seed == 1234567890
     assert read_generation(paths[0]).positive.startswith("a lighthouse")
     assert len({path.read_bytes() for path in paths}) == DRAWN
+    assert {signals.name_failure(signals.measure(open_image(path)))[0] for path in paths} == {"ok"}
     if form == "png":
-        assert 0.3 < paths[0].stat().st_size / (128 * 128 * 3) < 0.8  # neither flat nor pure noise
+        assert 0.3 < paths[0].stat().st_size / (384 * 384 * 3) < 0.8  # neither flat nor pure noise
 
 
 def test_a_sample_is_spread_over_all_images(tmp_path: Path) -> None:
@@ -242,8 +244,8 @@ def test_costs_are_measured_with_the_models_themselves(tmp_path: Path, two_kinds
     assert len(found.unread) == 1 and "9.png" in found.unread[0]
     assert set(work.batches) == {("cheap exact", 4), ("dear exact", 4)}  # in batches, as the scan asks
     measured = (found.costs.read, found.costs.describe, found.costs.decode, found.costs.write)
-    assert all(0 < part < 0.1 for part in measured)
-    assert all(0 < part < 0.1 for one in (cheap, dear) for part in (one.prepare, one.processor))
+    assert all(0 < part < 60 for part in measured)
+    assert all(0 < part < 60 for one in (cheap, dear) for part in (one.prepare, one.processor))
     assert (cheap.gpu, cheap.inline, cheap.weights, cheap.views) == (0, False, 12, 3 * 8 * 8 * 4)
     assert found.costs.startup > STARTUP
     assert found.costs.bytes == pytest.approx(sum(path.stat().st_size for path in two_kinds[:8]) / 8)
@@ -339,6 +341,12 @@ def test_plan_with_the_users_own_images(tmp_path: Path, two_kinds: list[Path]) -
     assert "were asked: dear 3" in told(done)
     assert "left out, cannot be read" in told(done)
     assert "38%" in done.output
+
+
+def test_a_busy_machine_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    for waited, word in ((1.0, False), (1.5, True)):
+        monkeypatch.setattr("keepers.cluster.costs._Files.waited", lambda _, waited=waited: waited)
+        assert ("this machine was busy" in told(keepers(*SMALL))) == word
 
 
 @pytest.mark.usefixtures("tiny_models")
