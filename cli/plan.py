@@ -197,10 +197,7 @@ def _notes(question: Question, measured: Measured, cluster: Cluster, own: bool) 
         held = ", ".join(f"{one.model} {one.weights / 1e6:,.0f} MB" for one in nets)
         notes.append(f"memory: every actor of a net holds its weights ({held}).")
     if measured.waited > BUSY:
-        notes.append(
-            "this machine was busy with other things meanwhile, so what was measured is too high: measure again when it "
-            "is idle."
-        )
+        notes.append("other programs kept this machine busy, so what was measured is too high: do it again when idle.")
     return notes + [f"left out, cannot be read: {unread}" for unread in measured.unread]
 
 

@@ -67,7 +67,7 @@ class Costs:
     carry: float = CARRY
     """To hand on a million bytes."""
     bytes: float = 0.0
-    """Of a file: as long as a later net may have to see the picture, it is handed on with it."""
+    """Of a file: it is handed on as long as a later net may have to see the picture."""
     overhead: float = BLOCK_OVERHEAD / LEAST_BLOCK
     """At every stage it is handed to, whatever it weighs."""
     driving: float = BLOCK_DRIVING / LEAST_BLOCK
@@ -148,11 +148,12 @@ def stages(costs: Costs) -> tuple[Stage, ...]:
     inline = sum(one.reach * (one.prepare + one.processor) for one in costs.models if one.inline)
     first = nets[0].reach * nets[0].prepare if nets else 0.0
     found = [Stage("read and decode", 1.0, costs.read + costs.describe + costs.decode + inline + first)]
-    file = costs.overhead + costs.carry * costs.bytes / 1e6
     for place, net in enumerate(nets):
         if place:
-            found.append(Stage(f"decode for {net.model}", net.reach, file + costs.decode + net.prepare))
-        handed = file + costs.carry * net.views / 1e6
+            handed = costs.overhead + costs.carry * costs.bytes / 1e6
+            found.append(Stage(f"decode for {net.model}", net.reach, handed + costs.decode + net.prepare))
+        carried = net.views + (costs.bytes if net is not nets[-1] else 0.0)
+        handed = costs.overhead + costs.carry * carried / 1e6
         found.append(Stage(net.model, net.reach, handed + net.processor, net.gpu, net=True))
     return (*found, Stage("write", 1.0, costs.overhead + costs.write))
 
