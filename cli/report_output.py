@@ -114,9 +114,9 @@ def _shown(
             answers = clear_answers(row, models)
             for model, derived in asked.answers(row).items() if asked else ():
                 answers.setdefault(model, derived)
-            ranges.take(answers)
             told = by_spot[spot] or row.verdict, row.image, answers, row.error
             made = shown_row(_place(row.item, wish), *told, mtime=row.item.mtime_ns / 1e9)
+            ranges.take(made, answers)
             yield _Shown(row.item, row.image.content, row.error, made)
 
 

@@ -88,11 +88,12 @@ def _rows(store: Store, part: Sequence[Judged], verdicts: Verdicts, ranges: Rang
         answers: dict[str, Answer] = {**known.get(one.content, {}), **one.compared}
         derived = {m: verdicts.judge.derive(m, answers) for m in (verdicts.gate.models if verdicts.gate else ())}
         answers |= {model: made for model, made in derived.items() if made and model not in answers}
-        ranges.take(answers)
         place = str(one.found.path), link(one.found.path, wish.folder)
         image = images.get(one.content, SeenImage(one.content))
         picture = pictures.get(one.content, "")
-        yield shown_row(place, one.verdict, image, answers, one.error, picture, one.found.mtime_ns / 1e9)
+        made = shown_row(place, one.verdict, image, answers, one.error, picture, one.found.mtime_ns / 1e9)
+        ranges.take(made, answers)
+        yield made
 
 
 def _with_pictures(chosen: Sequence[Judged], rows: Sequence[Row]) -> list[Row]:

@@ -32,7 +32,7 @@ class Report:
     def add(self, result: Scanned) -> None:
         """Take one result."""
         self._rows.append(row(result, self.path.parent))
-        self._ranges.take(result.answers)
+        self._ranges.take(self._rows[-1], result.answers)
 
     def write(self, gate: Gate, judge: Judge, fingerprints: Mapping[str, str], view: ScanView) -> int:
         """Write the page; gives its size in bytes."""
@@ -57,9 +57,9 @@ class Ranges:
     found: dict[str, dict[str, Range]] = field(default_factory=dict[str, dict[str, Range]])
     """By model, by label."""
 
-    def take(self, answers: Answers) -> None:
-        """Look at what was said of one image."""
-        for model, values in shown_by_model(answers).items():
+    def take(self, shown: Row, answers: Answers) -> None:
+        """Look at what was said of one image, as far as its row shows it."""
+        for model, values in shown.scores.items():
             known, answer = self.found.setdefault(model, {}), answers[model]
             for label in values:
                 if label not in known and isinstance(answer, Prediction):

@@ -17,11 +17,11 @@ HIDDEN_GROUPS = frozenset({"hash", "logit", "raw", "gate", "input"})
 def shown(prediction: Prediction) -> dict[str, float]:
     """Label and value of what is worth showing, in label order for small models, strongest first for taggers."""
     labels = prediction.labels
-    members = [i for i in range(len(labels)) if labels.group(i) not in HIDDEN_GROUPS]
-    if len(members) <= FEW:
-        return {labels.names[i]: float(prediction.values[i]) for i in members}
-    allowed = {labels.names[i] for i in members}
-    ranked = (score for score in prediction.top(STRONGEST + len(labels) - len(members)) if score.label in allowed)
+    hidden = {index for group in HIDDEN_GROUPS for index in labels.members(group)}
+    if len(labels) - len(hidden) <= FEW:
+        return {labels.names[i]: float(prediction.values[i]) for i in range(len(labels)) if i not in hidden}
+    secret = {labels.names[index] for index in hidden}
+    ranked = (score for score in prediction.top(STRONGEST + len(hidden)) if score.label not in secret)
     return {score.label: score.value for score, _ in zip(ranked, range(STRONGEST), strict=False)}
 
 

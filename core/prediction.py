@@ -78,7 +78,14 @@ class Labels:
 
     def members(self, group: str) -> tuple[int, ...]:
         """The positions of a group's labels, in order; of all labels for the empty group."""
-        return tuple(i for i in range(len(self.names)) if not group or self.group(i) == group)
+        return self._members.get(group, ()) if group else tuple(range(len(self)))
+
+    @cached_property
+    def _members(self) -> Mapping[str, tuple[int, ...]]:
+        found: dict[str, list[int]] = {}
+        for index, group in enumerate(self.groups):
+            found.setdefault(group, []).append(index)
+        return {group: tuple(members) for group, members in found.items()}
 
 
 @dataclass(frozen=True)
@@ -131,7 +138,7 @@ class Prediction:
 
     def top(self, count: int, group: str = "") -> list[Score]:
         """The largest values first, ties in label order; of one group when named. NaN is left out."""
-        return self._ranked(self._members(group))[:count]
+        return self._ranked(self._members(group), count)
 
     def above(self, threshold: float, group: str = "") -> list[Score]:
         """All labels with a value of at least `threshold`, largest first; of one group when named."""
@@ -139,11 +146,11 @@ class Prediction:
         return self._ranked(members[self.values[members] >= threshold])
 
     def _members(self, group: str) -> NDArray[np.intp]:
-        return np.asarray(self.labels.members(group) if group else range(len(self.labels)), dtype=np.intp)
+        return np.array(self.labels.members(group), dtype=np.intp) if group else np.arange(len(self.labels))
 
-    def _ranked(self, members: NDArray[np.intp]) -> list[Score]:
+    def _ranked(self, members: NDArray[np.intp], count: int | None = None) -> list[Score]:
         members = members[~np.isnan(self.values[members])]
-        order = members[np.argsort(-self.values[members], kind="stable")]
+        order = members[np.argsort(-self.values[members], kind="stable")][:count]
         return [Score(self.labels.names[i], float(self.values[i])) for i in order]
 
 
