@@ -107,8 +107,12 @@ class OutputGate:
                     yield label, f"{column.model} looked only for near-duplicates, {DUPLICATE} from {ALIKE:.2f} on"
             elif column.floor is not None and label not in column.kept and answer[label] < np.float32(column.floor):
                 high = float(np.nextafter(np.float32(column.floor), np.float32(-np.inf))) + answer.drift(label)
-                if not is_whole(column) and not _settled(links, low, high):
+                if column.model in self._sparse and not _settled(links, low, high):
                     yield label, f"the output keeps {column.model}.{label} only from {column.floor:g} on"
+
+    @cached_property
+    def _sparse(self) -> frozenset[str]:
+        return frozenset(one.model for one in self.models if not is_whole(one))
 
     @cached_property
     def _asked(self) -> Mapping[str, Mapping[str, list[Link]]]:

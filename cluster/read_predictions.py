@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..core.prediction import Floats, Prediction
+from ..core.prediction import PROBABILITY, Floats, Prediction
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -31,8 +31,8 @@ def predictions(found: pa.Table, column: ModelColumn) -> list[Prediction | None]
 
 def is_whole(column: ModelColumn) -> bool:
     """Whether the column keeps every value: a floor that no value is below leaves nothing out."""
-    labels = column.labels
-    return column.floor is None or column.floor <= min(labels.range(index).low for index in range(len(labels)))
+    lows = {found.low for found in column.labels.ranges} or {PROBABILITY.low}
+    return column.floor is None or column.floor <= min(lows)
 
 
 def unusable(where: str, column: ModelColumn | None, model: str, fingerprint: str) -> str:
