@@ -84,7 +84,7 @@ class Look:
         staged = self._task.staged
         if staged and self._mind.wants(work, staged[0]):
             _prepare(work, case, self._task, staged[0])
-        if not self._mind.open(work, staged):
+        if not self._mind.open(work, staged[1:]):  # the first net has its views
             work.data = b""
 
 
