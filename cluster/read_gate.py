@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -9,7 +10,7 @@ from functools import cached_property
 import numpy as np
 
 from ..core.classifier import model_fingerprint
-from ..core.errors import UnknownName
+from ..core.errors import UnknownName, one_line
 from ..core.gate import Gate, Verdict
 from ..core.gate_reason import undecided
 from ..core.gate_tree import Comparison, Link, Number, Value, terms
@@ -82,7 +83,17 @@ class OutputGate:
         reason = decision.verdict.reason
         for wrong, right in unsaid.items():
             reason = reason.replace(wrong, right)
-        return Verdict(decision.verdict.outcome, reason)
+        return Verdict(decision.verdict.outcome, self._without_zeros(reason, answers))
+
+    def _without_zeros(self, reason: str, answers: Mapping[str, Answer]) -> str:
+        """The reason, where a number that was left out stands as 0, with what is known of it."""
+        for column in self.models if self._sparse else ():
+            answer = answers.get(column.model)
+            for label in self._asked.get(column.model, {}) if isinstance(answer, Prediction) else ():
+                if isinstance(answer, Prediction) and _left_out(answer, column, label):
+                    name = re.escape(one_line(str(Value(column.model, label))))
+                    reason = re.sub(rf"({name}) 0\.0+(?= )", rf"\1 below {column.floor:g}", reason)
+        return reason
 
     def _answers(self, row: ImageRow) -> tuple[Mapping[str, Answer], Mapping[str, str]]:
         """The answers with what the gate cannot know as NaN, and why it cannot, by what a gate says of NaN."""
@@ -105,9 +116,9 @@ class OutputGate:
             if label == DUPLICATE and has_hash(answer.labels) and answer.label == "ok" and row.distance is None:
                 if not _settled(links, 0.0, float(np.nextafter(ALIKE, 0))):
                     yield label, f"{column.model} looked only for near-duplicates, {DUPLICATE} from {ALIKE:.2f} on"
-            elif column.floor is not None and label not in column.kept and answer[label] < np.float32(column.floor):
+            elif column.floor is not None and column.model in self._sparse and _left_out(answer, column, label):
                 high = float(np.nextafter(np.float32(column.floor), np.float32(-np.inf))) + answer.drift(label)
-                if column.model in self._sparse and not _settled(links, low, high):
+                if not _settled(links, low, high):
                     yield label, f"the output keeps {column.model}.{label} only from {column.floor:g} on"
 
     @cached_property
@@ -170,6 +181,13 @@ def clear_answers(row: ImageRow, models: Iterable[ModelColumn]) -> dict[str, Ans
             left_out[[column.labels.index(label) for label in column.kept]] = False
             found[column.model] = replace(answer, values=np.where(left_out, np.float32(np.nan), answer.values))
     return found
+
+
+def _left_out(answer: Prediction, column: ModelColumn, label: str) -> bool:
+    """Whether a value is not in a sparse column."""
+    if column.floor is None or label in column.kept or label not in answer.labels:
+        return False
+    return bool(answer[label] < np.float32(column.floor))
 
 
 def _settled(links: list[Link], low: float, high: float) -> bool:

@@ -4,18 +4,17 @@
 # pyarrow tells no types.
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import NamedTuple
-
-import pyarrow as pa
-import pyarrow.parquet as pq
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..core.prediction import Answer
-from .output import IMAGES, Output
+from .output import CHUNK, Output
 from .read_predictions import predictions
 from .schema import COLUMNS, ImageRow, ModelColumn, rows
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 class Spot(NamedTuple):
@@ -26,31 +25,23 @@ class Spot(NamedTuple):
 
 
 def pieces(output: Output, columns: Sequence[str]) -> Iterator[tuple[Spot, pa.Table]]:
-    """All rows, row group after row group, each with the spot of its first row. Raises OutputError."""
+    """All rows, some thousand at a time, each time with the spot of the first. Raises OutputError."""
     for name in output.parts():
-        start = 0
-        with _opened(output, name) as file:
-            for group in range(file.num_row_groups):
-                found = file.read_row_group(group, columns=list(columns))
-                yield Spot(name, start), found
-                start += found.num_rows
+        found = output.part(name, columns)
+        for start in range(0, len(found), CHUNK):
+            yield Spot(name, start), found.slice(start, CHUNK)
 
 
 def picked(output: Output, spots: Iterable[Spot], columns: Sequence[str]) -> Iterator[tuple[list[Spot], pa.Table]]:
-    """The rows at some spots, row group after row group; groups without any are not read. Raises OutputError."""
+    """The rows at some spots, some thousand at a time; files without any are not read. Raises OutputError."""
     wanted: dict[str, list[int]] = {}
     for spot in sorted(set(spots)):
         wanted.setdefault(spot.part, []).append(spot.row)
     for name, places in wanted.items():
-        with _opened(output, name) as file:
-            start = 0
-            for group in range(file.num_row_groups):
-                end = start + file.metadata.row_group(group).num_rows
-                inside = [row for row in places if start <= row < end]
-                if inside:
-                    found = file.read_row_group(group, columns=list(columns))
-                    yield [Spot(name, row) for row in inside], found.take([row - start for row in inside])
-                start = end
+        found = output.part(name, columns)
+        for start in range(0, len(places), CHUNK):
+            some = places[start : start + CHUNK]
+            yield [Spot(name, row) for row in some], found.take(some)
 
 
 def image_rows(found: pa.Table, models: Sequence[ModelColumn]) -> list[ImageRow]:
@@ -63,13 +54,3 @@ def image_rows(found: pa.Table, models: Sequence[ModelColumn]) -> list[ImageRow]
         fresh: Mapping[str, Answer] = {m: answer for m, all_ in said.items() if (answer := all_[place]) is not None}
         listed.append(replace(row, answers={**row.answers, **fresh}))
     return listed
-
-
-@contextmanager
-def _opened(output: Output, name: str) -> Generator[pq.ParquetFile]:
-    """One file; what goes wrong while it is read is told as `Output.part` tells it."""
-    try:
-        with output.files.open_input_file(output.path(IMAGES, name)) as file:
-            yield pq.ParquetFile(file)
-    except (pa.ArrowException, OSError, KeyError) as error:
-        raise output.unreadable(error, IMAGES, name) from error

@@ -113,7 +113,7 @@ def test_rows_are_read_as_the_schema_reads_them() -> None:
     assert predictions(found.slice(1, 1), SPARSE) == [None]
 
 
-def test_all_rows_and_chosen_rows_of_several_row_groups(tmp_path: Path) -> None:
+def test_all_rows_and_chosen_rows(tmp_path: Path) -> None:
     count = 2 * CHUNK + 100
     output = write(tmp_path / "out", [row(n, said(FULL, 0.6, 0.4)) for n in range(count)], (FULL,), parts=1)
     spots = [(first, len(table)) for first, table in pieces(output, ("content",))]
@@ -128,7 +128,7 @@ def test_all_rows_and_chosen_rows_of_several_row_groups(tmp_path: Path) -> None:
         for spot, text in zip(spots, t["content"].to_pylist(), strict=True)
     }
     assert found == {spot: every[spot.row] for spot in wanted}
-    assert len(list(picked(output, wanted, ("content",)))) == 2, "the row group without a wanted row is not read"
+    assert list(picked(output, [], ("content",))) == []
 
 
 def test_an_address_is_read_like_a_folder() -> None:
@@ -140,7 +140,7 @@ def test_an_address_is_read_like_a_folder() -> None:
 def test_a_file_that_was_cut_off_is_told(tmp_path: Path) -> None:
     output = write(tmp_path / "out", mixed(10))
     name = damage(output)
-    with pytest.raises(OutputError, match=f"{name} cannot be read .* Delete it and scan again"):
+    with pytest.raises(OutputError, match=f"{name} .*cut off, or is not ours"):
         list(pieces(output, ("content",)))
     with pytest.raises(OutputError, match="holds no results"):
         KnownOutputs(Store(tmp_path / "k.db"), [Output.at(str(tmp_path))])
@@ -258,13 +258,13 @@ def test_an_unreadable_image_stays_what_it_was(judge: Judge) -> None:
 @pytest.mark.parametrize(
     ("gate", "expected"),
     [
-        ("accept: tags.dog >= 0.5", "reject: tags.dog"),  # left out, so it is below 0.25
+        ("accept: tags.dog >= 0.5", "reject: tags.dog below 0.25 < 0.50"),  # left out, so it is below 0.25
         ("accept: tags.dog >= 0.25", "reject: tags.dog"),
         ("accept: tags.dog >= 0.2", "review: the output keeps tags.dog only from 0.25 on"),
         ("accept: tags.dog < 0.3", "accept: tags.dog"),
         ("accept: tags.dog < 0.1", "review: the output keeps tags.dog only from 0.25 on"),
         ("accept: tags.dog != 0.1", "review: the output keeps tags.dog only from 0.25 on"),
-        ("accept: 0.3 <= tags.dog", "reject: tags.dog"),
+        ("accept: 0.3 <= tags.dog", "reject: tags.dog below 0.25 < 0.30"),
         ("accept: tags.cat > tags.dog", "review: the output keeps tags.dog only from 0.25 on"),
         ("accept: tags.owl >= 0.05", "accept: tags.owl 0.10 >= 0.05"),  # the gate of the scan asked for it
         ("accept: tags.cat >= 0.2", "accept: tags.cat 0.90 >= 0.20"),
