@@ -8,11 +8,12 @@ import hashlib
 import io
 import json
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -22,6 +23,10 @@ from ..core.errors import KeepersError
 from ..core.files import atomic_write, is_temporary
 from ..core.prediction import Labels, Range
 from .schema import FORMAT, ImageRow, ModelColumn, file_schema, rows
+from .source_storage import Storage
+from .source_trouble import Patience, StorageTrouble, kind_of
+
+T = TypeVar("T")
 
 SETTINGS = "keepers.json"
 IMAGES, MANIFEST, DAMAGED = "images", "manifest", "damaged"
@@ -105,13 +110,20 @@ class Output:
 
     @classmethod
     def at(cls, where: str) -> Output:
-        """The folder at a path or an address (s3://, gs://, any that Arrow or fsspec knows). Raises OutputError."""
+        """The folder at a path or an address (s3://, gs://, any that Arrow or fsspec knows). Raises SourceError."""
         if "://" not in where:
             return cls(where, fs.LocalFileSystem(), str(Path(where).absolute()))
+        place = Storage().place(where)
+        return cls(where, place.files, place.path)
+
+    def _ask(self, act: Callable[[], T], what: str) -> T:
+        """What `act` returns; storage elsewhere is asked again where that may help. Raises OutputError."""
         try:
-            return cls(where, *open_file_system(where))
-        except (pa.ArrowException, OSError, ValueError, ImportError) as error:
-            raise OutputError(f"{where} cannot be opened ({_say(error)}).") from error
+            return act() if self.local else Patience().ask(act)
+        except StorageTrouble as trouble:
+            raise OutputError(f"{self.where} {what}: {trouble.detail}.") from trouble
+        except (pa.ArrowException, OSError) as error:
+            raise OutputError(f"{self.where} {what} ({_say(error)}).") from error
 
     @property
     def local(self) -> bool:
@@ -145,24 +157,22 @@ class Output:
 
     def read(self, *names: str) -> bytes | None:
         """A small file, whole; None where it is not there. Raises OutputError."""
+        return self._ask(lambda: self._read(self.path(*names)), f"cannot be read at {'/'.join(names)}")
+
+    def _read(self, path: str) -> bytes | None:
         try:
-            with self.files.open_input_stream(self.path(*names)) as stream:
+            with self.files.open_input_stream(path) as stream:
                 return stream.read()
         except FileNotFoundError:
             return None
-        except (pa.ArrowException, OSError) as error:
-            raise OutputError(f"{self.where}/{'/'.join(names)} cannot be read ({_say(error)}).") from error
 
     def write(self, data: bytes | memoryview, *names: str) -> None:
         """A file, whole or not at all. Raises WriteFailed, OutputError."""
         path = self.path(*names)
         if self.local:
             atomic_write(Path(path), bytes(data))
-            return
-        try:
-            self._write_remote(path, data)
-        except (pa.ArrowException, OSError) as error:
-            raise OutputError(f"{self.where}/{'/'.join(names)} cannot be written ({_say(error)}).") from error
+        else:
+            self._ask(lambda: self._write_remote(path, data), f"cannot be written at {'/'.join(names)}")
 
     def _write_remote(self, path: str, data: bytes | memoryview) -> None:
         """Object stores show an object when it is whole; other file systems get a file under another name first."""
@@ -184,22 +194,19 @@ class Output:
 
     def set_aside(self, name: str) -> None:
         """Move a damaged file of the images out of the way, into a folder beside them. Raises OutputError."""
-        try:
-            self.files.create_dir(self.path(DAMAGED))
-            self.files.move(self.path(IMAGES, name), self.path(DAMAGED, name))
-        except (pa.ArrowException, OSError) as error:
-            raise OutputError(
-                f"{self.where}/{IMAGES}/{name} is damaged and cannot be moved ({_say(error)})."
-            ) from error
+        self._ask(lambda: self._set_aside(name), f"has a damaged file that cannot be moved away, {IMAGES}/{name}")
+
+    def _set_aside(self, name: str) -> None:
+        self.files.create_dir(self.path(DAMAGED))
+        self.files.move(self.path(IMAGES, name), self.path(DAMAGED, name))
 
     def remove(self, *names: str) -> None:
         """Delete a file; it may be gone already. Raises OutputError."""
-        try:
-            self.files.delete_file(self.path(*names))
-        except FileNotFoundError:
-            return
-        except (pa.ArrowException, OSError) as error:
-            raise OutputError(f"{self.where}/{'/'.join(names)} cannot be deleted ({_say(error)}).") from error
+        self._ask(lambda: self._remove(self.path(*names)), f"lets {'/'.join(names)} not be deleted")
+
+    def _remove(self, path: str) -> None:
+        with suppress(FileNotFoundError):
+            self.files.delete_file(path)
 
     def write_rows(self, found: pa.Table) -> str:
         """A part of the images; gives its name, which follows from what inputs it holds: the same twice is one."""
@@ -210,27 +217,26 @@ class Output:
 
     def parts(self, folder: str = IMAGES) -> list[str]:
         """The names of the files in one of the folders, in order. Raises OutputError."""
-        try:
-            found = self.files.get_file_info(fs.FileSelector(self.path(folder), allow_not_found=True))
-        except (pa.ArrowException, OSError) as error:
-            raise OutputError(f"{self.where}/{folder} cannot be listed ({_say(error)}).") from error
+        wanted = fs.FileSelector(self.path(folder), allow_not_found=True)
+        found = self._ask(lambda: self.files.get_file_info(wanted), f"cannot be listed at {folder}")
         names = (one.base_name for one in found if one.type == fs.FileType.File)
         return sorted(name for name in names if name.endswith(".parquet") and not is_temporary(name))
 
     def part(self, name: str, columns: Sequence[str] | None = None, folder: str = IMAGES) -> pa.Table:
-        """One file's rows. Raises OutputError for one that is half-written or no Parquet file at all."""
-        try:
-            with self.files.open_input_file(self.path(folder, name)) as file:
-                return pq.ParquetFile(file).read(columns=columns)
-        except (pa.ArrowException, OSError, KeyError) as error:
-            raise self.unreadable(error, folder, name) from error
+        """One file's rows. Raises DamagedPart for one that is half-written or no Parquet file, OutputError."""
+        return self._ask(lambda: self._part(name, columns, folder), f"cannot be read at {folder}/{name}")
 
-    def unreadable(self, error: BaseException, folder: str, name: str) -> OutputError:
-        """What is said of a file of rows that cannot be read."""
-        return OutputError(
-            f"{self.where}/{folder}/{name} cannot be read ({_say(error)}): it was cut off, or is not ours. "
-            "Delete it and scan again: only its images are looked at anew."
-        )
+    def _part(self, name: str, columns: Sequence[str] | None, folder: str) -> pa.Table:
+        with self.files.open_input_file(self.path(folder, name)) as file:
+            try:
+                return pq.ParquetFile(file).read(columns=columns)
+            except (pa.ArrowInvalid, OSError, KeyError) as error:
+                if kind_of(error) != "other":
+                    raise
+                raise DamagedPart(
+                    f"{self.where}/{folder}/{name} was cut off, or is not ours ({_say(error)}). Scan again: it is set "
+                    "aside then, and its images are looked at anew."
+                ) from error
 
     def image_rows(self, columns: Sequence[str] | None = None) -> Iterator[ImageRow]:
         """All images, file by file, with bounded memory; `columns` limits what is read. Raises OutputError."""
@@ -241,17 +247,6 @@ class Output:
             found = self.part(name, wanted)
             for start in range(0, len(found), CHUNK):
                 yield from rows(found.slice(start, CHUNK), settings.models)
-
-
-def open_file_system(where: str) -> tuple[fs.FileSystem, str]:
-    """The file system of an address, and the path in it. Raises what Arrow or fsspec raises."""
-    try:
-        return fs.FileSystem.from_uri(where)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowKeyError):
-        import fsspec
-
-        found, path = fsspec.core.url_to_fs(where)
-        return fs.PyFileSystem(fs.FSSpecHandler(found)), str(path)
 
 
 def _mode(settings: Settings) -> str:

@@ -22,6 +22,9 @@ _S3_OPTIONS = {"region", "scheme", "endpoint_override"}
 _GS_LIMIT = "retry_limit_seconds=15"
 """Its library asks for a quarter of an hour otherwise."""
 
+_CONNECT, _SILENCE = 10, 30
+"""Seconds that S3 may take to answer, and to say nothing; by default it is given up after one and three."""
+
 _ADVICE = {"s3": "a public bucket is named as s3://anonymous@BUCKET", "gs": "a public one as gs://anonymous@BUCKET"}
 
 
@@ -134,6 +137,8 @@ def _open_s3(host: str, options: dict[str, str]) -> tuple[Any, str]:
         endpoint_override=endpoint or None,
         scheme=options.get("scheme") or scheme or "https",
         retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=2),  # the rest is done by our own patience
+        connect_timeout=_CONNECT,
+        request_timeout=_SILENCE,
     )
     return files, bucket
 

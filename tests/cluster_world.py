@@ -21,6 +21,7 @@ from keepers.cluster.schema import ImageRow
 from keepers.cluster.task import Task, Weights
 from keepers.core.gate import Gate
 from keepers.core.judge import Judge
+from keepers.core.prediction import Labels
 from keepers.core.runtime import Runtime
 from keepers.core.scan import Scan, Scanned
 from keepers.core.spec import Build, ModelSpec, Network, WeightFile
@@ -85,8 +86,25 @@ def build_slow(given: Build) -> Network:
     return Network(SlowNet(), tiny.LABELS, (tiny.VIEW,), lambda values: ("good", float(values[0])))
 
 
+class WordsNet(nn.Module):
+    """Tags that say how red, green and blue a picture is, dark or bright."""
+
+    def forward(self, views: Tensor) -> Tensor:
+        mean = views.mean((2, 3))
+        return torch.cat([mean, 1 - mean], 1)
+
+
+WORDS = Labels(("red", "green", "blue", "no_red", "no_green", "no_blue"))
+
+
+def build_words(given: Build) -> Network:
+    given.path(SLOW_FILE)
+    return Network(WordsNet(), WORDS, (tiny.VIEW,), lambda _: ("", 1.0))
+
+
 SLOW_FILE = WeightFile(name="slow.safetensors", licence="none")
 SLOW = ModelSpec("slow", "", "", "", "", build_slow, (SLOW_FILE,), cost=50, labels=lambda: tiny.LABELS)
+TAGGER = ModelSpec("words", "", "", "", "", build_words, (SLOW_FILE,), cost=60, labels=lambda: WORDS, tags={"": 0.4})
 SLOWLY = 'reject: signals.label in ("black", "blank", "solid", "noise")\naccept: slow.good >= 0.5'
 """A gate that takes long enough for something to happen meanwhile."""
 
@@ -95,7 +113,7 @@ def registry(folder: Path) -> Registry:
     """The two tiny models and the slow one, with their files in a folder, and the signals."""
     made = tiny.registry(tiny.Work(), folder)
     (folder / SLOW_FILE.name).write_bytes(b"")
-    return Registry(signals.SPEC, SLOW, *(made.spec(name, WeightStore([folder])) for name in ("cheap", "dear")))
+    return Registry(signals.SPEC, SLOW, TAGGER, *(made.spec(name, WeightStore([folder])) for name in ("cheap", "dear")))
 
 
 def task(models: Path, gate: str = GATE, **more: Any) -> Task:

@@ -27,7 +27,7 @@ ENVIRONMENT = {
 """What a process needs to be let in; nothing is asked of any other machine."""
 
 CLEARED = ("AWS_SESSION_TOKEN", "AWS_PROFILE", "AWS_REGION", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3")
-HOP_BY_HOP = {"connection", "transfer-encoding", "keep-alive", "server", "date"}
+HOP_BY_HOP = {"connection", "transfer-encoding", "keep-alive", "expect", "server", "date"}
 
 
 @dataclass(frozen=True)
@@ -169,7 +169,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self) -> None:
         address = urlsplit(self.path)
         asked = Request(self.command, unquote(address.path), address.query, self.headers.get("Range", ""))
-        body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
+        body = self._body()
         fault = self.server.owner.fault(asked)
         refusal = fault if fault and fault != "cut" else self._refusal(asked)
         if refusal == "throttle":
@@ -180,6 +180,18 @@ class _Handler(BaseHTTPRequestHandler):
             self._forward(body, cut=fault == "cut")
 
     do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = _answer  # noqa: N815  names that the base class looks for
+
+    def _body(self) -> bytes:
+        """What was sent, whole; uploads come in chunks, the last of them empty."""
+        if "chunked" not in self.headers.get("Transfer-Encoding", ""):
+            return self.rfile.read(int(self.headers.get("Content-Length", "0")))
+        parts: list[bytes] = []
+        while length := int(self.rfile.readline().split(b";")[0], 16):
+            parts.append(self.rfile.read(length))
+            self.rfile.readline()
+        while self.rfile.readline().strip():
+            pass  # trailers
+        return b"".join(parts)
 
     def _refusal(self, asked: Request) -> str:
         """Only requests that are signed with the one known key come in, except to public buckets."""
@@ -202,7 +214,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _forward(self, body: bytes, cut: bool) -> None:
         behind = http.client.HTTPConnection(*self.server.owner.behind)
         try:
-            behind.request(self.command, self.path, body or None, dict(self.headers.items()))
+            sent = {name: value for name, value in self.headers.items() if name.lower() not in HOP_BY_HOP}
+            behind.request(self.command, self.path, body or None, sent)
             answer = behind.getresponse()
             content = answer.read()
             self.send_response(answer.status)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -26,7 +28,10 @@ from keepers.models.presets import PRESETS
 from .cluster_world import SLOWLY, Watch, image_rows, make_images, picture, plain, registry, task
 
 pytestmark = pytest.mark.skipif(not Path("/proc").exists(), reason="kills processes by what /proc tells")
-MANY = 240
+MANY = 160
+"""Pictures, of which a net takes five seconds."""
+LONG = 480
+"""Pictures for the command that is stopped: decoding them takes as long."""
 os.environ.setdefault("RAY_AUTH_TOKEN", "0123456789abcdef" * 4)  # for clusters that a test starts itself
 
 
@@ -55,18 +60,17 @@ def expected(images: Path, models: Path, gate: str, db: Path) -> dict[str, tuple
     return {str(one.path): (one.verdict.outcome, one.verdict.reason, one.image.content) for one in scanned}
 
 
-class Once(Watch):
-    """Does something terrible as soon as something is written."""
+class Terrible(Watch):
+    """Does something terrible each time that something is written, as long as there is something left to do."""
 
-    def __init__(self, terrible: Callable[[], None]) -> None:
+    def __init__(self, *acts: Callable[[], None]) -> None:
         super().__init__()
-        self.terrible: Callable[[], None] | None = terrible
+        self.acts = list(acts)
 
     def done(self, counts: Mapping[str, int]) -> None:
         super().done(counts)
-        if self.terrible:
-            self.terrible()
-            self.terrible = None
+        if self.acts:
+            self.acts.pop(0)()
 
 
 def descendants(pid: int) -> Iterator[tuple[int, str]]:
@@ -91,12 +95,12 @@ def kill_workers(of: str) -> None:
         os.kill(pid, signal.SIGKILL)
 
 
-@pytest.mark.parametrize("stage", ["Look", "Classify", "Write"])
-def test_a_killed_worker_loses_nothing(stage: str, images: Path, models: Path, tmp_path: Path) -> None:
-    watch = Once(lambda: kill_workers(stage))
+def test_killed_workers_lose_nothing(images: Path, models: Path, tmp_path: Path) -> None:
+    """One after the other, of every stage."""
+    watch = Terrible(*(partial(kill_workers, stage) for stage in ("Classify", "Look", "Write")))
     with connected() as found:
         finished = run(task(models, SLOWLY), Sources([str(images)]), str(tmp_path / "out"), found, Wish(), watch)
-    assert watch.terrible is None
+    assert watch.acts == []
     assert finished.counts.missing == 0
     assert verdicts(tmp_path / "out") == expected(images, models, SLOWLY, tmp_path / "plain.db")
 
@@ -106,7 +110,7 @@ def test_a_killed_machine_loses_nothing(images: Path, models: Path, tmp_path: Pa
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 3, "include_dashboard": False})
     others = [cluster.add_node(num_cpus=2) for _ in range(2)]
     cluster.wait_for_nodes()
-    watch = Once(lambda: cluster.remove_node(others[0], allow_graceful=False))
+    watch = Terrible(lambda: cluster.remove_node(others[0], allow_graceful=False))
     try:
         with connected(str(cluster.address)) as found:
             assert len(found) == 3
@@ -115,7 +119,7 @@ def test_a_killed_machine_loses_nothing(images: Path, models: Path, tmp_path: Pa
             assert len(nodes()) == 2
     finally:
         cluster.shutdown()
-    assert watch.terrible is None
+    assert watch.acts == []
     assert finished.counts.missing == 0
     assert verdicts(tmp_path / "out") == expected(images, models, SLOWLY, tmp_path / "plain.db")
 
@@ -136,25 +140,27 @@ def first_part(out: Path, running: subprocess.Popen[str]) -> None:
 def big(folder: Path, count: int) -> Path:
     """Pictures that take the signals a while."""
     folder.mkdir()
-    for number in range(count):
+    for number in range(16):
         picture(number, (1400, 1000)).save(folder / f"{number:04}.jpg")
+    for number in range(16, count):
+        shutil.copy(folder / f"{number % 16:04}.jpg", folder / f"{number:04}.jpg")
     return folder
 
 
 @pytest.mark.parametrize("blow", [signal.SIGINT, signal.SIGKILL])
 def test_it_goes_on_after_the_command_was_stopped(blow: signal.Signals, tmp_path: Path) -> None:
-    images, out = big(tmp_path / "images", 160), tmp_path / "out"
+    images, out = big(tmp_path / "images", LONG), tmp_path / "out"
     running = command(images, out)
     first_part(out, running)
     running.send_signal(blow)
     said = running.communicate(timeout=120)[0]
     before = verdicts(out)
-    assert 0 < len(before) < 160, said
+    assert 0 < len(before) < LONG, said
     if blow == signal.SIGINT:
         assert running.returncode == 130 and "goes on from there" in said
     again = command(images, out)
     said = again.communicate(timeout=300)[0]
     assert again.returncode == 0, said
-    assert f"skip {len(before)}" in said and "160 listed" in said
+    assert f"skip {len(before)}" in said and f"{LONG} listed" in said
     gate = str(Gate.parse(PRESETS["signals"].gate))
     assert verdicts(out) == expected(images, tmp_path, gate, tmp_path / "plain.db")

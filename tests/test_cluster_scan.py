@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import tarfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -10,24 +12,44 @@ import pytest
 
 pytest.importorskip("ray")
 
-from keepers.cluster.connect import Node, connected
-from keepers.cluster.job import Sources, Wish, run
-from keepers.cluster.output import Output, OutputError
+import pyarrow as pa
+import pyarrow.parquet as pq
+import ray
+from ray.exceptions import RayError
+
+from keepers.cluster.connect import ClusterError, Node, connected, told
+from keepers.cluster.duplicates import BANDS, MOST, banded, meetings
+from keepers.cluster.job import Finished, Sources, Wish, nearest_earlier, run
+from keepers.cluster.manifest import survey
+from keepers.cluster.output import IMAGES, SETTINGS, Output, OutputError
+from keepers.cluster.pools import plan_pools
 from keepers.cluster.schema import ImageRow
+from keepers.core.caption import CaptionWriter, taggers
+from keepers.core.caption_recipe import Recipe, Tagger
 from keepers.core.classifier import model_fingerprint
-from keepers.core.errors import KeepersError
+from keepers.core.errors import KeepersError, UnreadableImage
+from keepers.core.near_duplicates import count_bits
 from keepers.core.prediction import Prediction
 from keepers.core.scan import Scanned
 from keepers.core.store import Store
 from keepers.core.weights import WeightStore
 
-from .cluster_world import GATE, Watch, image_rows, make_images, picture, plain, registry, task
+from .cluster_world import Watch, image_rows, make_images, picture, plain, registry, task
+from .s3_server import CLEARED, ENVIRONMENT, serving
+
+SIGNALS = 'accept: signals.label == "ok"\nreview: signals.label == "duplicate"'
 
 
 @pytest.fixture(scope="module")
 def nodes() -> Iterator[tuple[Node, ...]]:
-    with connected() as found:
-        yield found
+    """A cluster of its own on this machine; its workers know how to ask the S3 service of the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in CLEARED:
+            patch.delenv(name, raising=False)
+        for name, value in ENVIRONMENT.items():
+            patch.setenv(name, value)
+        with connected() as found:
+            yield found
 
 
 @pytest.fixture(scope="module")
@@ -84,3 +106,206 @@ def test_it_is_the_plain_scan(
     counts = found.counts
     assert counts.listed == len(rows) == watch.written == watch.begun[0]
     assert counts.missing == 0 and counts.skipped == 0 and counts.error == 3 and counts.duplicates == 6
+
+
+def scan(
+    nodes: tuple[Node, ...], given: object, sources: list[str], out: object, watch: Watch | None = None
+) -> Finished:
+    return run(given, Sources(sources), str(out), nodes, Wish(), watch or Watch())  # pyright: ignore[reportArgumentType]
+
+
+def test_it_goes_on_from_what_is_there(nodes: tuple[Node, ...], images: Path, models: Path, tmp_path: Path) -> None:
+    """New, changed and repeated inputs, a file that was cut off, errors that may be gone: only those are looked at."""
+    folder, out = tmp_path / "images", tmp_path / "out"
+    folder.mkdir()
+    for number in range(12):
+        picture(number).save(folder / f"{number:02}.png")
+    (folder / "gone.png").symlink_to(tmp_path / "nowhere")
+    given = task(models, SIGNALS)
+    first = scan(nodes, given, [str(folder), str(folder / "03.png"), str(tmp_path / "no such")], out)
+    assert first.counts.listed == 14 == first.counts.accept + first.counts.error, first
+    assert image_rows(out)[str(tmp_path / "no such")].error == "not_a_file"
+
+    again = Watch()
+    picture(70).save(folder / "05.png")
+    picture(2).save(folder / "twin.png")
+    picture(71).save(folder / "new.png")
+    second = scan(nodes, given, [str(folder), str(tmp_path / "no such")], out, again)
+    assert again.begun == (1 + 2 + 1, 12), "the changed, the new ones, and the one that could not be read"
+    assert second.counts.missing == 0 and second.counts.duplicates == 1
+    rows = image_rows(out)
+    assert rows[str(folder / "twin.png")].duplicate_of == str(folder / "02.png")
+    assert rows[str(folder / "twin.png")].distance == 0
+    assert rows[str(folder / "twin.png")].verdict.outcome == "review"
+
+    (folder / "02.png").unlink()  # then the twin repeats nothing any more
+    part = next((out / IMAGES).iterdir())
+    part.write_bytes(part.read_bytes()[:-40])
+    third = scan(nodes, given, [str(folder)], out)
+    assert list(third.damaged) == [part.name] and (out / "damaged" / part.name).exists()
+    rows = image_rows(out)
+    assert rows[str(folder / "twin.png")].duplicate_of == "" and rows[str(folder / "twin.png")].distance is None
+    assert rows[str(folder / "twin.png")].verdict.outcome == "accept"
+    assert third.counts.missing == 0
+
+
+def test_other_results_are_not_mixed_in(nodes: tuple[Node, ...], models: Path, tmp_path: Path) -> None:
+    folder, out = tmp_path / "images", tmp_path / "out"
+    folder.mkdir()
+    picture(1).save(folder / "1.png")
+    scan(nodes, task(models, SIGNALS), [str(folder)], out)
+    before = {path.name: path.read_bytes() for path in (out / IMAGES).iterdir()}
+    with pytest.raises(OutputError, match="the gate there is"):
+        scan(nodes, task(models, "accept: cheap.good >= 0.5"), [str(folder)], out)
+    with pytest.raises(OutputError, match="every model was asked"):
+        scan(nodes, task(models, SIGNALS, everything=True), [str(folder)], out)
+    settings = json.loads((out / SETTINGS).read_text())
+    settings["models"][0]["fingerprint"] = "0" * 16
+    (out / SETTINGS).write_text(json.dumps(settings))
+    with pytest.raises(OutputError, match="signals has other files"):
+        scan(nodes, task(models, SIGNALS), [str(folder)], out)
+    (out / SETTINGS).unlink()
+    with pytest.raises(OutputError, match="holds files"):
+        scan(nodes, task(models, SIGNALS), [str(folder)], out)
+    assert {path.name: path.read_bytes() for path in (out / IMAGES).iterdir()} == before
+
+
+def test_what_cannot_be_done_is_said_before_it_begins(nodes: tuple[Node, ...], models: Path, tmp_path: Path) -> None:
+    sources, out = [str(models)], tmp_path / "out"
+    with pytest.raises(KeepersError, match=r'ask signals\.label == "duplicate"'):
+        scan(nodes, task(models, "accept: signals.duplicate < 0.8"), sources, out)
+    given = task(models, "accept: cheap.good >= 0.5")
+    (models / "cheap.safetensors").rename(models / "cheap.away")
+    try:
+        with pytest.raises(KeepersError, match=r"cheap\.safetensors .* is not on this machine"):
+            scan(nodes, given, sources, out)
+    finally:
+        (models / "cheap.away").rename(models / "cheap.safetensors")
+    assert not out.exists()
+
+
+def test_s3_tars_and_parquet_in_one_scan(nodes: tuple[Node, ...], models: Path, tmp_path: Path) -> None:
+    """The results lie on S3 as well, and the service throttles and cuts connections meanwhile."""
+    pictures = {f"{number}.jpg": picture(300 + number) for number in range(6)}
+    for name, one in pictures.items():
+        one.save(tmp_path / name)
+    with tarfile.open(tmp_path / "set.tar", "w") as tar:
+        for name in pictures:
+            tar.add(tmp_path / name, f"shard/{name}")
+    data = [(tmp_path / name).read_bytes() for name in list(pictures)[:5]]
+    pq.write_table(pa.table({"image": [*data, None]}), tmp_path / "set.parquet", row_group_size=2)
+    with serving() as server:
+        server.fill("pictures", {f"a/{name}": (tmp_path / name).read_bytes() for name in pictures})
+        server.fill("sets", {"set.tar": (tmp_path / "set.tar").read_bytes()})
+        server.fill("results", {})
+        server.throttle(5)
+        server.cut(3, lambda request: request.path.endswith(".jpg"))
+        sources = [server.uri("pictures/a"), server.uri("sets/set.tar"), str(tmp_path / "set.parquet")]
+        given, out = task(models, SIGNALS), server.uri("results/run")
+        found = scan(nodes, given, sources, out)
+        counts = found.counts
+        assert (counts.listed, counts.accept, counts.duplicates, counts.error, counts.missing) == (18, 6, 11, 1, 0)
+        rows = {row.item.name.split("?")[0].rpartition("/")[2]: row for row in Output.at(out).image_rows()}
+        contents = {row.image.content for row in rows.values()} - {""}
+        assert len(contents) == 6, "the same bytes, from whatever they were read"
+        assert server.count("PUT", ".parquet") >= 2 and server.count("PUT", SETTINGS) == 1
+        again = Watch()
+        assert scan(nodes, given, sources, out, again).counts.skipped == again.begun[1] >= 17
+        server.deny("pictures")
+        with pytest.raises(KeepersError, match="pictures"):
+            scan(nodes, given, sources, out)
+
+
+def test_captions_and_sparse_tags(nodes: tuple[Node, ...], models: Path, tmp_path: Path) -> None:
+    """What is accepted gets the caption that the recipe makes; below the floor no tag is written."""
+    folder, out = tmp_path / "images", tmp_path / "out"
+    folder.mkdir()
+    for number in range(8):
+        picture(number).save(folder / f"{number}.png")
+    recipe = Recipe(taggers=(Tagger("words"),), threshold=0.3, first=("trigger",))
+    given = task(models, SIGNALS, taggers=("words",), recipe=recipe, floor=0.2)
+    picture(3).save(folder / "twin.png")
+    finished = scan(nodes, given, [str(folder)], out)
+    assert finished.counts.captions == 8
+    rows = image_rows(out)
+    assert rows[str(folder / "twin.png")].caption is None, "it is for review"
+    writer = CaptionWriter(recipe, taggers([given.spec("words")]))
+    for row in rows.values():
+        said = row.answers.get("words")
+        if row.caption is not None:
+            assert isinstance(said, Prediction)
+            assert row.caption == writer([said], row.image).text
+            assert all(value == 0 or value >= np.float32(0.2) for value in said.values)
+    assert len({row.caption for row in rows.values()}) > 2
+
+
+@pytest.mark.parametrize("count", [0, 1, 300])
+def test_the_join_finds_what_comparing_all_with_all_finds(count: int) -> None:
+    random = np.random.RandomState(count)
+    bits = random.randint(0, 1 << 62, count, dtype=np.int64).astype(np.uint64)
+    for place in range(1, count, 2):  # some near the image before, at all distances up to nine
+        flips = random.choice(64, random.randint(0, 10), replace=False)
+        bits[place] = bits[place - 1] ^ np.bitwise_or.reduce(
+            np.uint64(1) << flips.astype(np.uint64), initial=np.uint64(0)
+        )
+    images = {"number": random.permutation(count).astype(np.int64), "bits": bits}
+    every = meetings(images)
+    joined: dict[int, int] = {}
+    bands = banded(images)
+    for band in np.unique(bands["band"]):
+        met = meetings({name: bands[name][bands["band"] == band] for name in ("number", "bits")})
+        for number, rank in zip(met["number"].tolist(), met["rank"].tolist(), strict=True):
+            joined[number] = min(rank, joined.get(number, rank))
+    assert joined == dict(zip(every["number"].tolist(), every["rank"].tolist(), strict=True))
+    by_number = dict(zip(images["number"].tolist(), bits, strict=True))
+    for number, rank in joined.items():
+        earlier, distance = rank & ((1 << 40) - 1), rank >> 40
+        assert earlier < number and distance <= MOST
+        assert int(count_bits(np.array([by_number[number] ^ by_number[earlier]]))[0]) == distance
+    assert len(bands["band"]) == BANDS * count
+    assert count < 300 or len(joined) > 50
+
+
+def test_ray_joins_as_one_machine_does(nodes: tuple[Node, ...], images: Path, models: Path, tmp_path: Path) -> None:
+    out, given = tmp_path / "out", task(models, SIGNALS)
+    scan(nodes, given, [str(images)], out)
+    output = Output.at(str(out))
+    settings = output.require_settings()
+    shared = ray.put(survey(output))
+    ways = [
+        {
+            (int(number), int(rank))
+            for block in ray.get(nearest_earlier(output, output.parts(), settings.models[0], shared, small=small))
+            for number, rank in zip(*(block.get(name, ()) for name in ("number", "rank")), strict=True)
+        }
+        for small in (True, False)
+    ]
+    assert ways[0] == ways[1] and len(ways[0]) == 6
+
+
+def test_pools_fit_the_cluster() -> None:
+    here = [Node("a", "a", 3.0, 0.0)]
+    assert plan_pools(here, 0).looks == 1
+    two = plan_pools(here, 2)
+    workers = two.looks + two.prepares + 2 * two.actors + 1
+    assert two.share * workers <= 2.0 and two.threads == 1
+    farm = [Node(str(number), "n", 32.0, 4.0) for number in range(3)]
+    cards = plan_pools(farm, 2)
+    assert (cards.actors, cards.gpus, cards.threads) == (12, 0.5, 0)
+    assert cards.looks + cards.prepares + 1 <= 95
+    assert plan_pools(farm, 1, actors=6, gpus_per_actor=2.0).actors == 6
+    with pytest.raises(KeepersError, match="do not fit"):
+        plan_pools(farm, 2, actors=7, gpus_per_actor=1.0)
+    with pytest.raises(KeepersError, match="has none"):
+        plan_pools(here, 1, gpus_per_actor=1.0)
+
+
+def test_errors_of_workers_are_told_once(nodes: tuple[Node, ...]) -> None:
+    def fail() -> None:
+        raise UnreadableImage("/a/b.png", "io", "the disk is gone")
+
+    with pytest.raises(RayError) as caught:
+        ray.get(ray.remote(fail).remote())
+    found = told(caught.value)
+    assert isinstance(found, UnreadableImage) and str(found) == "/a/b.png: the disk is gone" and found.code == "io"
+    assert isinstance(told(ValueError("odd")), ClusterError)
