@@ -99,6 +99,7 @@ def run(task: Task, sources: Sources, where: str, nodes: Sequence[Node], wish: W
     shared = ray.put(state)
     if todo:
         _look_at_all(task, pools, output, shared, todo, watcher)
+        _wait(ray.remote(num_cpus=0.5)(survey), output, forget=False)
     if task.compares:
         watcher.phase("near-duplicates")
         _settle(task, output, shared, inputs)
@@ -167,6 +168,11 @@ def _list(output: Output, sources: Sources, watcher: Watcher) -> tuple[Any, int]
 
 def _whole(reference: Any) -> int:
     return ray.get(reference)
+
+
+def _wait(function: Any, *given: Any, **more: Any) -> Any:
+    """What a function gives in a worker. Raises KeepersError."""
+    return answer(function.remote(*given, **more), "the cluster")
 
 
 # --- looking ---------------------------------------------------------------------------------------------------------

@@ -113,11 +113,12 @@ class Survey:
     """Files that could not be read and were set aside; their images are looked at again."""
 
 
-def survey(output: Output) -> Survey:
+def survey(output: Output, *, forget: bool = True) -> Survey:
     """Compare an output with its manifest, and make it sound.
 
-    From the output are taken: rows of inputs that changed since, rows with an error that may be gone now, rows that
-    stand there twice, and files that cannot be read. Raises OutputError, WriteFailed.
+    From the output are taken: rows of inputs that changed since, rows that stand there twice (workers of a command that
+    was killed may still have written while the next one began), files that cannot be read, and, unless `forget` is
+    false, rows with an error that may be gone now. Raises OutputError, WriteFailed.
     """
     listing = Listing.read(output)
     missing = np.ones(len(listing), dtype=bool)
@@ -132,7 +133,7 @@ def survey(output: Output) -> Survey:
         numbers, same = listing.find(keys["key"])
         transient = np.isin(keys["error"].to_numpy(), TRANSIENT)
         listed = numbers >= 0
-        stands = listed & same & ~transient
+        stands = listed & same & ~(transient & forget)
         stands[stands] = _first(numbers[stands], missing)
         if not (stands | ~listed).all():
             replace_part(output, name, output.part(name).filter(pa.array(stands | ~listed)))
