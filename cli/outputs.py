@@ -15,10 +15,10 @@ from tempfile import TemporaryFile
 from types import TracebackType
 from typing import IO, Protocol
 
-from ..core.errors import KeepersError
+from ..core.errors import KeepersError, encodable
 from ..core.files import atomic_write
 from ..core.scan import Scanned
-from .scores import image_facts, plain, shown_by_model, words
+from .scores import image_facts, shown_by_model, words
 
 
 class Sink(Protocol):
@@ -41,14 +41,14 @@ def facts(result: Scanned) -> dict[str, object]:
         for model, values in shown_by_model(result.answers).items()
     }
     return {
-        "path": plain(str(result.path)),
+        "path": encodable(str(result.path)),
         "verdict": result.verdict.outcome,
-        "reason": plain(result.verdict.reason),
+        "reason": encodable(result.verdict.reason),
         "error": result.error,
         "labels": words(result.answers),
         "scores": scores,
         **image_facts(image),
-        "notes": [plain(note) for note in image.notes],
+        "notes": [encodable(note) for note in image.notes],
         "content": image.content,
         "known": result.known,
     }

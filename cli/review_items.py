@@ -9,11 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
+from ..core.errors import encodable
 from ..core.gate import Gate
 from ..core.gate_tree import Comparison, Link, Number, Value, WordTest, terms
 from ..core.prediction import Answer, Prediction, Range
 from ..core.scan import Scanned
-from .scores import image_facts, plain, shown_by_model, words
+from .scores import image_facts, shown_by_model, words
 
 MOST_SCORES = 60
 """So many scores can be sorted by: those of the gate first, then those that most images have."""
@@ -80,10 +81,10 @@ def _item(result: Scanned, distance: float | None) -> Item:
     shown = shown_by_model(result.answers)
     listed = [[m, label, _finite(value), *_range(result.answers[m], label)] for m, label, value in _flat(shown)]
     facts: dict[str, object] = {
-        "name": plain(result.path.name),
-        "folder": plain(str(result.path.parent)),
+        "name": encodable(result.path.name),
+        "folder": encodable(str(result.path.parent)),
         "verdict": result.verdict.outcome,
-        "reason": plain(result.verdict.reason),
+        "reason": encodable(result.verdict.reason),
         "words": words(result.answers),
         "scores": listed,
         **image_facts(image),

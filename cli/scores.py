@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from ..core.errors import encodable
 from ..core.prediction import Answer, Prediction
 from ..core.store import SeenImage
 
@@ -40,13 +41,8 @@ def image_facts(image: SeenImage) -> dict[str, object]:
     return {
         "width": image.width,
         "height": image.height,
-        "prompt": plain(image.positive),
-        "negative": plain(image.negative),
+        "prompt": encodable(image.positive),
+        "negative": encodable(image.negative),
         "seed": image.seed,
-        "generator": plain(image.model),
+        "generator": encodable(image.model),
     }
-
-
-def plain(text: str) -> str:
-    """Text that JSON and UTF-8 take: bytes of a file name that are no UTF-8 are written as escapes."""
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -208,12 +208,12 @@ def answer(reference: Any, where: str) -> Any:
 
 def told(error: BaseException, where: str = "the cluster") -> KeepersError:
     """What went wrong in a worker, as one error for the user."""
-    last, seen = error, [error]
-    while (cause := _cause(last)) is not None and cause not in seen:
+    seen = [error]
+    while (cause := _cause(seen[-1])) is not None and cause not in seen:
         if isinstance(cause, KeepersError):
             return cause
-        last = cause
         seen.append(cause)
+    last = next((one for one in reversed(seen) if str(one).strip()), error)
     text = " ".join(str(last).split())
     if "No module named 'keepers" in text:
         return ClusterError(f"Keepers is not installed on {where}: every node needs the same version.")

@@ -19,7 +19,7 @@ from ..core.walk import Search
 from .connect import Node, answer, is_free, precision, prepare_nodes, told, try_models
 from .duplicates import banded, hashes, meetings, named
 from .manifest import PART, Survey, survey, to_do, write_manifest
-from .output import IMAGES, MANIFEST, SETTINGS, Output, OutputError, Settings
+from .output import IMAGES, MANIFEST, SETTINGS, SUMMARY, Output, OutputError, Settings
 from .pools import Pools, plan_pools
 from .schema import ModelColumn
 from .settle import Counts, count_part, settle_part
@@ -97,6 +97,7 @@ def run(task: Task, sources: Sources, where: str, nodes: Sequence[Node], wish: W
     todo = int(state.missing.sum())
     watcher.begin(todo, inputs - todo, pools)
     shared = ray.put(state)
+    output.remove(SUMMARY)
     if todo:
         _look_at_all(task, pools, output, shared, todo, watcher)
         _wait(ray.remote(num_cpus=0.5)(survey), output, forget=False)
@@ -104,8 +105,9 @@ def run(task: Task, sources: Sources, where: str, nodes: Sequence[Node], wish: W
         watcher.phase("near-duplicates")
         _settle(task, output, shared, inputs)
     watcher.phase("accounting")
-    counted = _count(output, shared)
-    return Finished(replace(counted, listed=inputs, skipped=inputs - todo), state.damaged)
+    counts = replace(_count(output, shared), listed=inputs, skipped=inputs - todo)
+    output.write(json.dumps(vars(counts)).encode(), SUMMARY)
+    return Finished(counts, state.damaged)
 
 
 def _adjust(nodes: Sequence[Node]) -> None:

@@ -28,7 +28,7 @@ from .source_trouble import Patience, StorageTrouble, kind_of
 
 T = TypeVar("T")
 
-SETTINGS = "keepers.json"
+SETTINGS, SUMMARY = "keepers.json", "summary.json"
 IMAGES, MANIFEST, DAMAGED = "images", "manifest", "damaged"
 CHUNK = 2048
 """Rows that are read at a time."""
@@ -147,6 +147,11 @@ class Output:
             return Settings.of(found)
         except (ValueError, KeyError, TypeError) as error:
             raise OutputError(f"{self.where}/{SETTINGS} is damaged ({_say(error)}). Name another folder.") from error
+
+    @property
+    def finished(self) -> bool:
+        """Whether the last scan into it came to its end: near-duplicates and what hangs on them are then settled."""
+        return self.read(SUMMARY) is not None
 
     def require_settings(self) -> Settings:
         """As `settings`. Raises OutputError also where there is none."""

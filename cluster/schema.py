@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from ..core.errors import encodable
 from ..core.gate import Verdict
 from ..core.gate_tree import Outcome
 from ..core.prediction import Answer, Failure, Floats, Labels, Prediction
@@ -126,20 +127,20 @@ def _encoded(row: ImageRow, models: Sequence[ModelColumn]) -> dict[str, Any]:
         "content": image.content,
         "width": image.width,
         "height": image.height,
-        "prompt": plain(image.positive),
-        "negative": plain(image.negative),
-        "seed": plain(image.seed),
-        "sampler": plain(image.sampler),
-        "generator": plain(image.model),
-        "source": plain(image.source),
-        "notes": [plain(note) for note in image.notes],
+        "prompt": encodable(image.positive),
+        "negative": encodable(image.negative),
+        "seed": encodable(image.seed),
+        "sampler": encodable(image.sampler),
+        "generator": encodable(image.model),
+        "source": encodable(image.source),
+        "notes": [encodable(note) for note in image.notes],
         "verdict": row.verdict.outcome,
-        "reason": plain(row.verdict.reason),
+        "reason": encodable(row.verdict.reason),
         "error": row.error,
         "duplicate_of": row.duplicate_of,
         "distance": row.distance,
-        "caption": None if row.caption is None else plain(row.caption),
-        "failures": [{"model": one.model, "code": one.code, "reason": plain(one.reason)} for one in failures],
+        "caption": None if row.caption is None else encodable(row.caption),
+        "failures": [{"model": one.model, "code": one.code, "reason": encodable(one.reason)} for one in failures],
         **{one.model: _packed(row.answers.get(one.model), one) for one in models},
     }
 
@@ -183,8 +184,3 @@ def _unpacked(found: Mapping[str, Any], column: ModelColumn) -> Prediction:
 def outcome(text: str) -> Outcome:
     """A verdict's word as it is read again; anything unknown is review."""
     return "accept" if text == "accept" else "reject" if text == "reject" else "review"
-
-
-def plain(text: str) -> str:
-    """Arrow takes no lone surrogates, which hostile metadata can hold."""
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -14,6 +14,3 @@ class SourceError(KeepersError):
         self.source = source
         self.detail = detail
         super().__init__(f"{one_line(source)}: {one_line(detail)}")
-
-    def __reduce__(self) -> tuple[type[SourceError], tuple[str, str]]:
-        return type(self), (self.source, self.detail)

@@ -34,9 +34,6 @@ class UnreadableImage(KeepersError):
         self.detail = detail
         super().__init__(f"{one_line(self.path)}: {detail}")
 
-    def __reduce__(self) -> tuple[type[UnreadableImage], tuple[str, str, str]]:
-        return type(self), (self.path, self.code, self.detail)
-
 
 class UnknownName(KeepersError):
     """A model, label or preset that does not exist; close matches are offered."""
@@ -178,6 +175,11 @@ class Cancelled(KeepersError):
 def one_line(text: str) -> str:
     """Text that is safe on a terminal: control characters, line breaks and text-direction overrides are escaped."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
+
+
+def encodable(text: str) -> str:
+    """Text that UTF-8 can hold: lone surrogates, which file names and hostile metadata have, are written as escapes."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _some(names: tuple[str, ...], limit: int = 6) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from .errors import StoreError
+from .errors import StoreError, encodable
 from .prediction import Labels, Prediction, Range
 from .store_schema import MIGRATIONS
 
@@ -268,7 +268,7 @@ class Store:
             self._db.executemany(
                 "INSERT OR REPLACE INTO verdict VALUES (?, ?, ?, ?, ?, ?, ?)",
                 (
-                    (one.content, one.basis, one.gate, one.outcome, _text(one.reason), one.error, one.time or now)
+                    (one.content, one.basis, one.gate, one.outcome, encodable(one.reason), one.error, one.time or now)
                     for one in verdicts
                 ),
             )
@@ -299,12 +299,7 @@ class Store:
 
 def _image_row(image: SeenImage) -> tuple[Any, ...]:
     texts = (image.positive, image.negative, image.seed, image.sampler, image.model, image.source)
-    return (image.content, image.width, image.height, *map(_text, texts), json.dumps(image.notes))
-
-
-def _text(text: str) -> str:
-    """SQLite takes no lone surrogates, which file names and hostile metadata can hold."""
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+    return (image.content, image.width, image.height, *map(encodable, texts), json.dumps(image.notes))
 
 
 def _key(path: Path) -> bytes:
