@@ -43,7 +43,7 @@ from .timing import peak_megabytes
 
 IMAGES = 2000
 DISTINCT = 100
-"""Pictures among them; the rest are further names of the same files."""
+"""Pictures among them; the rest are the same with other bytes behind their end."""
 WARM = 64
 """Images of a scan that is all start and end."""
 MANY = 100_000
@@ -117,10 +117,11 @@ class Clock:
 
 
 def repeat(folder: Path, count: int) -> None:
-    """Further names for the files of a folder, until there are so many."""
+    """Further files like those of a folder, until there are so many; each has other bytes, behind the picture's end."""
     files = sorted(folder.iterdir())
     for number in range(len(files), count):
-        os.link(files[number % len(files)], folder / f"again-{number:06}{files[0].suffix}")
+        data = files[number % len(files)].read_bytes()
+        (folder / f"again-{number:06}{files[0].suffix}").write_bytes(data + b"%08d" % number)
 
 
 def plain(folder: Path, models: Path, count: int) -> float:

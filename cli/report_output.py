@@ -25,6 +25,8 @@ from .report_pictures import made_pictures
 from .report_rows import Row, Shown, address_link, link
 from .scan_report import Ranges, shown_row
 
+UNFINISHED = "The scan was not finished: near-duplicates are not looked for yet."
+
 
 class _Chosen(NamedTuple):
     """An image that may be shown."""
@@ -63,7 +65,7 @@ def from_output(output: Output, gate: Gate | None, judge: Judge, store: Store | 
         gate=str(gate or settings.gate),
         rows=[replace(one.row, thumbnail=pictures.get(place, "")) for place, one in enumerate(shown)],
         totals=choice.counts(),
-        note=choice.told(len(shown)),
+        note=" ".join(filter(None, (choice.told(len(shown)), "" if output.finished else UNFINISHED))),
         models=ranges.asked(judge, {one.model: one.fingerprint for one in settings.models}),
         unread=[unread(one.row, one.error) for one in shown if one.error],
     )

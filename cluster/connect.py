@@ -54,7 +54,7 @@ def connected(address: str = "") -> Generator[tuple[Node, ...]]:
         with _hushed() if not address else nullcontext():
             ray.init(**(_elsewhere(address) if address else _here()))
     except (RuntimeError, ConnectionError, ValueError, OSError) as error:
-        raise ClusterError(_advice(address, error)) from error
+        raise ClusterError(advice(address, error)) from error
     try:
         yield nodes()
     finally:
@@ -110,7 +110,8 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _advice(address: str, error: Exception) -> str:
+def advice(address: str, error: Exception) -> str:
+    """Why there is no cluster, and what to do."""
     said = " ".join(str(error).split())
     if "ersion mismatch" in said:
         return f"The cluster at {address} runs another version of Ray or Python ({said[:300]}). Install the same here."

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Protocol
 
-import numpy as np
 import ray
 import ray.data
 from ray.data import ActorPoolStrategy, DataContext, Dataset
@@ -17,19 +16,16 @@ from ray.exceptions import RayError
 
 from ..core.walk import Search
 from .connect import Node, answer, is_free, precision, prepare_nodes, told, try_models
-from .duplicates import banded, hashes, meetings, named
+from .finish import count_all, settle_all
 from .manifest import PART, Survey, survey, to_do, write_manifest
 from .output import IMAGES, MANIFEST, SETTINGS, SUMMARY, Output, OutputError, Settings
 from .pools import Pools, plan_pools
-from .schema import ModelColumn
-from .settle import Counts, count_part, settle_part
+from .settle import Counts
 from .stages import Classify, Look, Prepare, Write
 from .task import Task, refuse_likeness
 
 LEAST_ROWS, MOST_ROWS = 16, 1024
 """Of a written file: few where a net is slow, so that little is lost; many where it is fast."""
-SMALL = 20_000
-"""So many images are compared with each other faster than a join begins."""
 LOSS = 60.0
 """Seconds of work that a file stands for."""
 
@@ -92,20 +88,20 @@ def run(task: Task, sources: Sources, where: str, nodes: Sequence[Node], wish: W
     task, pools = _with_models(task, nodes, wish)
     _agree(output, task)
     watcher.phase("listing")
-    found, inputs = _list(output, sources, watcher)
-    state: Survey = answer(found, "the output")
+    inputs = _list(output, sources, watcher)
+    state = _survey(output)
     todo = int(state.missing.sum())
     watcher.begin(todo, inputs - todo, pools)
     shared = ray.put(state)
     output.remove(SUMMARY)
     if todo:
         _look_at_all(task, pools, output, shared, todo, watcher)
-        _wait(ray.remote(num_cpus=0.5)(survey), output, forget=False)
+        _survey(output, forget=False)
     if task.compares:
         watcher.phase("near-duplicates")
-        _settle(task, output, shared, inputs)
+        settle_all(task, output, shared, inputs)
     watcher.phase("accounting")
-    counts = replace(_count(output, shared), listed=inputs, skipped=inputs - todo)
+    counts = replace(count_all(output, shared), listed=inputs, skipped=inputs - todo)
     output.write(json.dumps(vars(counts)).encode(), SUMMARY)
     return Finished(counts, state.damaged)
 
@@ -154,27 +150,22 @@ def settings_of(task: Task) -> Settings:
     return Settings(str(task.parsed), task.precision == "exact", task.everything, task.columns, recipe)
 
 
-def _list(output: Output, sources: Sources, watcher: Watcher) -> tuple[Any, int]:
-    """Write the manifest and compare it with the output, in a worker: the list may be longer than memory here."""
+def _list(output: Output, sources: Sources, watcher: Watcher) -> int:
+    """Write the manifest in a worker: the list may be longer than memory here. Gives how many inputs it has."""
     listing: Any = ray.remote(num_cpus=0.5, num_returns="streaming")(write_manifest)
     count = 0
     try:
         for reference in listing.remote(output, sources.uris, sources.search, sources.column):
-            count = _whole(reference)
+            count = int(ray.get(reference))
             watcher.listed(count)
     except RayError as error:
         raise told(error, "the cluster while listing") from error
+    return count
+
+
+def _survey(output: Output, *, forget: bool = True) -> Survey:
     surveying: Any = ray.remote(num_cpus=0.5)(survey)
-    return surveying.remote(output), count
-
-
-def _whole(reference: Any) -> int:
-    return ray.get(reference)
-
-
-def _wait(function: Any, *given: Any, **more: Any) -> Any:
-    """What a function gives in a worker. Raises KeepersError."""
-    return answer(function.remote(*given, **more), "the cluster")
+    return answer(surveying.remote(output, forget=forget), "the output")
 
 
 # --- looking ---------------------------------------------------------------------------------------------------------
@@ -235,88 +226,3 @@ def _open_manifest(output: Output, parts: list[str], shared: Any, batch: Mapping
     state: Survey = ray.get(shared)
     for number in batch["id"].tolist():
         yield to_do(output, parts[number], number * PART, state.missing)
-
-
-# --- settling --------------------------------------------------------------------------------------------------------
-
-
-def _settle(task: Task, output: Output, shared: Any, inputs: int) -> None:
-    """Find near-duplicates, and decide anew about what they change. Raises KeepersError."""
-    parts = output.parts()
-    column = next(one for one in task.columns if task.asked[one.model].compared)
-    try:
-        nearest = nearest_earlier(output, parts, column, shared, small=inputs <= SMALL)
-        naming: Any = ray.remote(_named)
-        work = partial(_settle_parts, task, output, shared, naming.remote(output, *nearest))
-        for _ in _over(parts, work).iter_rows():
-            pass
-    except RayError as error:
-        raise told(error) from error
-
-
-def nearest_earlier(
-    output: Output, parts: Sequence[str], column: ModelColumn, shared: Any, *, small: bool
-) -> list[Any]:
-    """The rank of the nearest earlier image of every near-duplicate: "number", "rank" (see `duplicates.meetings`).
-
-    References to blocks. Where there are few images, all are compared with all in one place.
-    """
-    if small:
-        meeting: Any = ray.remote(_all_meet)
-        return [meeting.remote(output, parts, column, shared)]
-    spread: Any = banded
-    meet: Any = meetings
-    images = _over(parts, partial(_hashes, output, column, shared))
-    bands = images.map_batches(spread, batch_format="numpy")
-    met = bands.groupby("band").map_groups(meet, batch_format="numpy")
-    return met.groupby("number").min("rank").rename_columns({"min(rank)": "rank"}).to_numpy_refs()
-
-
-def _all_meet(output: Output, parts: Sequence[str], column: ModelColumn, state: Survey) -> Mapping[str, Any]:
-    each = [hashes(output, part, column, state.listing) for part in parts]
-    return meetings(_joined(each, ("number", "bits")))
-
-
-def _joined(blocks: Sequence[Mapping[str, Any]], names: Sequence[str]) -> dict[str, Any]:
-    """Blocks as one; Ray gives empty ones without columns."""
-    return {
-        name: np.concatenate([block[name] for block in blocks if len(block)] or [np.zeros(0, np.int64)])
-        for name in names
-    }
-
-
-def _over(parts: Sequence[str], work: Any) -> Dataset:
-    """Something done with every file of the output."""
-    names = ray.data.from_items([{"part": part} for part in parts], override_num_blocks=max(1, min(len(parts), 200)))
-    return names.map_batches(work, batch_size=1, batch_format="numpy")
-
-
-def _hashes(output: Output, column: ModelColumn, shared: Any, batch: Mapping[str, Any]) -> Mapping[str, Any]:
-    state: Survey = ray.get(shared)
-    (part,) = batch["part"].tolist()
-    return hashes(output, part, column, state.listing)
-
-
-def _named(output: Output, *blocks: Mapping[str, Any]) -> Any:
-    return named(output, _joined(blocks, ("number", "rank")))
-
-
-def _settle_parts(task: Task, output: Output, shared: Any, found: Any, batch: Mapping[str, Any]) -> Mapping[str, Any]:
-    state: Survey = ray.get(shared)
-    write = Write(task, output.where)
-    return {"changed": [settle_part(output, part, write, state.listing, ray.get(found)) for part in batch["part"]]}
-
-
-def _count(output: Output, shared: Any) -> Counts:
-    """What became of the inputs, as the files themselves say. Raises KeepersError."""
-    try:
-        each = _over(output.parts(), partial(_count_parts, output, shared)).iter_rows()
-        return sum((Counts(**counts) for counts in each), Counts())
-    except RayError as error:
-        raise told(error) from error
-
-
-def _count_parts(output: Output, shared: Any, batch: Mapping[str, Any]) -> Mapping[str, Any]:
-    state: Survey = ray.get(shared)
-    counts = [vars(count_part(output, part, state.listing, state.missing)) for part in batch["part"]]
-    return {name: [one[name] for one in counts] for name in vars(Counts())}

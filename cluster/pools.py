@@ -54,7 +54,7 @@ def plan_pools(
     free = int((processors + 1e-6) / share) - least
     prepares = 1 + (free // (2 * later) if later else 0)
     looks = 1 + free - later * (prepares - 1)
-    each = int(max((node.cpus for node in nodes), default=1))
+    each = int(max((node.cpus for node in nodes), default=1)) - SPARE
     on_a_node = -(-max(1, on_processors) // max(1, len(nodes)))
     threads = 0 if gpus else max(1, each // on_a_node)
     return Pools(share, looks, prepares, wanted, gpus, threads)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +107,45 @@ def build_words(given: Build) -> Network:
 
 SLOW_FILE = WeightFile(name="slow.safetensors", licence="none")
 SLOW = ModelSpec("slow", "", "", "", "", build_slow, (SLOW_FILE,), cost=50, labels=lambda: tiny.LABELS)
+
+
+def fetched(url: str) -> Registry:
+    """A model whose file has to be downloaded."""
+    file = WeightFile(name="fetched.safetensors", url=url, licence="none")
+
+    def build(given: Build) -> Network:
+        assert given.path(file).stat().st_size
+        return Network(SlowNet(), tiny.LABELS, (tiny.VIEW,), lambda values: ("good", float(values[0])))
+
+    return Registry(ModelSpec("fetched", "", "", "", "", build, (file,), cost=5, labels=lambda: tiny.LABELS))
+
+
+@contextmanager
+def file_server(files: Mapping[str, bytes]) -> Generator[tuple[str, list[str]]]:
+    """Serves some files on this machine: its address, and the paths that were asked for."""
+    asked: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            body = files.get(self.path, b"")
+            self.send_response(200 if body else 404)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002  as the base class names it
+            """Nothing on the terminal."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}", asked
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
 TAGGER = ModelSpec("words", "", "", "", "", build_words, (SLOW_FILE,), cost=60, labels=lambda: WORDS, tags={"": 0.4})
 SLOWLY = 'reject: signals.label in ("black", "blank", "solid", "noise")\naccept: slow.good >= 0.5'
 """A gate that takes long enough for something to happen meanwhile."""

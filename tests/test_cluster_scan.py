@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import tarfile
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,8 @@ from ray.exceptions import RayError
 
 from keepers.cluster.connect import ClusterError, Node, connected, told
 from keepers.cluster.duplicates import BANDS, MOST, banded, meetings
-from keepers.cluster.job import Finished, Sources, Wish, nearest_earlier, run
+from keepers.cluster.finish import nearest_earlier
+from keepers.cluster.job import Finished, Sources, Wish, run
 from keepers.cluster.manifest import survey
 from keepers.cluster.output import IMAGES, SETTINGS, Output, OutputError
 from keepers.cluster.pools import plan_pools
@@ -34,7 +36,7 @@ from keepers.core.scan import Scanned
 from keepers.core.store import Store
 from keepers.core.weights import WeightStore
 
-from .cluster_world import Watch, image_rows, make_images, picture, plain, registry, task
+from .cluster_world import Watch, fetched, file_server, image_rows, make_images, picture, plain, registry, task
 from .s3_server import CLEARED, ENVIRONMENT, serving
 
 SIGNALS = 'accept: signals.label == "ok"\nreview: signals.label == "duplicate"'
@@ -237,6 +239,19 @@ def test_captions_and_sparse_tags(nodes: tuple[Node, ...], models: Path, tmp_pat
             assert row.caption == writer([said], row.image).text
             assert all(value == 0 or value >= np.float32(0.2) for value in said.values)
     assert len({row.caption for row in rows.values()}) > 2
+
+
+def test_weights_are_fetched_once(nodes: tuple[Node, ...], images: Path, tmp_path: Path) -> None:
+    """Two workers hold the net, and the node asked for its file once."""
+    models = tmp_path / "models"
+    models.mkdir()
+    with file_server({"/fetched.safetensors": b"0" * 5000}) as (address, asked):
+        given = task(models, "accept: fetched.good >= 0.5", registry=fetched(f"{address}/fetched.safetensors"))
+        given = replace(given, weights=replace(given.weights, download=True))
+        run(given, Sources([str(images)]), str(tmp_path / "out"), nodes, Wish(actors=2), Watch())
+    assert asked == ["/fetched.safetensors"]
+    assert (models / "fetched.safetensors").stat().st_size == 5000
+    assert {row.verdict.outcome for row in image_rows(tmp_path / "out").values() if not row.error} == {"accept"}
 
 
 @pytest.mark.parametrize("count", [0, 1, 300])
