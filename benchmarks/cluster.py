@@ -24,14 +24,15 @@ from torch import Tensor, nn
 from keepers.cluster.connect import connected
 from keepers.cluster.costs import Question, measure
 from keepers.cluster.job import Sources, Wish, run
+from keepers.cluster.output import Output
 from keepers.cluster.planner import Cluster, estimate
 from keepers.cluster.task import Task, Weights
 from keepers.core.gate import Gate
 from keepers.core.judge import Judge
-from keepers.core.prediction import Labels, argmax_label
+from keepers.core.prediction import Labels, Prediction, argmax_label
 from keepers.core.preprocess import Preprocess
 from keepers.core.runtime import Runtime
-from keepers.core.scan import Scan
+from keepers.core.scan import Options, Scan
 from keepers.core.spec import Build, ModelSpec, Network, WeightFile
 from keepers.core.store import Store
 from keepers.core.weights import WeightStore
@@ -128,9 +129,9 @@ def plain(folder: Path, models: Path, count: int) -> float:
     """Seconds of the plain scan, its store included."""
     judge = Judge(REGISTRY, WeightStore([models]), Runtime(device="cpu"))
     judge.classifier("busy")
-    with Store(models / f"{perf_counter()}.db") as store:
+    with Store(models / "plain.db") as store:
         files = listed(folder)[:count]
-        scan = Scan(judge, Gate.parse(GATE), store)
+        scan = Scan(judge, Gate.parse(GATE), store, Options(fresh=True))
         plan, start = scan.plan(files), perf_counter()
         assert sum(not one.error for one in scan.run(plan)) == count
         return perf_counter() - start
@@ -145,6 +146,22 @@ def on_ray(folder: Path, models: Path, out: Path, gate: str = GATE) -> tuple[flo
     assert finished.counts.missing == 0 and finished.counts.error == 0
     looking = clock.scanned - clock.began
     return looking, perf_counter() - start - looking
+
+
+def equal(models: Path, out: Path) -> str:
+    """How many of the numbers on Ray are those of the plain scan, to the last bit."""
+    rows = list(Output.at(str(out)).image_rows())
+    column = Output.at(str(out)).require_settings().models[0]
+    with Store(models / "plain.db") as store:
+        known = store.predictions((row.image.content for row in rows), {column.model: column.fingerprint})
+    same = 0
+    for row in rows:
+        found = row.answers[column.model]
+        same += (
+            isinstance(found, Prediction)
+            and found.values.tobytes() == known[row.image.content][column.model].values.tobytes()
+        )
+    return f"{same:,} of {len(rows):,}"
 
 
 def throughput(root: Path) -> None:

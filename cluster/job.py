@@ -19,6 +19,7 @@ from .connect import Node, answer, is_free, precision, prepare_nodes, told, try_
 from .finish import count_all, settle_all
 from .manifest import PART, Survey, survey, to_do, write_manifest
 from .output import IMAGES, MANIFEST, SETTINGS, SUMMARY, Output, OutputError, Settings
+from .planner import LEAST_BLOCK
 from .pools import Pools, plan_pools
 from .settle import Counts
 from .stages import Classify, Look, Prepare, Write
@@ -192,7 +193,7 @@ def pipeline(task: Task, pools: Pools, output: Output, shared: Any, rows: int) -
     """The stages, as Ray Data runs them: nothing begins before the result is read."""
     cpu: dict[str, Any] = {"num_cpus": pools.share}
     net: dict[str, Any] = {"num_cpus": 0, "num_gpus": pools.gpus} if pools.gpus else cpu
-    block = max(16, 2 * task.batch)
+    block = max(LEAST_BLOCK, 2 * task.batch)
     found = _manifest(output, shared).repartition(target_num_rows_per_block=block)
     found = _stage(found, Look, (task,), _pool(pools.looks), **cpu)
     for number, model in enumerate(task.staged):

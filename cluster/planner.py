@@ -16,7 +16,7 @@ BLOCK_DRIVING = 0.008
 CARRY = 0.0012
 """Processor seconds of all processes together for a million bytes that a stage is handed, on the same machine: packed,
 copied and unpacked. Measured in the same way, with objects of 2.2 MB."""
-LEAST_BLOCK = 16
+LEAST_BLOCK = 32
 """Images that are handed on together, at least; two batches where those are larger."""
 STARTUP = 15.0
 """Seconds until the engine takes its first image, and from its last one to the summary, without the loading of nets."""
