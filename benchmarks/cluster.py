@@ -187,6 +187,7 @@ def throughput(root: Path) -> None:
     print(
         f"on Ray {1000 * each:.1f} ms an image: {each / plainly - 1:+.1%}; {began:.1f} s until {WARM} were looked at,"
     )
+    print(f"  the same to the last bit as the plain scan: {equal(models, root / 'out-many')}")
     print(f"  {around:.1f} to {around_many:.1f} s for starting Ray, trying the net, listing and accounting")
     print(f"planned {1000 / planned.rate:.1f} ms an image: {planned.rate * each - 1:+.1%} of the measured rate")
 

@@ -77,7 +77,7 @@ def test_the_whole_command(images: Path, tmp_path: Path) -> None:
     assert "Traceback" not in said and "WARNING" not in said and "(raylet)" not in said
     code, said = keepers("report", out, "-o", tmp_path / "page.html")
     assert code in (0, 3) and (tmp_path / "page.html").stat().st_size > 10_000, said
-    code, said = keepers(*line, "--preset", "flag")
+    code, said = keepers(*line, "--gate", "accept: signals.ok >= 0.5")
     assert code == 1 and "holds results of another scan: the gate there is" in said
 
 
