@@ -14,6 +14,7 @@ import ray.data
 from ray.data import ActorPoolStrategy, DataContext, Dataset
 from ray.exceptions import RayError
 
+from ..core.scan import window_of
 from ..core.walk import Search
 from .connect import Node, answer, is_free, precision, prepare_nodes, told, try_models
 from .finish import count_all, settle_all
@@ -193,7 +194,8 @@ def pipeline(task: Task, pools: Pools, output: Output, shared: Any, rows: int) -
     """The stages, as Ray Data runs them: nothing begins before the result is read."""
     cpu: dict[str, Any] = {"num_cpus": pools.share}
     net: dict[str, Any] = {"num_cpus": 0, "num_gpus": pools.gpus} if pools.gpus else cpu
-    block = max(LEAST_BLOCK, 2 * task.batch)
+    window = window_of(task.batch)
+    block = -(-LEAST_BLOCK // window) * window
     found = _manifest(output, shared).repartition(target_num_rows_per_block=block)
     found = _stage(found, Look, (task,), _pool(pools.looks), **cpu)
     for number, model in enumerate(task.staged):

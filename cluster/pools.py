@@ -24,7 +24,8 @@ class Pools:
     gpus: float
     """Of a worker with a net; 0 on the processor."""
     threads: int
-    """Of torch in a worker with a net on the processor; 0 leaves torch its own choice."""
+    """Of torch in a worker with a net on the processor: all cores, as in a plain scan, since the last bits of a net
+    hang on it. 0 leaves torch its own choice."""
 
 
 def plan_pools(
@@ -55,9 +56,7 @@ def plan_pools(
     prepares = 1 + (free // (2 * later) if later else 0)
     looks = 1 + free - later * (prepares - 1)
     each = int(max((node.cpus for node in nodes), default=1)) - SPARE
-    on_a_node = -(-max(1, on_processors) // max(1, len(nodes)))
-    threads = 0 if gpus else max(1, each // on_a_node)
-    return Pools(share, looks, prepares, wanted, gpus, threads)
+    return Pools(share, looks, prepares, wanted, gpus, 0 if gpus else max(1, each))
 
 
 def _share(value: float) -> float:

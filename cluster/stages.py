@@ -23,7 +23,7 @@ from ..core.derive import Derived
 from ..core.errors import KeepersError, UnreadableImage
 from ..core.gate import Verdict
 from ..core.prediction import Failure, Prediction
-from ..core.scan import GIVE_UP, seen_image
+from ..core.scan import GIVE_UP, seen_image, window_of
 from .item import Item
 from .manifest import items
 from .output import Output
@@ -126,8 +126,14 @@ class Classify:
         return Classifier.load(self._spec, self._store, self._runtime, wanted)
 
     def __call__(self, batch: Batch) -> dict[str, Any]:
-        """From work to work."""
+        """From work to work, in the windows of a plain scan: the last bits hang on which images share a batch."""
         works: list[Work] = list(batch["work"])
+        window = window_of(self._task.batch)
+        for start in range(0, len(works), window):
+            self._judge(works[start : start + window])
+        return _column(works)
+
+    def _judge(self, works: Sequence[Work]) -> None:
         self._derive([work for work in works if work.views])
         asked = [work for work in works if work.views]
         self._ask(asked, self._net)
@@ -139,7 +145,6 @@ class Classify:
             work.views = ()
             if work.data and not self._mind.open(work, self._later):
                 work.data = b""
-        return _column(works)
 
     def _derive(self, works: Sequence[Work]) -> None:
         """Fill in what follows from another model's answer; the net is then not asked."""

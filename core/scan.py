@@ -94,7 +94,7 @@ class Scan:
         self.store = store
         self.options = options or Options()
         self._run = Run()
-        self._window = max(WINDOW, 2 * judge.batch)
+        self._window = window_of(judge.batch)
         self._recalls = self._needs_recall()
         self._exact = judge.runtime.resolve(judge.runtime.torch_device()) == "exact"
         self.fingerprints = self._fingerprints()
@@ -296,6 +296,11 @@ class Scan:
                 thumbnail=thumbnails.get(loaded.content, "") if loaded.known else loaded.thumbnail,
                 mtime=loaded.found.mtime_ns / 1e9,
             )
+
+
+def window_of(batch: int) -> int:
+    """How many images are judged together where a net takes batches of this size."""
+    return max(WINDOW, 2 * batch)
 
 
 def seen_image(content: str, data: bytes) -> SeenImage:

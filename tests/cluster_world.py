@@ -89,6 +89,19 @@ def build_slow(given: Build) -> Network:
     return Network(SlowNet(), tiny.LABELS, (tiny.VIEW,), lambda values: ("good", float(values[0])))
 
 
+class CompanyNet(nn.Module):
+    """Says of every picture where in which batch it stood: large nets do so in their last bits."""
+
+    def forward(self, views: Tensor) -> Tensor:
+        good = torch.arange(len(views)) / 64 + len(views) / 1024 + views.mean((1, 2, 3)) / 4
+        return torch.stack([good, 1 - good], 1)
+
+
+def build_company(given: Build) -> Network:
+    given.path(SLOW_FILE)
+    return Network(CompanyNet(), tiny.LABELS, (tiny.VIEW,), lambda _: ("", 1.0))
+
+
 class WordsNet(nn.Module):
     """Tags that say how red, green and blue a picture is, dark or bright."""
 
@@ -146,6 +159,7 @@ def file_server(files: Mapping[str, bytes]) -> Generator[tuple[str, list[str]]]:
         server.server_close()
 
 
+COMPANY = ModelSpec("company", "", "", "", "", build_company, (SLOW_FILE,), cost=70, labels=lambda: tiny.LABELS)
 TAGGER = ModelSpec("words", "", "", "", "", build_words, (SLOW_FILE,), cost=60, labels=lambda: WORDS, tags={"": 0.4})
 SLOWLY = 'reject: signals.label in ("black", "blank", "solid", "noise")\naccept: slow.good >= 0.5'
 """A gate that takes long enough for something to happen meanwhile."""
@@ -155,7 +169,9 @@ def registry(folder: Path) -> Registry:
     """The two tiny models and the slow one, with their files in a folder, and the signals."""
     made = tiny.registry(tiny.Work(), folder)
     (folder / SLOW_FILE.name).write_bytes(b"")
-    return Registry(signals.SPEC, SLOW, TAGGER, *(made.spec(name, WeightStore([folder])) for name in ("cheap", "dear")))
+    return Registry(
+        signals.SPEC, SLOW, TAGGER, COMPANY, *(made.spec(name, WeightStore([folder])) for name in ("cheap", "dear"))
+    )
 
 
 def task(models: Path, gate: str = GATE, **more: Any) -> Task:

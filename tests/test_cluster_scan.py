@@ -86,9 +86,23 @@ def same(rows: dict[str, ImageRow], scanned: Sequence[Scanned], stored: dict[str
 def stored(store: Store, models: Path, contents: list[str]) -> dict[str, dict[str, Prediction]]:
     weights = WeightStore([models])
     fingerprints = {
-        name: model_fingerprint(registry(models).spec(name, weights), weights) for name in ("signals", "cheap", "dear")
+        name: model_fingerprint(registry(models).spec(name, weights), weights)
+        for name in ("signals", "cheap", "dear", "company")
     }
     return store.predictions(contents, fingerprints)
+
+
+def test_images_share_their_batches_as_in_the_plain_scan(
+    nodes: tuple[Node, ...], images: Path, models: Path, tmp_path: Path
+) -> None:
+    gate = "reject: cheap.good < 0.5\naccept: company.good >= 0.2"
+    with Store(tmp_path / "plain.db") as store:
+        scanned = plain(images, models, store, gate)
+        known = stored(store, models, [one.image.content for one in scanned])
+    scan(nodes, task(models, gate), [str(images)], tmp_path / "out")
+    same(image_rows(tmp_path / "out"), scanned, known)
+    asked = [one["company"].values[0] for one in known.values() if "company" in one]
+    assert len(set(asked)) > 8 and len(asked) < len(known), "some are asked, each in company of its own"
 
 
 @pytest.mark.parametrize("precision", ["exact", "fast"])
@@ -303,7 +317,7 @@ def test_pools_fit_the_cluster() -> None:
     assert plan_pools(here, 0).looks == 1
     two = plan_pools(here, 2)
     workers = two.looks + two.prepares + 2 * two.actors + 1
-    assert two.share * workers <= 2.0 and two.threads == 1
+    assert two.share * workers <= 2.0 and two.threads == 2
     farm = [Node(str(number), "n", 32.0, 4.0) for number in range(3)]
     cards = plan_pools(farm, 2)
     assert (cards.actors, cards.gpus, cards.threads) == (12, 0.5, 0)
