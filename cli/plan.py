@@ -142,7 +142,7 @@ def _show(found: Estimate, cluster: Cluster, images: int) -> None:
     table = Table("stage", "images", "core ms", "GPU ms", "uses", "alone")
     for column in table.columns[1:]:
         column.justify = "right"
-    units = {"cores": "cores", "threads": "cores", "gpus": "GPUs", "driver": ""}
+    units = {"cores": "cores", "gpus": "GPUs", "driver": ""}
     for load in found.loads:
         stage = load.stage
         table.add_row(
@@ -168,7 +168,6 @@ def _bound(found: Estimate) -> str:
     name = exit_codes.escaped(found.binding)
     return {
         "cores": f"The cores bind; most of them go into: {name}",
-        "threads": f"{name} binds: the nets share the cores evenly, and it has none to spare",
         "gpus": f"{name} binds: its GPUs are always busy",
         "driver": "The process that drives the job binds: a larger --batch hands more images on at once",
     }[found.bound]

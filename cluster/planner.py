@@ -21,7 +21,7 @@ LEAST_BLOCK = 32
 STARTUP = 15.0
 """Seconds until the engine takes its first image, and from its last one to the summary, without the loading of nets."""
 
-Pool = Literal["cores", "threads", "gpus", "driver"]
+Pool = Literal["cores", "gpus", "driver"]
 
 
 class PlanError(KeepersError):
@@ -102,7 +102,7 @@ class Stage:
     gpu: float = 0.0
     """Seconds of a GPU, of one that comes here."""
     net: bool = False
-    """Whether a net runs here: on the processor it has threads of its own."""
+    """Whether a net runs here; on the processor it may use every core."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ class Load:
     pool: Pool
     """What it runs on."""
     granted: float
-    """How much of that it may use at most: cores, threads, or GPUs."""
+    """How much of that it may use at most: cores or GPUs."""
     used: float
     """How much of that it keeps busy while the whole job runs."""
     alone: float
@@ -129,8 +129,8 @@ class Estimate:
     seconds: float
     """From the start to the last row."""
     bound: Pool
-    """What all else waits for: all the cores; the threads that one net on the processor has; the GPUs of one net; or
-    the process that drives the job, which no further machine relieves."""
+    """What all else waits for: all the cores; the GPUs of one net; or the process that drives the job, which no further
+    machine relieves."""
     binding: str
     """The stage that uses most of it."""
     loads: tuple[Load, ...]
@@ -167,7 +167,7 @@ def estimate(costs: Costs, cluster: Cluster, images: int) -> Estimate:
     processor = sum(one.share * one.processor for one in found)
     limits = _granted(found, cluster)
     alone = {one.name: _alone(one, limits, cluster) for one in found}
-    own = [one for one in found if one.net]
+    own = [one for one in found if one.gpu]
     by_own = min((alone[one.name] for one in own), default=float("inf"))
     by_cores = cluster.cores / processor
     by_driver = _rate(1.0, costs.driving * len(found))
@@ -182,13 +182,11 @@ def estimate(costs: Costs, cluster: Cluster, images: int) -> Estimate:
 
 
 def _granted(found: Sequence[Stage], cluster: Cluster) -> dict[str, float]:
-    """How many GPUs, or threads, each net has, by its stage."""
+    """How many GPUs each net has, by its stage."""
     wanted = {one.name: one.share * one.gpu for one in found if one.gpu}
     if wanted and not cluster.gpus:
         raise PlanError(f"No GPU is planned, but what is known of {', '.join(wanted)} is its time on one.")
-    on_cores = [one.name for one in found if one.net and not one.gpu]
-    threads = {name: max(1.0, cluster.cores / len(on_cores)) for name in on_cores}
-    return threads | _gpus(wanted, cluster)
+    return _gpus(wanted, cluster)
 
 
 def _gpus(wanted: Mapping[str, float], cluster: Cluster) -> dict[str, float]:
@@ -217,18 +215,18 @@ def _alone(stage: Stage, limits: Mapping[str, float], cluster: Cluster) -> float
 
 
 def _load(stage: Stage, limits: Mapping[str, float], cluster: Cluster, alone: float, rate: float) -> Load:
-    pool: Pool = "gpus" if stage.gpu else "threads" if stage.net else "cores"
+    pool: Pool = "gpus" if stage.gpu else "cores"
     used = rate * stage.share * (stage.gpu or stage.processor)
     return Load(stage, pool, limits.get(stage.name, cluster.cores), used, alone)
 
 
 def _binding(loads: Sequence[Load], rate: float, by_cores: float, by_driver: float) -> tuple[Pool, str]:
-    """The cores are bound by the stage that takes most of them, GPUs and threads by the net that has none to spare."""
+    """The cores are bound by the stage that takes most of them, GPUs by the net that has none to spare."""
     if rate == by_cores:
         return "cores", max(loads, key=lambda one: one.stage.share * one.stage.processor).stage.name
     if rate == by_driver:
         return "driver", "the handing over"
-    slowest = min((one for one in loads if one.stage.net), key=lambda one: one.alone)
+    slowest = min((one for one in loads if one.stage.gpu), key=lambda one: one.alone)
     return slowest.pool, slowest.stage.name
 
 

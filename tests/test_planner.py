@@ -69,11 +69,11 @@ def test_without_gpus_everything_shares_the_cores() -> None:
     assert (found.cores_to_fill, found.cores_per_gpu) == (0, 0)
 
 
-def test_a_dear_net_on_the_processor_has_only_its_own_threads() -> None:
+def test_a_dear_net_on_the_processor_may_use_every_core() -> None:
     dear = replace(PLAIN, models=(FREE, replace(CHEAP, reach=0.1), replace(DEAR, reach=1.0)))
     found = estimate(dear, Cluster(cores=8), 1)
-    assert (found.bound, found.binding) == ("threads", "dear")
-    assert found.rate == pytest.approx(4 / 0.201)  # two nets: half of the cores each
+    assert (found.bound, found.binding) == ("cores", "dear")
+    assert found.rate == pytest.approx(8 / found.processor)
 
 
 def test_a_gpu_that_waits_and_one_that_does_not() -> None:
