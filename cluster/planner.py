@@ -101,8 +101,6 @@ class Stage:
     """Processor seconds of one that comes here, handing over included."""
     gpu: float = 0.0
     """Seconds of a GPU, of one that comes here."""
-    net: bool = False
-    """Whether a net runs here; on the processor it may use every core."""
 
 
 @dataclass(frozen=True)
@@ -154,7 +152,7 @@ def stages(costs: Costs) -> tuple[Stage, ...]:
             found.append(Stage(f"decode for {net.model}", net.reach, handed + costs.decode + net.prepare))
         carried = net.views + (costs.bytes if net is not nets[-1] else 0.0)
         handed = costs.overhead + costs.carry * carried / 1e6
-        found.append(Stage(net.model, net.reach, handed + net.processor, net.gpu, net=True))
+        found.append(Stage(net.model, net.reach, handed + net.processor, net.gpu))
     return (*found, Stage("write", 1.0, costs.overhead + costs.write))
 
 
