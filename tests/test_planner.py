@@ -50,7 +50,7 @@ def rates(found: Estimate) -> dict[str, float]:
 def test_stages_cost_what_happens_in_them() -> None:
     first, cheap, again, dear, write = stages(PLAIN)
     assert first.processor == pytest.approx(0.001 + 0.002 + 0.010 + 0.005 + 0.001 + 0.5 * 0.002)
-    assert cheap == replace(cheap, name="cheap", share=0.5, gpu=0.0, net=True)
+    assert cheap == replace(cheap, name="cheap", share=0.5, gpu=0.0)
     assert cheap.processor == pytest.approx(0.001 + 0.002 + 0.030)  # handed over, with a file of 2 MB, and asked
     assert again.name == "decode for dear" and again.share == 0.1
     assert again.processor == pytest.approx(0.001 + 0.002 + 0.010 + 0.003)
