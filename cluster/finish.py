@@ -23,6 +23,8 @@ from .task import Task
 
 SMALL = 20_000
 """So many images are compared with each other faster than a join begins."""
+NOBODY = -1
+"""The number of no image."""
 
 
 def settle_all(task: Task, output: Output, shared: Any, inputs: int) -> None:
@@ -44,17 +46,30 @@ def nearest_earlier(
 ) -> list[Any]:
     """The rank of the nearest earlier image of every near-duplicate: "number", "rank" (see `duplicates.meetings`).
 
-    References to blocks. Where there are few images, all are compared with all in one place.
+    References to blocks, with rows of NOBODY among them. Where there are few images, all are compared in one place.
     """
     if small:
         meeting: Any = ray.remote(_all_meet)
         return [meeting.remote(output, parts, column, shared)]
-    spread: Any = banded
-    meet: Any = meetings
+    spread: Any = _spread
+    meet: Any = _meet
     images = _over(parts, partial(_hashes, output, column, shared))
     bands = images.map_batches(spread, batch_format="numpy")
     met = bands.groupby("band").map_groups(meet, batch_format="numpy")
     return met.groupby("number").min("rank").rename_columns({"min(rank)": "rank"}).to_numpy_refs()
+
+
+def _spread(images: Mapping[str, Any]) -> Mapping[str, Any]:
+    """As `banded`, with one row more that meets nobody: Ray forgets the columns of a block without rows."""
+    none = {"band": [-1], "number": [NOBODY], "bits": np.zeros(1, dtype=np.uint64)}
+    found = banded(images)
+    return {name: np.concatenate([found[name], none[name]]) for name in found}
+
+
+def _meet(images: Mapping[str, Any]) -> Mapping[str, Any]:
+    """As `meetings`, with one row for nobody where nobody meets, for the same reason."""
+    found = meetings(images)
+    return found if len(found["number"]) else {"number": np.array([NOBODY]), "rank": np.zeros(1, dtype=np.int64)}
 
 
 def _all_meet(output: Output, parts: Sequence[str], column: ModelColumn, state: Survey) -> Mapping[str, Any]:
@@ -83,7 +98,9 @@ def _hashes(output: Output, column: ModelColumn, shared: Any, batch: Mapping[str
 
 
 def _named(output: Output, *blocks: Mapping[str, Any]) -> Any:
-    return named(output, _joined(blocks, ("number", "rank")))
+    nearest = _joined(blocks, ("number", "rank"))
+    somebody = nearest["number"] != NOBODY
+    return named(output, {name: column[somebody] for name, column in nearest.items()})
 
 
 def _settle_parts(task: Task, output: Output, shared: Any, found: Any, batch: Mapping[str, Any]) -> Mapping[str, Any]:

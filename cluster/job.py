@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import ray
 import ray.data
 from ray.data import ActorPoolStrategy, DataContext, Dataset
+from ray.data.context import ShuffleStrategy
 from ray.exceptions import RayError
 
 from ..core.scan import window_of
@@ -85,7 +86,7 @@ def run(task: Task, sources: Sources, where: str, nodes: Sequence[Node], wish: W
     Raises KeepersError for whatever stops it; what was written until then stays, and the next run goes on from there.
     """
     output = Output.at(where)
-    _adjust(nodes)
+    _adjust()
     watcher.phase("models")
     task, pools = _with_models(task, nodes, wish)
     _agree(output, task)
@@ -108,12 +109,12 @@ def run(task: Task, sources: Sources, where: str, nodes: Sequence[Node], wish: W
     return Finished(counts, state.damaged)
 
 
-def _adjust(nodes: Sequence[Node]) -> None:
-    """Ray Data's own settings: quiet, and no more parts in a join than there are processors to join them."""
+def _adjust() -> None:
+    """Ray Data's own settings: quiet, and joins by sorting (its hash shuffle fails where a part has no rows)."""
     context = DataContext.get_current()
     context.enable_progress_bars = False
     context.enable_operator_progress_bars = False
-    context.default_hash_shuffle_parallelism = max(2, int(sum(node.cpus for node in nodes)))
+    context.shuffle_strategy = ShuffleStrategy.SORT_SHUFFLE_PULL_BASED
     logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # what fails is raised, and told once
 
 

@@ -16,11 +16,12 @@ pytest.importorskip("ray")
 import pyarrow as pa
 import pyarrow.parquet as pq
 import ray
+from PIL import Image
 from ray.exceptions import RayError
 
 from keepers.cluster.connect import ClusterError, Node, connected, told
 from keepers.cluster.duplicates import BANDS, MOST, banded, meetings
-from keepers.cluster.finish import nearest_earlier
+from keepers.cluster.finish import NOBODY, nearest_earlier
 from keepers.cluster.job import Finished, Sources, Wish, run
 from keepers.cluster.manifest import survey
 from keepers.cluster.output import IMAGES, SETTINGS, Output, OutputError
@@ -296,20 +297,27 @@ def test_the_join_finds_what_comparing_all_with_all_finds(count: int) -> None:
 
 
 def test_ray_joins_as_one_machine_does(nodes: tuple[Node, ...], images: Path, models: Path, tmp_path: Path) -> None:
-    out, given = tmp_path / "out", task(models, SIGNALS)
-    scan(nodes, given, [str(images)], out)
-    output = Output.at(str(out))
-    settings = output.require_settings()
-    shared = ray.put(survey(output))
-    ways = [
-        {
-            (int(number), int(rank))
-            for block in ray.get(nearest_earlier(output, output.parts(), settings.models[0], shared, small=small))
-            for number, rank in zip(*(block.get(name, ()) for name in ("number", "rank")), strict=True)
-        }
-        for small in (True, False)
-    ]
-    assert ways[0] == ways[1] and len(ways[0]) == 6
+    """Also where no image repeats another one, and where there is none to be compared."""
+    for name, count, failed in (("distinct", 3, 0), ("failed", 0, 2)):
+        (tmp_path / name).mkdir()
+        for number in range(count):
+            picture(number).save(tmp_path / name / f"{number}.png")
+        for number in range(failed):
+            Image.new("RGB", (64, 64), (number, 0, 0)).save(tmp_path / name / f"black{number}.png")
+    for folder, expected in ((images, 6), (tmp_path / "distinct", 0), (tmp_path / "failed", 0)):
+        out = tmp_path / f"out-{folder.name}"
+        scan(nodes, task(models, SIGNALS), [str(folder)], out)
+        output = Output.at(str(out))
+        here, joined = (nearest(output, small=small) for small in (True, False))
+        assert here == joined and len(here) == expected, folder
+
+
+def nearest(output: Output, *, small: bool) -> set[tuple[int, int]]:
+    """Number and rank of every near-duplicate, found in one of the two ways."""
+    column = output.require_settings().models[0]
+    blocks = ray.get(nearest_earlier(output, output.parts(), column, ray.put(survey(output)), small=small))
+    each = (zip(*(block.get(name, ()) for name in ("number", "rank")), strict=True) for block in blocks)
+    return {(int(number), int(rank)) for pairs in each for number, rank in pairs if number != NOBODY}
 
 
 def test_pools_fit_the_cluster() -> None:
