@@ -27,6 +27,8 @@ MOST = round((1 - ALIKE) * BITS)
 BANDS = MOST + 1
 _PLACES = 40
 """Bits of a rank that hold the place of the earlier image, below its distance."""
+_NONE = np.iinfo(np.int64).max
+"""The rank of nobody."""
 _TILE = 2048
 """Images that are compared with as many others at once: 16 MB of distances."""
 
@@ -68,21 +70,30 @@ def meetings(images: Columns) -> dict[str, NDArray[Any]]:
     """
     order = np.argsort(images["number"], kind="stable")
     numbers, bits = images["number"][order], images["bits"][order].astype(np.uint64)
-    ranks = np.full(len(numbers), np.iinfo(np.int64).max)
+    _, firsts, same = np.unique(bits, return_index=True, return_inverse=True)
+    ranks = numbers[firsts][same]  # a repetition's nearest is the first of its kind, in 0 bits: never compared
+    kinds = np.sort(firsts)
+    ranks[kinds] = _nearest(numbers[kinds], bits[kinds])
+    near = ranks < _NONE
+    return {"number": numbers[near], "rank": ranks[near]}
+
+
+def _nearest(numbers: NDArray[np.int64], bits: NDArray[np.uint64]) -> NDArray[np.int64]:
+    """The rank of the nearest earlier one of each, _NONE where there is none; numbers are in order."""
+    ranks = np.full(len(numbers), _NONE)
     for start in range(0, len(numbers), _TILE):
         late = slice(start, start + _TILE)
         for first in range(0, start + 1, _TILE):
             early = slice(first, first + _TILE)
             ranks[late] = np.minimum(ranks[late], _ranks(numbers, bits, late, early))
-    near = ranks < np.iinfo(np.int64).max
-    return {"number": numbers[near], "rank": ranks[near]}
+    return ranks
 
 
 def _ranks(numbers: NDArray[np.int64], bits: NDArray[np.uint64], late: slice, early: slice) -> NDArray[np.int64]:
     distances = count_bits(bits[late, None] ^ bits[None, early]).astype(np.int64)
     ranks = (distances << _PLACES) | numbers[None, early]
     counts = (distances <= MOST) & (numbers[None, early] < numbers[late, None])
-    return np.where(counts, ranks, np.iinfo(np.int64).max).min(axis=1)
+    return np.where(counts, ranks, _NONE).min(axis=1)
 
 
 def named(output: Output, nearest: Columns) -> pa.Table:
