@@ -187,8 +187,8 @@ def _notes(question: Question, measured: Measured, cluster: Cluster, own: bool) 
         told = ", ".join(f"{model} {1000 * one:g} ms" for model, one in question.elsewhere.items())
         notes.append(f"told: time on a GPU, {told}.")
     notes += _share_notes(question, measured)
-    if any(spec.compare for spec in question.specs) and not costs.join:
-        notes.append("not counted: the search for near-duplicates at the end.")
+    if costs.join:
+        notes.append("not counted: writing again the files in which near-duplicates are found.")
     nets = [one for one in costs.models if not one.inline]
     if cluster.gpus and not nets:
         notes.append("the gate asks no net: the GPUs stay idle.")

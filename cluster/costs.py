@@ -23,7 +23,7 @@ from ..core.prediction import Answer
 from ..core.scan import seen_image
 from ..core.store import SeenImage
 from .item import Item
-from .planner import BLOCK_DRIVING, BLOCK_OVERHEAD, LEAST_BLOCK, STARTUP, Costs, ModelCost, PlanError, reaches
+from .planner import BLOCK_DRIVING, BLOCK_OVERHEAD, JOIN, LEAST_BLOCK, STARTUP, Costs, ModelCost, PlanError, reaches
 
 if TYPE_CHECKING:
     from ..core.spec import ModelSpec
@@ -121,6 +121,7 @@ def measure(question: Question, paths: Sequence[Path], say: Callable[[str], None
         bytes=size,
         overhead=BLOCK_OVERHEAD / block,
         driving=BLOCK_DRIVING / block,
+        join=JOIN if any(spec.compare for spec in specs) else 0.0,
         startup=startup,
     )
     ran = {net.spec.id: net.device.type for net in nets if net.spec.id not in question.elsewhere}

@@ -18,6 +18,9 @@ CARRY = 0.0012
 copied and unpacked. Measured in the same way, with objects of 2.2 MB."""
 LEAST_BLOCK = 32
 """Images that are handed on together, at least; two batches where those are larger."""
+JOIN = 0.00014
+"""Processor seconds for an image's part in the search for near-duplicates at the end, with a million hashes of random
+bits; the comparing is half of that, and grows with their number."""
 STARTUP = 15.0
 """Seconds until the engine takes its first image, and from its last one to the summary, without the loading of nets."""
 

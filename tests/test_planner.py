@@ -305,7 +305,10 @@ def test_plan_as_json() -> None:
     done = keepers(*SMALL, "--json", "--format", "webp")
     found = json.loads(done.stdout)
     assert found["hours"] * 3600 == pytest.approx(found["seconds"])
-    assert found["seconds"] == pytest.approx(found["measured"]["costs"]["startup"] + 100_000 / found["rate"])
+    costs = found["measured"]["costs"]
+    looking, joining = 100_000 / found["rate"], 100_000 * costs["join"] / 8
+    assert joining > 0
+    assert found["seconds"] == pytest.approx(costs["startup"] + looking + joining)
     assert [load["stage"]["name"] for load in found["loads"]] == ["read and decode", "write"]
     assert found["cluster"]["cores"] == 8
 
