@@ -36,6 +36,10 @@ class ClusterError(KeepersError):
     code = "cluster"
 
 
+OLDEST = 2, 55
+"""Of Ray: earlier ones unpack objects, and so run code, from the schema of any Parquet file."""
+
+
 @dataclass(frozen=True)
 class Node:
     """One machine of the cluster."""
@@ -49,6 +53,9 @@ class Node:
 @contextmanager
 def connected(address: str = "") -> Generator[tuple[Node, ...]]:
     """A connection to a cluster, with the nodes that are alive. Raises ClusterError."""
+    if tuple(map(int, ray.__version__.split(".")[:2])) < OLDEST:
+        oldest = ".".join(map(str, OLDEST))
+        raise ClusterError(f'Ray {ray.__version__} is older than {oldest}. Renew it: pip install -U "keepers[ray]"')
     logging.getLogger("ray").setLevel(logging.ERROR)
     try:
         with _hushed() if not address else nullcontext():

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from ..core.walk import Search
 from .item import Item
 from .output import IMAGES, MANIFEST, DamagedPart, Output
+from .schema import MANIFEST_COLUMNS
 from .sources import list_items
 
 PART = 10_000
@@ -23,14 +24,7 @@ PART = 10_000
 TRANSIENT = ("io", "not_a_file", "changed")
 """Errors that may be gone the next time: such an image is looked at again."""
 
-_COLUMNS = pa.schema(
-    [
-        ("key", pa.binary(16)),
-        *((name, pa.string()) for name in ("uri", "member", "column", "code", "flaw")),
-        *((name, pa.int64()) for name in ("offset", "length", "size", "mtime_ns")),
-    ]
-)
-_FIELDS = tuple(name for name in _COLUMNS.names if name != "key")
+_FIELDS = tuple(name for name in MANIFEST_COLUMNS.names if name != "key")
 
 
 def write_manifest(output: Output, sources: Sequence[str], search: Search, column: str) -> Iterator[int]:
@@ -55,7 +49,7 @@ def _name(number: int) -> str:
 
 def _table(part: Sequence[Item]) -> pa.Table:
     columns = {name: [getattr(item, name) for item in part] for name in (*_FIELDS, "key")}
-    return pa.table({name: columns[name] for name in _COLUMNS.names}, schema=_COLUMNS)
+    return pa.table({name: columns[name] for name in MANIFEST_COLUMNS.names}, schema=MANIFEST_COLUMNS)
 
 
 def items(columns: Mapping[str, NDArray[Any]]) -> list[Item]:

@@ -22,7 +22,8 @@ from pyarrow import fs
 from ..core.errors import KeepersError
 from ..core.files import atomic_write, is_temporary
 from ..core.prediction import Labels, Range
-from .schema import FORMAT, ImageRow, ModelColumn, file_schema, rows
+from .parquet_file import read_ours
+from .schema import COLUMNS, FORMAT, MANIFEST_COLUMNS, ImageRow, ModelColumn, file_schema, rows
 from .source_storage import Storage
 from .source_trouble import Patience, StorageTrouble, kind_of
 
@@ -234,7 +235,7 @@ class Output:
     def _part(self, name: str, columns: Sequence[str] | None, folder: str) -> pa.Table:
         with self.files.open_input_file(self.path(folder, name)) as file:
             try:
-                return pq.ParquetFile(file).read(columns=columns)
+                return read_ours(file, columns, MANIFEST_COLUMNS if folder == MANIFEST else COLUMNS)
             except (pa.ArrowInvalid, OSError, KeyError) as error:
                 if kind_of(error) != "other":
                     raise

@@ -11,10 +11,11 @@ import pyarrow as pa
 from ..core.errors import UnreadableImage
 from ..core.open_image import FILE_LIMIT, read_image_file
 from .item import Item, path_of
+from .parquet_file import open_parquet
 from .source_error import SourceError
-from .source_file import CHANGED, open_listed, open_unchanged, read_whole
+from .source_file import CHANGED, PIECE, open_listed, open_unchanged, read_whole
 from .source_latest import Latest
-from .source_parquet import NULL_CODE, NULL_FLAW, damage, image_column, is_damage, open_parquet
+from .source_parquet import NULL_CODE, NULL_FLAW, damage, image_column, is_damage
 from .source_rows import RowGroup
 from .source_storage import Storage
 from .source_trouble import Patience, StorageTrouble, kind_of, say
@@ -115,7 +116,8 @@ class Reader:
         beside = self._groups.any(lambda key: key[:3] == (item.uri, item.size, item.mtime_ns))
         file = open_listed(item, self.storage)
         try:
-            opened = open_parquet(file, beside.metadata if beside is not None else None)
+            metadata = beside.metadata if beside is not None else None
+            opened = open_parquet(file, metadata, piece=PIECE)
             column = image_column(item.uri, opened.schema_arrow, item.column)
             return RowGroup(file, opened, item.offset, column, self._window)
         except BaseException:

@@ -52,7 +52,15 @@ COLUMNS = pa.schema(
         ("failures", pa.list_(_FAILURE)),  # of models that could not judge this image
     ]
 )
-"""The columns of every file; a column for each model follows (see `model_type`)."""
+"""The columns of every file; a column for each model follows (see `ModelColumn.type`)."""
+MANIFEST_COLUMNS = pa.schema(
+    [
+        ("key", pa.binary(16)),
+        *((name, _TEXT) for name in ("uri", "member", "column", "code", "flaw")),
+        *((name, pa.int64()) for name in ("offset", "length", "size", "mtime_ns")),
+    ]
+)
+"""Of the list of inputs."""
 
 
 @dataclass(frozen=True)

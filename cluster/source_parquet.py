@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any, BinaryIO
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -12,7 +12,6 @@ import pyarrow.parquet as pq
 from ..core.errors import one_line
 from .item import Item
 from .source_error import SourceError
-from .source_file import PIECE
 
 NAMES = ("image", "img", "jpg", "jpeg", "png", "webp", "gif", "bytes", "image_bytes", "content", "data", "picture")
 """Names under which images are looked for, the likelier first."""
@@ -30,14 +29,6 @@ class ImageColumn:
     leaf: str
     """As Parquet names what is read: `image`, or `image.bytes` for a struct."""
     holds_bytes: bool
-
-
-def open_parquet(file: BinaryIO, metadata: Any = None) -> pq.ParquetFile:
-    """A Parquet file by its footer, or by `metadata` that was read before; columns are read piece by piece.
-
-    Raises what `is_damage` knows where it is none, or was not written to its end.
-    """
-    return pq.ParquetFile(file, metadata=metadata, pre_buffer=False, buffer_size=PIECE)
 
 
 def is_damage(error: BaseException) -> bool:
@@ -141,7 +132,7 @@ def leaf_index(opened: pq.ParquetFile, column: ImageColumn) -> int:
 
 
 def cells_of(batch: Any) -> Any:
-    """The bytes of a batch's rows, as an array of Arrow's."""
+    """The bytes or paths of a batch's rows, as an array of Arrow's: another library's type is never asked."""
     cells = batch.column(0)
     if isinstance(cells, pa.ExtensionArray):
         cells = cells.storage
@@ -152,7 +143,7 @@ def named_files(table: Item, opened: pq.ParquetFile, column: ImageColumn) -> Ite
     """The paths and addresses in a column, row by row; an item with a code where a cell is empty."""
     row = 0
     for batch in opened.iter_batches(4096, columns=[column.leaf]):
-        for named in batch.column(0).to_pylist():
+        for named in cells_of(batch).to_pylist():
             if named:
                 yield named
             else:

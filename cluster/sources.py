@@ -14,13 +14,14 @@ import pyarrow as pa
 
 from ..core.walk import Search, walk_repeating
 from .item import Item, path_of, uri_of
+from .parquet_file import open_parquet
 from .source_address import is_remote, without_secrets
 from .source_containers import PACKED_FLAW, container, for_containers, is_data_set
 from .source_error import SourceError as SourceError
-from .source_file import open_source
+from .source_file import PIECE, open_source
 from .source_lists import Named, beside, read_list
 from .source_local import local_item, local_items
-from .source_parquet import cell_items, damage, image_column, is_damage, named_files, open_parquet
+from .source_parquet import cell_items, damage, image_column, is_damage, named_files
 from .source_remote import look, walk_remote
 from .source_seen import Seen
 from .source_storage import Place, Storage, advise
@@ -159,7 +160,7 @@ class _Listing:
 
     def _parquet(self, item: Item) -> Iterator[Item]:
         with open_source(item.uri, self.storage) as file:
-            opened = open_parquet(file)
+            opened = open_parquet(file, piece=PIECE)
             column = image_column(item.uri, opened.schema_arrow, self.column)
             if column.holds_bytes:
                 yield from cell_items(item, opened, column)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,9 @@ import pytest
 
 HOMES = ("HOME", "USERPROFILE", "XDG_CACHE_HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME", "LOCALAPPDATA", "HF_HOME")
 LOCAL = {"127.0.0.1", "::1", "localhost"}
+
+# A shell that starts this in the background has it ignore Ctrl-C, and what tests start and then stop would too.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

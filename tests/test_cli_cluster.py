@@ -12,7 +12,7 @@ from .cluster_world import picture
 
 pytest.importorskip("ray")
 
-from keepers.cluster.connect import advice
+from keepers.cluster.connect import ClusterError, advice, connected
 
 WITHOUT = (
     "import sys\nfor name in {names!r}: sys.modules[name] = None\nfrom keepers.__main__ import main\nsys.exit(main())"
@@ -86,3 +86,12 @@ def test_clusters_that_cannot_be_joined() -> None:
     assert "another version of Ray or Python" in advice("10.0.0.1:6379", mismatch)
     assert "Ray: 2.9.0" in advice("10.0.0.1:6379", mismatch)
     assert "There is no Ray cluster at auto" in advice("auto", ConnectionError("Could not find any running Ray"))
+
+
+@pytest.mark.parametrize("version", ["1.13.0", "2.54.1"])
+def test_a_ray_that_trusts_parquet_is_refused(version: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    import ray
+
+    monkeypatch.setattr(ray, "__version__", version)
+    with pytest.raises(ClusterError, match=rf"Ray {version} is older than 2.55. Renew it: pip install"), connected():
+        pytest.fail("it went on")
