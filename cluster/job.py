@@ -202,7 +202,8 @@ def pipeline(task: Task, pools: Pools, output: Output, shared: Any, rows: int) -
     for number, model in enumerate(task.staged):
         if number:
             found = _stage(found, Prepare, (task, model), _pool(pools.prepares), **cpu)
-        found = _stage(found, Classify, (task, model), ActorPoolStrategy(size=pools.actors), **net)
+        rows_at_once = block if pools.gpus else None  # as blocks come; with GPUs Ray wants to be told
+        found = _stage(found, Classify, (task, model), ActorPoolStrategy(size=pools.actors), rows_at_once, **net)
     return _stage(found, Write, (task, output.where), ActorPoolStrategy(size=1), rows=rows, **cpu)
 
 

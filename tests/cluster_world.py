@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 import time
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import ray
 import ray.cloudpickle
 import torch
 from PIL import Image, PngImagePlugin
@@ -89,6 +91,13 @@ def build_slow(given: Build) -> Network:
     return Network(SlowNet(), tiny.LABELS, (tiny.VIEW,), lambda values: ("good", float(values[0])))
 
 
+def build_placed(given: Build) -> Network:
+    """Leaves a note on which node it was loaded, and in which process."""
+    node = ray.get_runtime_context().get_node_id()
+    given.path(SLOW_FILE).with_name(f"{PLACED}{node}-{os.getpid()}").touch()
+    return build_slow(given)
+
+
 class CompanyNet(nn.Module):
     """Says of every picture where in which batch it stood: large nets do so in their last bits."""
 
@@ -159,6 +168,8 @@ def file_server(files: Mapping[str, bytes]) -> Generator[tuple[str, list[str]]]:
         server.server_close()
 
 
+PLACED = "placed-"
+PLACE = ModelSpec("placed", "", "", "", "", build_placed, (SLOW_FILE,), cost=80, labels=lambda: tiny.LABELS)
 COMPANY = ModelSpec("company", "", "", "", "", build_company, (SLOW_FILE,), cost=70, labels=lambda: tiny.LABELS)
 TAGGER = ModelSpec("words", "", "", "", "", build_words, (SLOW_FILE,), cost=60, labels=lambda: WORDS, tags={"": 0.4})
 SLOWLY = 'reject: signals.label in ("black", "blank", "solid", "noise")\naccept: slow.good >= 0.5'
@@ -170,7 +181,12 @@ def registry(folder: Path) -> Registry:
     made = tiny.registry(tiny.Work(), folder)
     (folder / SLOW_FILE.name).write_bytes(b"")
     return Registry(
-        signals.SPEC, SLOW, TAGGER, COMPANY, *(made.spec(name, WeightStore([folder])) for name in ("cheap", "dear"))
+        signals.SPEC,
+        SLOW,
+        TAGGER,
+        COMPANY,
+        PLACE,
+        *(made.spec(name, WeightStore([folder])) for name in ("cheap", "dear")),
     )
 
 

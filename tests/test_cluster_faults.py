@@ -26,7 +26,7 @@ from keepers.core.gate import Gate
 from keepers.core.store import Store
 from keepers.models.presets import PRESETS
 
-from .cluster_world import SLOWLY, Watch, image_rows, make_images, picture, plain, registry, task
+from .cluster_world import PLACED, SLOWLY, Watch, image_rows, make_images, picture, plain, registry, task
 
 pytestmark = pytest.mark.skipif(not Path("/proc").exists(), reason="kills processes by what /proc tells")
 MANY = 160
@@ -132,6 +132,25 @@ def test_a_killed_machine_loses_nothing(images: Path, models: Path, tmp_path: Pa
     assert watch.acts == []
     assert finished.counts.missing == 0
     assert verdicts(tmp_path / "out") == expected(images, models, SLOWLY, tmp_path / "plain.db")
+
+
+def test_nets_go_where_the_gpus_are(images: Path, models: Path, tmp_path: Path) -> None:
+    """The GPUs are promised to Ray, not there: who is placed where is Ray's affair, and what is computed is ours."""
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 4, "num_gpus": 0, "include_dashboard": False})
+    cards = cluster.add_node(num_cpus=1, num_gpus=2)
+    cluster.wait_for_nodes()
+    given = task(models, "accept: placed.good >= 0.5", device="auto", precision="auto")
+    try:
+        with connected(str(cluster.address)) as found:
+            assert sum(node.gpus for node in found) == 2
+            wish = Wish(gpus_per_actor=0.5)
+            finished = run(given, Sources([str(images)]), str(tmp_path / "out"), found, wish, Watch())
+    finally:
+        cluster.shutdown()
+    notes = [one.name.removeprefix(PLACED).split("-") for one in models.glob(f"{PLACED}*")]
+    assert {node for node, _ in notes} == {cards.node_id}
+    assert len({process for _, process in notes}) >= 4
+    assert finished.counts.missing == 0 and finished.counts.accept > MANY
 
 
 def command(images: Path, out: Path) -> subprocess.Popen[str]:
