@@ -204,7 +204,7 @@ def pipeline(task: Task, pools: Pools, output: Output, shared: Any, rows: int) -
             found = _stage(found, Prepare, (task, model), _pool(pools.prepares), **cpu)
         rows_at_once = block if pools.gpus else None  # as blocks come; with GPUs Ray wants to be told
         found = _stage(found, Classify, (task, model), ActorPoolStrategy(size=pools.actors), rows_at_once, **net)
-    return _stage(found, Write, (task, output.where), ActorPoolStrategy(size=1), rows=rows, **cpu)
+    return _stage(found, Write, (task, output.where), _pool(pools.writes), rows=rows, **cpu)
 
 
 def _stage(

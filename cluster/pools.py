@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from ..core.errors import KeepersError
 from .connect import SPARE, Node
 
+READERS_A_WRITER = 8
+"""Decoding an image costs many times what writing its row does."""
+
 
 @dataclass(frozen=True)
 class Pools:
@@ -19,6 +22,8 @@ class Pools:
     """Workers that read and decode, at most."""
     prepares: int
     """Workers that decode again for one of the later nets, at most."""
+    writes: int
+    """Workers that write, at most."""
     actors: int
     """Workers of each net: one loaded net each."""
     gpus: float
@@ -55,8 +60,9 @@ def plan_pools(
     free = int((processors + 1e-6) / share) - least
     prepares = 1 + (free // (2 * later) if later else 0)
     looks = 1 + free - later * (prepares - 1)
+    writes = 1 + (looks - 1) // (READERS_A_WRITER + 1)
     each = int(max((node.cpus for node in nodes), default=1)) - SPARE
-    return Pools(share, looks, prepares, wanted, gpus, 0 if gpus else max(1, each))
+    return Pools(share, looks - writes + 1, prepares, writes, wanted, gpus, 0 if gpus else max(1, each))
 
 
 def _share(value: float) -> float:

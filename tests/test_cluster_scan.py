@@ -325,14 +325,15 @@ def nearest(output: Output, *, small: bool) -> set[tuple[int, int]]:
 
 def test_pools_fit_the_cluster() -> None:
     here = [Node("a", "a", 3.0, 0.0)]
-    assert plan_pools(here, 0).looks == 1
+    assert (plan_pools(here, 0).looks, plan_pools(here, 0).writes) == (1, 1)
     two = plan_pools(here, 2)
-    workers = two.looks + two.prepares + 2 * two.actors + 1
+    workers = two.looks + two.prepares + 2 * two.actors + two.writes
     assert two.share * workers <= 2.0 and two.threads == 2
     farm = [Node(str(number), "n", 32.0, 4.0) for number in range(3)]
     cards = plan_pools(farm, 2)
     assert (cards.actors, cards.gpus, cards.threads) == (12, 0.5, 0)
-    assert cards.looks + cards.prepares + 1 <= 95
+    assert cards.looks + cards.prepares + cards.writes <= 95
+    assert cards.looks // 10 < cards.writes <= cards.looks // 8 + 1
     assert plan_pools(farm, 1, actors=6, gpus_per_actor=2.0).actors == 6
     with pytest.raises(KeepersError, match="do not fit"):
         plan_pools(farm, 2, actors=7, gpus_per_actor=1.0)
