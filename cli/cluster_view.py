@@ -91,7 +91,8 @@ class ClusterView:
         """So many will be looked at."""
         self._todo = todo
         self._bar.reset(self._task, total=todo, rate="", description=PHASES["scanning"])
-        self._say(f"scan {todo:,}, skip {skipped:,}; up to {pools.looks} workers decode, {pools.actors} of each net")
+        workers = f"up to {pools.looks} to decode, {pools.actors} for each net" if todo else "none needed"
+        self._say(f"scan {todo:,}, skip {skipped:,}; workers: {workers}")
 
     def done(self, counts: Mapping[str, int]) -> None:
         """These were written."""
@@ -126,16 +127,16 @@ class ClusterView:
     def _more(self, finished: Finished) -> None:
         counts = finished.counts
         if counts.duplicates:
-            console.print(f"  {counts.duplicates:,} look like an earlier one (column duplicate_of)")
+            console.print(f"  like an earlier image: {counts.duplicates:,} (column duplicate_of)")
         if counts.captions:
-            console.print(f"  {counts.captions:,} have a caption")
+            console.print(f"  with a caption: {counts.captions:,}")
         if counts.failed:
-            console.print(f"  of these, {counts.failed:,} could not be judged by a model (column failures)")
+            console.print(f"  not judged by one of the models: {counts.failed:,} (column failures)")
         if counts.error:
-            console.print(f"  {counts.error:,} could not be read, and are for review: verdict review, column error")
-        for name in finished.damaged:
             console.print(
-                f"[yellow]{escaped(name)} was cut off by an earlier crash; its images were looked at again[/]"
+                "  errors could not be read, so their verdict is review (column error)"
             )
+        for name in finished.damaged:
+            console.print(f"[yellow]{escaped(name)} could not be read: set aside, its images were looked at again[/]")
         if counts.missing:
             console.print(f"[bold red]{counts.missing:,} inputs are not accounted for[/]: run the same command again")
