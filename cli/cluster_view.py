@@ -133,9 +133,7 @@ class ClusterView:
         if counts.failed:
             console.print(f"  not judged by one of the models: {counts.failed:,} (column failures)")
         if counts.error:
-            console.print(
-                "  errors could not be read, so their verdict is review (column error)"
-            )
+            console.print("  errors could not be read, so their verdict is review (column error)")
         for name in finished.damaged:
             console.print(f"[yellow]{escaped(name)} could not be read: set aside, its images were looked at again[/]")
         if counts.missing:
