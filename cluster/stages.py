@@ -82,8 +82,9 @@ class Look:
                 work.take(case)
                 work.hear(answer)
         staged = self._task.staged
-        if staged and self._mind.wants(work, staged[0]):
-            _prepare(work, case, self._task, staged[0])
+        first = next((model for model in staged if self._mind.wants(work, model)), "")
+        if first and (first == staged[0] or not work.data):  # an empty file looks like one that nobody has to see
+            _prepare(work, case, self._task, first)
         if not self._mind.open(work, staged[1:]):  # the first net has its views
             work.data = b""
 
@@ -134,9 +135,8 @@ class Classify:
         return _column(works)
 
     def _judge(self, works: Sequence[Work]) -> None:
-        self._derive([work for work in works if work.views])
         asked = [work for work in works if work.views]
-        self._ask(asked, self._net)
+        self._ask([work for work in asked if not self._follows(work)], self._net)
         near = [work for work in asked if self._mind.blurred(work, self._model)]
         if near:
             self._exact = self._exact or self._load(exact=True)
@@ -146,14 +146,13 @@ class Classify:
             if work.data and not self._mind.open(work, self._later):
                 work.data = b""
 
-    def _derive(self, works: Sequence[Work]) -> None:
-        """Fill in what follows from another model's answer; the net is then not asked."""
-        for work in works if self._derived else ():
-            assert self._derived is not None
-            base = self._mind.answers(work).get(self._spec.base)
-            if isinstance(base, Prediction):
-                work.hear(self._derived(base))
-                work.views = ()
+    def _follows(self, work: Work) -> bool:
+        """Whether the answer follows from what another model said; it is then filled in."""
+        base = self._mind.answers(work).get(self._spec.base) if self._derived else None
+        if self._derived is None or not isinstance(base, Prediction):
+            return False
+        work.hear(self._derived(base))
+        return True
 
     def _ask(self, works: Sequence[Work], net: Classifier) -> None:
         size = min(self._task.batch, net.network.batch or self._task.batch)

@@ -11,7 +11,7 @@ from typing import Literal
 from ..core.caption_recipe import Recipe
 from ..core.errors import KeepersError
 from ..core.gate import Gate
-from ..core.gate_tree import Comparison, Value, terms
+from ..core.gate_tree import Comparison, Value, asked, terms
 from ..core.judge import Registry
 from ..core.near_duplicates import DUPLICATE, has_hash
 from ..core.open_image import PIXEL_LIMIT
@@ -133,6 +133,17 @@ def gate_values(gate: Gate) -> list[Value]:
     """The numbers that a gate looks at."""
     found = [term for clause in gate.clauses for term in terms(clause.when) if isinstance(term, Comparison)]
     return [operand for term in found for operand in term.operands if isinstance(operand, Value)]
+
+
+def compared_with(gate: Gate) -> Mapping[str, frozenset[str]]:
+    """For each model of the gate the others with whose numbers its own are compared, as in a.good > b.good."""
+    found: dict[str, frozenset[str]] = {}
+    for clause in gate.clauses:
+        for term in terms(clause.when):
+            for link in term.links if isinstance(term, Comparison) else ():
+                both = frozenset(asked(link))
+                found |= {model: found.get(model, frozenset()) | both - {model} for model in both}
+    return found
 
 
 def refuse_likeness(gate: Gate, models: Sequence[Asked]) -> None:

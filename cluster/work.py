@@ -13,7 +13,7 @@ from ..core.open_image import open_image
 from ..core.prediction import Answer, Failure, Floats, Prediction
 from ..core.store import SeenImage
 from .item import Item
-from .task import Task
+from .task import Task, compared_with
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -77,6 +77,7 @@ class Mind:
         self.task = task
         self.gate = task.parsed
         self._compared = [model for model in self.gate.models if task.asked[model].compared]
+        self._beside = compared_with(self.gate)
 
     def answers(self, work: Work) -> dict[str, Answer]:
         """What the models said, with their labels."""
@@ -101,8 +102,15 @@ class Mind:
         return self._any(answers, lambda decision: model in decision.models)
 
     def blurred(self, work: Work, model: str) -> bool:
-        """Whether a model's answer is too near a threshold for its tolerance."""
-        return not work.flaw and self._any(self.answers(work), lambda decision: model in decision.blurred)
+        """Whether a model's answer is too near a threshold for its tolerance.
+
+        Or may turn out to be, once a later model has answered that it is compared with: its net is elsewhere then.
+        """
+        answers = self.answers(work)
+        answer, beside = answers.get(model), self._beside.get(model, frozenset())
+        if work.flaw or not isinstance(answer, Prediction) or not answer.tolerance:
+            return False
+        return self._any(answers, lambda decision: model in decision.blurred or not beside.isdisjoint(decision.models))
 
     def open(self, work: Work, later: tuple[str, ...]) -> bool:
         """Whether one of the later models may still have to see the picture."""

@@ -9,6 +9,7 @@ import time
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -26,10 +27,10 @@ from keepers.cluster.schema import ImageRow
 from keepers.cluster.task import Task, Weights
 from keepers.core.gate import Gate
 from keepers.core.judge import Judge
-from keepers.core.prediction import Labels
+from keepers.core.prediction import Labels, argmax_label
 from keepers.core.runtime import Runtime
 from keepers.core.scan import Scan, Scanned
-from keepers.core.spec import Build, ModelSpec, Network, WeightFile
+from keepers.core.spec import Build, Derivation, ModelSpec, Network, WeightFile
 from keepers.core.store import Store
 from keepers.core.walk import Found, walk
 from keepers.core.weights import WeightStore
@@ -127,6 +128,32 @@ def build_words(given: Build) -> Network:
     return Network(WordsNet(), WORDS, (tiny.VIEW,), lambda _: ("", 1.0))
 
 
+def build_half(given: Build) -> Network:
+    """As `derive_half`, for who does not know what the base said."""
+    whole = tiny_cheap(given)
+    return replace(whole, module=nn.Sequential(whole.module, Half()))
+
+
+class Half(nn.Module):
+    """Halves what is good."""
+
+    def forward(self, values: Tensor) -> Tensor:
+        return torch.stack([values[:, 0] / 2, 1 - values[:, 0] / 2], 1)
+
+
+def tiny_cheap(given: Build) -> Network:
+    return tiny.spec("cheap", 1, tiny.Work()).build(given)
+
+
+def derive_half(given: Build) -> Derivation:
+    """Reads nothing but what the cheap model said."""
+    given.path(SLOW_FILE)
+    name = partial(argmax_label, tiny.LABELS)
+    return Derivation(
+        tiny.LABELS, lambda good: np.array([good[0] / 2, 1 - good[0] / 2], np.float32), name, tiny.DRIFT / 2
+    )
+
+
 SLOW_FILE = WeightFile(name="slow.safetensors", licence="none")
 SLOW = ModelSpec("slow", "", "", "", "", build_slow, (SLOW_FILE,), cost=50, labels=lambda: tiny.LABELS)
 
@@ -169,6 +196,10 @@ def file_server(files: Mapping[str, bytes]) -> Generator[tuple[str, list[str]]]:
 
 
 PLACED = "placed-"
+HALF = ModelSpec(
+    *("half", "", "", "", "", build_half, (SLOW_FILE, *tiny.spec("cheap", 1, tiny.Work()).weights)),
+    cost=10, labels=lambda: tiny.LABELS, base="cheap", derive=derive_half,
+)  # fmt: skip
 PLACE = ModelSpec("placed", "", "", "", "", build_placed, (SLOW_FILE,), cost=80, labels=lambda: tiny.LABELS)
 COMPANY = ModelSpec("company", "", "", "", "", build_company, (SLOW_FILE,), cost=70, labels=lambda: tiny.LABELS)
 TAGGER = ModelSpec("words", "", "", "", "", build_words, (SLOW_FILE,), cost=60, labels=lambda: WORDS, tags={"": 0.4})
@@ -186,6 +217,7 @@ def registry(folder: Path) -> Registry:
         TAGGER,
         COMPANY,
         PLACE,
+        HALF,
         *(made.spec(name, WeightStore([folder])) for name in ("cheap", "dear")),
     )
 

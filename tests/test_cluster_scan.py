@@ -8,6 +8,7 @@ import tarfile
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ import ray
 from PIL import Image
 from ray.exceptions import RayError
 
-from keepers.cluster.connect import ClusterError, Node, connected, told
+from keepers.cluster.connect import ClusterError, Node, connected, told, try_model
 from keepers.cluster.duplicates import BANDS, MOST, banded, meetings
 from keepers.cluster.finish import NOBODY, nearest_earlier
 from keepers.cluster.job import Finished, Sources, Wish, run
@@ -28,12 +29,16 @@ from keepers.cluster.manifest import survey
 from keepers.cluster.output import IMAGES, SETTINGS, Output, OutputError
 from keepers.cluster.pools import plan_pools
 from keepers.cluster.schema import ImageRow
+from keepers.cluster.sources import list_items
+from keepers.cluster.stages import Classify, Look, Prepare, Write
+from keepers.cluster.task import Task
+from keepers.cluster.work import Work
 from keepers.core.caption import CaptionWriter, taggers
 from keepers.core.caption_recipe import Recipe, Tagger
 from keepers.core.classifier import model_fingerprint
 from keepers.core.errors import KeepersError, UnreadableImage
 from keepers.core.prediction import Prediction
-from keepers.core.scan import Scanned
+from keepers.core.scan import Scanned, window_of
 from keepers.core.store import Store
 from keepers.core.weights import WeightStore
 
@@ -123,6 +128,48 @@ def test_it_is_the_plain_scan(
     counts = found.counts
     assert counts.listed == len(rows) == watch.written == watch.begun[0]
     assert counts.missing == 0 and counts.skipped == 0 and counts.error == 3 and counts.duplicates == 6
+
+
+def looked_at(given: Task, images: Path) -> dict[str, ImageRow]:
+    """What the stages make of a folder, one after another in this process; duplicates are not looked for."""
+    models = tuple(dict.fromkeys((*given.parsed.models, *given.taggers)))
+    given = replace(given, models=tuple(try_model(given, model) for model in models))
+    stages: list[Any] = [Classify(given, model) for model in given.staged]
+    later = [[Prepare(given, model), stage] for model, stage in zip(given.staged[1:], stages[1:], strict=True)]
+    listed, done = list(list_items([str(images)])), list[Work]()
+    for start in range(0, len(listed), window_of(given.batch)):
+        part = listed[start : start + window_of(given.batch)]
+        batch: dict[str, Any] = {name: np.array([getattr(item, name) for item in part]) for name in vars(part[0])}
+        for stage in (Look(given), *stages[:1], *itertools.chain.from_iterable(later)):
+            batch = stage(batch)
+        done += list(batch["work"])
+    write = Write(given, "")
+    return {work.item.name: write.row(work) for work in done}
+
+
+@pytest.mark.parametrize(
+    ("gate", "precision"),
+    [
+        ("accept: cheap.good >= dear.good", "fast"),
+        ("reject: cheap.good < 0.3\nreject: half.good < 0.25\naccept: dear.good >= half.good", "fast"),
+        ("accept: half.good >= 0.25 and dear.good < 0.5 and cheap.good >= 0.4", "exact"),
+        ("accept: dear.good < slow.good and dear.good >= slow.good\nreject: cheap.good < 0.5", "exact"),
+    ],
+)
+def test_gates_that_set_models_beside_each_other(
+    gate: str, precision: str, images: Path, models: Path, tmp_path: Path
+) -> None:
+    """Two numbers near each other, one that follows from another, a file without bytes that no cheap model sees."""
+    with Store(tmp_path / "plain.db") as store:
+        scanned = plain(images, models, store, gate, precision)
+    found = looked_at(task(models, gate, precision=precision), images)
+    wanted = {str(one.path): (one.verdict.outcome, one.error) for one in scanned}
+    assert {name: (row.verdict.outcome, row.error) for name, row in found.items()} == wanted
+    assert len({outcome for outcome, _ in wanted.values()}) > 1
+    if precision == "exact":
+        assert {name: row.verdict.reason for name, row in found.items()} == {
+            str(one.path): one.verdict.reason for one in scanned
+        }
 
 
 def scan(
