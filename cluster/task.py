@@ -118,7 +118,18 @@ class Task:
         if self.floor is None or not self.spec(one.model).tags:
             return ModelColumn(one.model, one.fingerprint, one.labels)
         named = [value.label for value in gate_values(self.parsed) if value.model == one.model]
-        return ModelColumn(one.model, one.fingerprint, one.labels, self.floor, tuple(dict.fromkeys(named)))
+        floor = min([self.floor, *self._thresholds(one.model)])  # captions may be written anew from what is kept
+        return ModelColumn(one.model, one.fingerprint, one.labels, floor, tuple(dict.fromkeys(named)))
+
+    def _thresholds(self, model: str) -> list[float]:
+        """From which values on the captions may take a tagger's tags; none where it writes none."""
+        tagger = next((one for one in self.recipe.taggers if one.model == model), None) if self.recipe else None
+        if self.recipe is None or tagger is None:
+            return []
+        own = self.recipe.threshold if tagger.threshold is None else tagger.threshold
+        usual = [own] if own is not None else [0.0] if self.recipe.top else [*self.spec(model).tags.values()]
+        weight = max(1.0, tagger.weight)
+        return [threshold / weight for threshold in (*usual, *(one for _, one in self.recipe.thresholds))]
 
     def spec(self, model: str) -> ModelSpec:
         """A model's description. Raises UnknownName."""

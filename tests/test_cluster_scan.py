@@ -303,6 +303,20 @@ def test_captions_and_sparse_tags(nodes: tuple[Node, ...], models: Path, tmp_pat
     assert len({row.caption for row in rows.values()}) > 2
 
 
+def test_captions_can_be_written_anew_from_what_is_kept(models: Path) -> None:
+    """A verdict that hangs on duplicates is settled from the files, where no tag of a caption may be missing."""
+    for recipe, floor in (
+        (Recipe(taggers=(Tagger("words"),), threshold=0.3), 0.3),
+        (Recipe(taggers=(Tagger("words", weight=2.0, threshold=0.2),)), 0.1),
+        (Recipe(taggers=(Tagger("words"),), thresholds=(("general", 0.25),)), 0.25),
+        (Recipe(taggers=(Tagger("words"),), top=3), 0.0),
+        (Recipe(taggers=(Tagger("words"),), threshold=0.9), 0.6),
+    ):
+        given = task(models, SIGNALS, taggers=("words",), recipe=recipe, floor=0.6)
+        given = replace(given, models=tuple(try_model(given, model) for model in ("signals", "words")))
+        assert given.columns[1].floor == floor
+
+
 def test_weights_are_fetched_once(nodes: tuple[Node, ...], images: Path, tmp_path: Path) -> None:
     """Two workers hold the net, and the node asked for its file once."""
     models = tmp_path / "models"
