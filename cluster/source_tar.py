@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import re
 import tarfile
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import BinaryIO
+from typing import Any, BinaryIO, cast
 
+from ..core.errors import one_line
 from ..core.walk import Search, excluded, wanted
 from .item import Item
+from .source_trouble import StorageTrouble
 
 BLOCK = tarfile.BLOCKSIZE
+_ENDLESS = re.compile(rb"\d{1000}")
+"""The library of older Pythons takes time that grows with the square of such a row."""
+HEADER = 1 << 20
+"""Bytes of a header with long names and the like, at most: the library reads it whole, whatever it says of itself."""
 
 
 def tar_items(tar: Item, file: BinaryIO, search: Search) -> Iterator[Item]:
@@ -21,7 +28,7 @@ def tar_items(tar: Item, file: BinaryIO, search: Search) -> Iterator[Item]:
     """
     names: set[str] = set()
     try:
-        with tarfile.open(fileobj=file, mode="r:") as opened:
+        with _opened(file) as opened:
             for member in _members(opened):
                 item = _item(tar, member)
                 if item is None:
@@ -35,14 +42,54 @@ def tar_items(tar: Item, file: BinaryIO, search: Search) -> Iterator[Item]:
                     return
             yield from _end(tar, opened, file)
     except tarfile.TarError as error:
-        yield replace(tar, code="corrupt", flaw=f"this is not a tar, or a damaged one ({error})")
+        yield replace(tar, code="corrupt", flaw=f"this is not a tar, or a damaged one ({one_line(str(error))[:160]})")
+
+
+class _Headers:
+    """A tar of which only pieces as small as headers are read."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.seek, self.tell, self._file = file.seek, file.tell, file
+
+    def read(self, size: int) -> bytes:
+        """A piece. Raises tarfile.ReadError where more is asked for than a header has."""
+        if not 0 <= size <= HEADER:
+            raise tarfile.ReadError(f"a header says that it has {size} bytes")
+        found = self._file.read(size)
+        if _ENDLESS.search(found):
+            raise tarfile.ReadError("a header has a number without end")
+        return found
+
+
+def _opened(file: BinaryIO) -> tarfile.TarFile:
+    try:
+        return tarfile.open(fileobj=cast(Any, _Headers(file)), mode="r:")
+    except Exception as error:
+        raise _damage(error) from error
 
 
 def _members(opened: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
     """The members one after the other, without keeping them all as the library does."""
-    while (member := opened.next()) is not None:
+    end = 0
+    while True:
+        try:
+            member = opened.next()
+        except Exception as error:
+            raise _damage(error) from error
+        if member is None:
+            return
+        if member.size < 0 or opened.offset <= end:
+            raise tarfile.ReadError(f"the file at byte {member.offset} is said to end before it begins")
+        end = opened.offset
         vars(opened)["members"].clear()
         yield member
+
+
+def _damage(error: Exception) -> Exception:
+    """What the library raises for headers that make no sense is nearly anything; trouble with storage stays such."""
+    if isinstance(error, (tarfile.TarError, StorageTrouble, OSError)):
+        return error
+    return tarfile.ReadError(f"a header makes no sense: {type(error).__name__}: {error}")
 
 
 def _item(tar: Item, member: tarfile.TarInfo) -> Item | None:
@@ -56,7 +103,7 @@ def _item(tar: Item, member: tarfile.TarInfo) -> Item | None:
     if member.issparse() or not member.isreg():
         return replace(item, length=0, code="not_a_file", flaw="this is not a regular file inside the tar")
     if member.offset_data + member.size > tar.size:
-        return replace(item, code="truncated", flaw="the tar ends in the middle of this file")
+        return replace(item, length=0, code="truncated", flaw="the tar ends in the middle of this file")
     return item
 
 
@@ -67,7 +114,9 @@ def _taken(name: str, search: Search) -> bool:
 
 def _unique(item: Item, names: set[str]) -> str:
     """The name, with its place where another of that name came before: each is a picture of its own."""
-    name = item.member if item.member not in names else f"{item.member} (at byte {item.offset})"
+    name = item.member
+    while name in names:
+        name = f"{name} (at byte {item.offset})"
     names.add(name)
     return name
 
