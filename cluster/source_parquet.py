@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,7 +18,7 @@ NAMES = ("image", "img", "jpg", "jpeg", "png", "webp", "gif", "bytes", "image_by
 
 NULL_CODE, NULL_FLAW = "empty", "the cell is empty (null)"
 _BYTES = "bytes"
-_ROWS = 256
+_ROWS = 16
 
 
 @dataclass(frozen=True)
@@ -50,24 +50,41 @@ def image_column(uri: str, schema: Any, column: str) -> ImageColumn:
 
     Raises SourceError.
     """
-    fit = {field.name: found for field in schema if (found := _fit(field)) is not None}
+    found = [one for one in map(_fit, schema) if one is not None]
+    fit = {one.name: one for one in found if _is_clear(one, schema)}
     if column:
         if column in fit:
             return fit[column]
         wrong = "holds neither images nor paths" if column in schema.names else "does not exist"
-        raise SourceError(uri, f"the column {column!r} {wrong}; {_offered(fit)}")
+        raise SourceError(uri, f"the column {column!r} {_unclear(column, found, fit) or wrong}; {_offered(fit)}")
     named = [fit[name] for name in NAMES if name in fit]
     alone = [one for one in fit.values() if one.holds_bytes]
     if named:
         return next((one for one in named if one.holds_bytes), named[0])
     if len(alone) == 1:
         return alone[0]
-    raise SourceError(uri, f"no column can be told to hold the images; {_offered(fit)}")
+    unclear = next((f"{one.name!r} {why}; " for one in found if (why := _unclear(one.name, found, fit))), "")
+    raise SourceError(uri, f"no column can be told to hold the images; {unclear}{_offered(fit)}")
 
 
 def _offered(fit: dict[str, ImageColumn]) -> str:
     names = ", ".join(list(fit)[:12])
     return f"name one of these with --column: {names}" if names else "it has none of bytes, structs of bytes, or paths"
+
+
+def _unclear(name: str, found: Sequence[ImageColumn], fit: Mapping[str, ImageColumn]) -> str:
+    """Why a column that would fit is not taken; empty for any other."""
+    there = name not in fit and any(one.name == name for one in found)
+    return "cannot be told from another column; rename it" if there else ""
+
+
+def _is_clear(column: ImageColumn, schema: Any) -> bool:
+    """Whether nothing else in the file has the name by which the column is read: `a.b` is a column, or b within a."""
+    same = (
+        field.name == column.leaf or (field.type.num_fields and column.leaf.startswith(f"{field.name}."))
+        for field in schema
+    )
+    return bool(column.name) and sum(map(bool, same)) == 1
 
 
 def _fit(field: Any) -> ImageColumn | None:
@@ -115,7 +132,7 @@ def _nulls(opened: pq.ParquetFile, group: int, column: ImageColumn, rows: int) -
     start = 0
     try:
         for batch in opened.iter_batches(_ROWS, row_groups=[group], columns=[column.leaf]):
-            cells = cells_of(batch)
+            cells = cells_of(batch, column)
             found.update(start + i for i, empty in enumerate(cells.is_null().to_pylist()) if empty)
             start += len(cells)
     except (OSError, pa.ArrowException) as error:
@@ -128,12 +145,17 @@ def leaf_index(opened: pq.ParquetFile, column: ImageColumn) -> int:
     """Which of the leaves of the schema the column is."""
     group = opened.metadata.row_group(0)
     paths = [group.column(i).path_in_schema for i in range(opened.metadata.num_columns)]
+    if column.leaf not in paths:
+        raise pa.ArrowInvalid(f"it has no column {column.leaf}")
     return paths.index(column.leaf)
 
 
-def cells_of(batch: Any) -> Any:
-    """The bytes or paths of a batch's rows, as an array of Arrow's: another library's type is never asked."""
-    cells = batch.column(0)
+def cells_of(batch: Any, column: ImageColumn) -> Any:
+    """The bytes or paths of a batch's rows, as an array of Arrow's: another library's type is never asked.
+
+    Asked for `a`, Arrow also gives a column `a.b`.
+    """
+    cells = batch.column(column.name)
     if isinstance(cells, pa.ExtensionArray):
         cells = cells.storage
     return cells.flatten()[0] if pa.types.is_struct(cells.type) else cells
@@ -143,7 +165,7 @@ def named_files(table: Item, opened: pq.ParquetFile, column: ImageColumn) -> Ite
     """The paths and addresses in a column, row by row; an item with a code where a cell is empty."""
     row = 0
     for batch in opened.iter_batches(4096, columns=[column.leaf]):
-        for named in cells_of(batch).to_pylist():
+        for named in cells_of(batch, column).to_pylist():
             if named:
                 yield named
             else:

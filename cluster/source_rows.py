@@ -12,6 +12,8 @@ from .source_parquet import ImageColumn, cells_of, leaf_index
 
 _BATCH = 16 << 20
 """Bytes of a batch, about."""
+_REPEATED = 16
+"""Rows of a batch where one value may stand for many rows: a file of a few bytes then fills any memory."""
 
 
 class RowGroup:
@@ -28,11 +30,13 @@ class RowGroup:
         """Number of its first row in the file."""
         self._opened, self._group, self._column, self._window = opened, group, column, window
         self.rows: int = metadata.row_group(group).num_rows
-        size: int = metadata.row_group(group).column(leaf_index(opened, column)).total_uncompressed_size
-        self._batch = max(1, min(1024, _BATCH * self.rows // max(size, 1)))
+        chunk = metadata.row_group(group).column(leaf_index(opened, column))
+        most = _REPEATED if chunk.has_dictionary_page else 1024
+        self._batch = max(1, min(most, _BATCH * self.rows // max(chunk.total_uncompressed_size, 1)))
         self._lock = threading.Lock()
         self._coming: Any = None
         self._kept: deque[tuple[int, Any]] = deque()
+        self._held = 0
         self._next = 0
 
     def __del__(self) -> None:
@@ -57,18 +61,19 @@ class RowGroup:
 
     def _begin(self) -> None:
         self._kept.clear()
-        self._next = 0
+        self._next = self._held = 0
         self._coming = self._opened.iter_batches(
             self._batch, row_groups=[self._group], columns=[self._column.leaf], use_threads=False
         )
 
     def _advance(self) -> None:
         try:
-            cells = cells_of(next(self._coming))
+            cells = cells_of(next(self._coming), self._column)
         except BaseException:
             self._coming = None  # a reader that failed does not go on; the next asker starts anew
             raise
         self._kept.append((self._next, cells))
         self._next += len(cells)
-        while len(self._kept) > 1 and sum(kept.nbytes for _, kept in self._kept) > self._window:
-            self._kept.popleft()
+        self._held += cells.nbytes
+        while len(self._kept) > 1 and self._held > self._window:
+            self._held -= self._kept.popleft()[1].nbytes
