@@ -44,6 +44,8 @@ class Reader:
         """
         if item.code:
             raise UnreadableImage(item.name, item.code, item.flaw)
+        if min(item.offset, item.length, item.size) < 0 or (item.column and not item.member.isdecimal()):
+            raise UnreadableImage(item.name, "corrupt", "no image can be where this one is said to be")
         if item.length > FILE_LIMIT or (item.size > FILE_LIMIT and not item.member):
             raise _too_large(item, item.length or item.size)
         try:
@@ -101,13 +103,15 @@ class Reader:
         key = (item.uri, item.size, item.mtime_ns, item.column, item.offset)
         try:
             cell = self._groups.get(key, lambda: self._open_group(item)).cell(int(item.member))
-        except (OSError, StorageTrouble, pa.ArrowException, IndexError, StopIteration) as error:
+        except (OSError, StorageTrouble, pa.ArrowException, IndexError, StopIteration, UnicodeDecodeError) as error:
             self._groups.forget(key)
             if not is_damage(error):
                 raise
             raise UnreadableImage(item.name, "corrupt", damage(error)) from error
         if cell is None:
             raise UnreadableImage(item.name, NULL_CODE, NULL_FLAW)
+        if not isinstance(cell, bytes):
+            raise UnreadableImage(item.name, "corrupt", f"the column {item.column!r} holds no bytes")
         if len(cell) > FILE_LIMIT:
             raise _too_large(item, len(cell))
         return cell

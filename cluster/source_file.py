@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import os
+import stat
 from datetime import datetime
+from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from pyarrow import fs
@@ -30,7 +32,7 @@ def open_source(uri: str, storage: Storage, *, ahead: int = 1 << 16) -> BinaryIO
     """
     path = path_of(uri)
     if path is not None:
-        return path.open("rb")
+        return open_regular(path)
     place = storage.place(uri)
     file = storage.patience.ask(lambda: place.files.open_input_file(place.path))
     return cast(BinaryIO, io.BufferedReader(RemoteFile(file, storage.patience), ahead))
@@ -46,12 +48,26 @@ def open_listed(item: Item, storage: Storage, *, ahead: int = 1 << 16) -> Binary
         place = storage.place(item.uri)
         file = storage.patience.ask(lambda: open_unchanged(item, place))
         return cast(BinaryIO, io.BufferedReader(RemoteFile(file, storage.patience), ahead))
-    opened = path.open("rb")
+    opened = open_regular(path)
     found = os.fstat(opened.fileno())
     if (found.st_size, found.st_mtime_ns) != (item.size, item.mtime_ns):
         opened.close()
         raise UnreadableImage(item.name, "changed", CHANGED)
     return opened
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """A file of this machine; a pipe would be waited for, a device would never end.
+
+    Raises OSError, and UnreadableImage "not_a_file".
+    """
+    try:
+        regular = stat.S_ISREG(path.stat().st_mode)
+    except ValueError as error:  # a zero byte in its name
+        raise FileNotFoundError(f"{path}: {error}") from error
+    if not regular:
+        raise UnreadableImage(path, "not_a_file", "this is not a regular file")
+    return path.open("rb")
 
 
 def open_unchanged(item: Item, place: Place) -> Any:

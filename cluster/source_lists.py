@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from ..core.errors import UnreadableImage
 from .item import path_of, uri_of
 from .source_address import without_secrets
 from .source_error import SourceError
@@ -34,10 +35,12 @@ def read_list(uri: str, storage: Storage) -> Iterator[Named]:
             lines = io.TextIOWrapper(file, "utf-8-sig", errors="surrogateescape", newline=None)
             for number, line in enumerate(lines, 1):
                 text = line.rstrip("\r\n")
+                if "\0" in text:
+                    raise SourceError(uri, f"line {number} holds a zero byte: a list is plain text; save it as UTF-8")
                 if text.strip() and not text.lstrip().startswith("#"):
                     yield Named(beside(uri, text, storage), f"{uri}, line {number}")
-    except (OSError, StorageTrouble) as error:
-        detail = error.detail if isinstance(error, StorageTrouble) else say(kind_of(error), error)
+    except (OSError, StorageTrouble, UnreadableImage) as error:
+        detail = error.detail if not isinstance(error, OSError) else say(kind_of(error), error)
         raise SourceError(without_secrets(uri), f"the list cannot be read: {detail}") from error
 
 

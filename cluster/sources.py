@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from ..core.errors import UnreadableImage
 from ..core.walk import Search, walk_repeating
 from .item import Item, path_of, uri_of
 from .parquet_file import open_parquet
@@ -33,6 +34,8 @@ AT_ONCE, WINDOW = 16, 256
 
 TARS = 8
 """Tars elsewhere that are looked through at a time."""
+
+_READ_ALREADY = "this table names itself among the images, or was read already under another name"
 
 
 def list_items(
@@ -62,11 +65,11 @@ class _Listing:
         self.storage = storage
         self.seen = Seen()
         self._may_repeat = may_repeat
-        self._tables: list[str] = []
+        self._tables: set[str] = set()
 
     def _is_new(self, item: Item) -> bool:
-        """Asked of files, not of what is in them; one folder alone has each file but once."""
-        return not self._may_repeat or self.seen.is_new(item)
+        """Asked of files, not of what is in them; one folder alone has each file but once, unless a table names it."""
+        return not (self._may_repeat or _container(item)) or self.seen.is_new(item)
 
     def expand(self, sources: Iterable[Named | Item]) -> Iterator[Item]:
         """All items of sources, which may be without end: they are taken one after the other."""
@@ -150,6 +153,8 @@ class _Listing:
                 yield from self._tar(item) if kind == "tar" else self._parquet(item)
             except StorageTrouble as trouble:
                 yield replace(item, code=trouble.code, flaw=trouble.detail)
+            except UnreadableImage as error:
+                yield replace(item, code=error.code, flaw=error.detail)
             except (pa.ArrowException, UnicodeDecodeError, OSError) as error:
                 kind = "" if is_damage(error) else kind_of(error)
                 yield replace(item, code="io" if kind else "corrupt", flaw=say(kind, error) if kind else damage(error))
@@ -165,13 +170,13 @@ class _Listing:
             if column.holds_bytes:
                 yield from cell_items(item, opened, column)
                 return
-            if item.uri in self._tables:
-                yield replace(item, code="format_not_allowed", flaw="this table names itself among the images")
+            table = _identity(item.uri)
+            if table in self._tables:
+                yield replace(item, code="format_not_allowed", flaw=_READ_ALREADY)
                 return
-            self._tables.append(item.uri)
+            self._tables.add(table)
             self._may_repeat = True
             yield from self.expand(self._named_in(item, named_files(item, opened, column)))
-            self._tables.pop()
 
     def _named_in(self, table: Item, cells: Iterator[str | Item]) -> Iterator[Named | Item]:
         for row, named in enumerate(cells):
@@ -179,6 +184,12 @@ class _Listing:
                 yield named
             else:
                 yield Named(beside(table.uri, named, self.storage), f"{table.uri}, row {row}")
+
+
+def _identity(uri: str) -> str:
+    """A table under all the names by which it may be named."""
+    path = path_of(uri)
+    return uri if path is None else os.path.realpath(path)
 
 
 def _container(item: Item) -> str:
@@ -204,9 +215,12 @@ def _kind(named: Named | Item) -> str:
     if is_remote(named.source):
         return "remote"
     path = _path(named.source)
-    if path.is_dir():
-        return "container" if _is_data_set(path) else "local"
-    return "container" if container(path.name) and path.is_file() else "local"
+    try:
+        if path.is_dir():
+            return "container" if _is_data_set(path) else "local"
+        return "container" if container(path.name) and path.is_file() else "local"
+    except OSError:  # no permission, a name too long: the walk tells
+        return "local"
 
 
 def _is_data_set(folder: Path) -> bool:
