@@ -42,6 +42,8 @@ def _rows(output: Output, asked: Asked, anew: OutputGate | None, table: Mapping[
     for _, found in pieces(output, list(columns)):
         for row in image_rows(found, anew.models if anew else ()):
             path = None if row.item.member else path_of(row.item.uri)
+            if path is not None and (not path.name or "\0" in path.name):  # no file's, so that none lies beside it
+                path = None
             yield _group(asked, anew, row), prompt_of(path, row.image.positive, table)
 
 

@@ -23,6 +23,7 @@ from ..core.errors import KeepersError
 from ..core.files import atomic_write, is_temporary
 from ..core.prediction import Labels, Range
 from .parquet_file import read_ours
+from .read_predictions import unsound
 from .schema import COLUMNS, FORMAT, MANIFEST_COLUMNS, ImageRow, ModelColumn, file_schema, rows
 from .source_storage import Storage
 from .source_trouble import Patience, StorageTrouble, kind_of
@@ -94,8 +95,11 @@ class Settings:
 
     @classmethod
     def of(cls, found: Mapping[str, Any]) -> Settings:
-        """From JSON values. Raises KeyError, TypeError, ValueError for others."""
+        """From JSON values. Raises KeyError, TypeError, ValueError, OverflowError for others."""
         models = tuple(_model_of(one) for one in found["models"])
+        names = [*COLUMNS.names, *(one.model for one in models)]
+        if len(set(names)) < len(names):
+            raise ValueError("two models, or a model and a column, have one name")
         told = str(found["gate"]), bool(found["exact"]), bool(found["everything"])
         return cls(*told, models, str(found["captions"]))
 
@@ -146,7 +150,7 @@ class Output:
             if found["format"] != FORMAT:
                 raise OutputError(f"{self.where} was written by another version of Keepers (its format {FORMAT} here).")
             return Settings.of(found)
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
             raise OutputError(f"{self.where}/{SETTINGS} is damaged ({_say(error)}). Name another folder.") from error
 
     @property
@@ -166,6 +170,8 @@ class Output:
         return self._ask(lambda: self._read(self.path(*names)), f"cannot be read at {'/'.join(names)}")
 
     def _read(self, path: str) -> bytes | None:
+        if self.local and self.files.get_file_info(path).type == fs.FileType.Unknown:
+            raise OSError("this is not a regular file")  # a pipe would be waited for
         try:
             with self.files.open_input_stream(path) as stream:
                 return stream.read()
@@ -235,7 +241,7 @@ class Output:
     def _part(self, name: str, columns: Sequence[str] | None, folder: str) -> pa.Table:
         with self.files.open_input_file(self.path(folder, name)) as file:
             try:
-                return read_ours(file, columns, MANIFEST_COLUMNS if folder == MANIFEST else COLUMNS)
+                return self._ours(file, columns, folder)
             except (pa.ArrowInvalid, OSError, KeyError) as error:
                 if kind_of(error) != "other":
                     raise
@@ -243,6 +249,16 @@ class Output:
                     f"{self.where}/{folder}/{name} was cut off, or is not ours ({_say(error)}). Scan again: it is set "
                     "aside then, and its images are looked at anew."
                 ) from error
+
+    def _ours(self, file: Any, columns: Sequence[str] | None, folder: str) -> pa.Table:
+        if folder == MANIFEST:
+            return read_ours(file, columns, MANIFEST_COLUMNS)
+        models = self.settings.models if self.settings else ()
+        found = read_ours(file, columns, COLUMNS, file_schema(models))
+        for one in models:
+            if one.model in found.column_names and (flaw := unsound(found[one.model], one)):
+                raise pa.ArrowInvalid(f"its column {one.model} {flaw}")
+        return found
 
     def image_rows(self, columns: Sequence[str] | None = None) -> Iterator[ImageRow]:
         """All images, file by file, with bounded memory; `columns` limits what is read. Raises OutputError."""
@@ -269,10 +285,20 @@ def _model_facts(one: ModelColumn) -> dict[str, Any]:
 
 def _model_of(found: Mapping[str, Any]) -> ModelColumn:
     labels = found["labels"]
-    ranges = tuple(Range(float(low), float(high), unit) for low, high, unit in labels["ranges"])
+    ranges = tuple(Range(float(low), float(high), _word(unit)) for low, high, unit in labels["ranges"])
     floor = None if found["floor"] is None else float(found["floor"])
-    known = Labels(tuple(labels["names"]), tuple(labels["groups"]), ranges)
-    return ModelColumn(found["model"], found["fingerprint"], known, floor, tuple(found["kept"]))
+    names, groups, kept = (tuple(map(_word, one)) for one in (labels["names"], labels["groups"], found["kept"]))
+    if len(set(names)) < len(names) or {len(groups), len(ranges)} - {0, len(names)} or set(kept) - set(names):
+        raise ValueError("its labels do not fit together")
+    return ModelColumn(_word(found["model"]), _word(found["fingerprint"]), Labels(names, groups, ranges), floor, kept)
+
+
+def _word(found: Any) -> str:
+    """Raises TypeError, and ValueError for text that no file can hold."""
+    if not isinstance(found, str):
+        raise TypeError(f"{found!r} is no text")
+    found.encode()
+    return found
 
 
 def _number(value: float) -> float | str:

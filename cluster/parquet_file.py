@@ -17,6 +17,9 @@ import pyarrow.parquet as pq
 from ..core.errors import KeepersError
 from .source_trouble import StorageTrouble
 
+MAY_BE_EMPTY = frozenset(("distance", "caption"))
+"""Of our own columns."""
+
 
 def open_parquet(file: Any, metadata: Any = None, *, piece: int = 0) -> pq.ParquetFile:
     """A Parquet file by its footer, or by `metadata` that was read before.
@@ -34,21 +37,33 @@ def open_parquet(file: Any, metadata: Any = None, *, piece: int = 0) -> pq.Parqu
     return found
 
 
-def read_ours(file: Any, columns: Sequence[str] | None, known: pa.Schema) -> pa.Table:
-    """Columns of a file that we wrote. `known` tells the types of some; None reads all.
+def read_ours(file: Any, columns: Sequence[str] | None, known: pa.Schema, more: pa.Schema | None = None) -> pa.Table:
+    """Columns of a file that we wrote. `known` tells the types of some, `more` of others; None reads all.
 
-    Raises ArrowException and OSError; ArrowInvalid also where columns are missing or of other types.
+    Raises ArrowException and OSError; ArrowInvalid also where columns are missing, of other types, or not sound.
     """
     found = open_parquet(file)
     schema = found.schema_arrow
     for name in known.names if columns is None else columns:
         if schema.get_field_index(name) < 0:
             raise pa.ArrowInvalid(f"it has no column {name}")
+    types = {one.name: one.type for one in (*(more or ()), *known)}
     for one in schema:
-        expected = known.field(one.name).type if one.name in known.names else None
-        if is_foreign(one.type) or expected not in (None, one.type):
+        if is_foreign(one.type) or types.get(one.name) not in (None, one.type):
             raise pa.ArrowInvalid(f"its column {one.name} is {one.type}")
-    return found.read(columns=columns)
+    table = found.read(columns=columns)
+    table.validate(full=True)  # text is UTF-8, lists begin where others end
+    for name in set(known.names) & set(table.column_names) - MAY_BE_EMPTY:
+        if _has_nulls(table[name]):
+            raise pa.ArrowInvalid(f"its column {name} has empty cells")
+    return table
+
+
+def _has_nulls(column: pa.ChunkedArray) -> bool:
+    """Whether a cell is empty, or one inside it."""
+    inner = [part.flatten() for part in column.chunks if pa.types.is_list(column.type)]
+    inner += [field for part in inner if pa.types.is_struct(part.type) for field in part.flatten()]
+    return bool(column.null_count or sum(part.null_count for part in inner))
 
 
 def is_foreign(kind: pa.DataType) -> bool:

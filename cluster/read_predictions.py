@@ -29,6 +29,26 @@ def predictions(found: pa.Table, column: ModelColumn) -> list[Prediction | None]
     ]
 
 
+def unsound(said: pa.ChunkedArray, column: ModelColumn) -> str:
+    """What a column of the right type holds that is never written, as one line; empty where nothing is wrong."""
+    for part in said.chunks:
+        there = part.filter(part.is_valid())
+        fields = [there.field(place) for place in range(there.type.num_fields)]
+        inner = [one.flatten() for one in fields if hasattr(one, "flatten")]
+        if any(one.null_count for one in (*fields, *inner)):
+            return "has empty cells"
+        if column.floor is not None and not _fits(there, len(column.labels)):
+            return "has tags that are none of its labels, or not as many as scores"
+    return ""
+
+
+def _fits(there: pa.StructArray, labels: int) -> bool:
+    """Whether every score has a tag, and every tag is one of so many labels."""
+    tags, scores = there.field("tags"), there.field("scores")
+    places = tags.flatten().to_numpy(zero_copy_only=False)
+    return bool(tags.value_lengths().equals(scores.value_lengths()) and ((places >= 0) & (places < labels)).all())
+
+
 def is_whole(column: ModelColumn) -> bool:
     """Whether the column keeps every value: a floor that no value is below leaves nothing out."""
     lows = {found.low for found in column.labels.ranges} or {PROBABILITY.low}
