@@ -54,6 +54,8 @@ def plan_pools(
     on_processors = 0 if gpus else nets * wanted
     later = max(0, nets - 1)
     least = 1 + later + on_processors + 1  # Look, a Prepare for each later net, nets, Write
+    if processors < least:  # workers on parts of a processor leave a part on every node, and Ray needs a whole one
+        processors = sum(node.cpus - SPARE for node in nodes)
     share = min(1.0, _share(processors / least))
     if share <= 0:
         raise KeepersError(f"{processors:g} free processors are too few for {least} workers: the cluster is too small.")
