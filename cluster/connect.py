@@ -14,7 +14,7 @@ os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray reports home unless
 
 import ray
 from PIL import Image
-from ray.exceptions import RayError
+from ray.exceptions import ActorDiedError, ActorUnavailableError, OutOfMemoryError, RayError, WorkerCrashedError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from ..core.classifier import Classifier, model_fingerprint
@@ -214,6 +214,9 @@ def answer(reference: Any, where: str) -> Any:
         raise told(error, where) from error
 
 
+_DEATHS = ActorDiedError, ActorUnavailableError, OutOfMemoryError, WorkerCrashedError
+
+
 def told(error: BaseException, where: str = "the cluster") -> KeepersError:
     """What went wrong in a worker, as one error for the user."""
     seen = [error]
@@ -223,6 +226,12 @@ def told(error: BaseException, where: str = "the cluster") -> KeepersError:
         seen.append(cause)
     last = next((one for one in reversed(seen) if str(one).strip()), error)
     text = " ".join(str(last).split())
+    if any(isinstance(one, _DEATHS) for one in seen):
+        return ClusterError(
+            f"Processes on {where} died again and again over the same work, so the scan stops ({type(last).__name__}). "
+            "Mostly memory ran out: try a smaller --batch or fewer --actors. Else one of the next images crashes the "
+            "process: what was done is kept, and the same command goes on from there."
+        )
     if "No module named 'keepers" in text:
         return ClusterError(f"Keepers is not installed on {where}: every node needs the same version.")
     return ClusterError(f"Something went wrong on {where}: {type(last).__name__}: {text[-400:]}")

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import logging
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import takewhile
 from typing import Any, Protocol
 
 import ray
@@ -31,6 +33,8 @@ LEAST_ROWS, MOST_ROWS = 16, 1024
 """Of a written file: few where a net is slow, so that little is lost; many where it is fast."""
 LOSS = 60.0
 """Seconds of work that a file stands for."""
+RETRIES = 4
+"""So many workers may die over the same images before the scan stops; Ray itself would go on for ever."""
 
 
 class Watcher(Protocol):
@@ -122,12 +126,20 @@ def _with_models(task: Task, nodes: Sequence[Node], wish: Wish) -> tuple[Task, P
     """The task with its models found and tried. Raises KeepersError."""
     models = tuple(dict.fromkeys((*task.parsed.models, *task.taggers)))
     prepare_nodes(task, models, nodes)
-    nets = sum(not is_free(task.spec(model)) for model in models)
-    pools = plan_pools(nodes, nets, wish.actors, wish.gpus_per_actor, cpu=task.device.startswith("cpu"))
+    pools = plan_pools(
+        nodes, stages_of(task, models), wish.actors, wish.gpus_per_actor, cpu=task.device.startswith("cpu")
+    )
     task = replace(task, threads=pools.threads, precision=precision(task, pools.gpus))
     task = replace(task, models=try_models(task, models, pools.gpus))
     refuse_likeness(task.parsed, task.models)
     return task, pools
+
+
+def stages_of(task: Task, models: Sequence[str]) -> int:
+    """Models with a stage of their own, as `Task.staged` has them once all were tried."""
+    in_turn = sorted(task.parsed.models, key=lambda model: task.spec(model).cost)
+    free = takewhile(lambda model: is_free(task.spec(model)), in_turn)
+    return len(models) - len(list(free))
 
 
 def _agree(output: Output, task: Task) -> None:
@@ -210,9 +222,17 @@ def pipeline(task: Task, pools: Pools, output: Output, shared: Any, rows: int) -
 def _stage(
     found: Dataset, kind: Any, given: tuple[Any, ...], pool: Any, rows: int | None = None, **asked: Any
 ) -> Dataset:
-    return found.map_batches(
-        kind, batch_size=rows, batch_format="numpy", compute=pool, fn_constructor_args=given, **asked
-    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # max_task_retries has no other place yet
+        return found.map_batches(
+            kind,
+            batch_size=rows,
+            batch_format="numpy",
+            compute=pool,
+            fn_constructor_args=given,
+            max_task_retries=RETRIES,
+            **asked,
+        )
 
 
 def _pool(most: int) -> ActorPoolStrategy:

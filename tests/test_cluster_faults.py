@@ -19,7 +19,8 @@ pytest.importorskip("ray")
 
 from ray.cluster_utils import Cluster
 
-from keepers.cluster.connect import connected, nodes
+from keepers.cluster import job
+from keepers.cluster.connect import ClusterError, connected, nodes
 from keepers.cluster.job import Sources, Wish, run
 from keepers.cluster.output import IMAGES
 from keepers.core.gate import Gate
@@ -103,6 +104,16 @@ def test_killed_nets_and_writers_lose_nothing(images: Path, models: Path, tmp_pa
     assert watch.acts == []
     assert finished.counts.missing == 0
     assert verdicts(tmp_path / "out") == expected(images, models, SLOWLY, tmp_path / "plain.db")
+
+
+def test_what_kills_its_process_each_time_ends_the_scan(
+    images: Path, models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ray itself would begin anew for ever. What was written by then is kept."""
+    monkeypatch.setattr(job, "RETRIES", 1)
+    given = task(models, "accept: deadly.good >= 0.5")
+    with connected() as found, pytest.raises(ClusterError, match="died again and again"):
+        run(given, Sources([str(images)]), str(tmp_path / "out"), found, Wish(), Watch())
 
 
 def test_killed_readers_lose_nothing(models: Path, tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from ray.exceptions import RayError
 from keepers.cluster.connect import ClusterError, Node, connected, told, try_model
 from keepers.cluster.duplicates import BANDS, MOST, banded, meetings
 from keepers.cluster.finish import NOBODY, nearest_earlier
-from keepers.cluster.job import Finished, Sources, Wish, run
+from keepers.cluster.job import Finished, Sources, Wish, run, stages_of
 from keepers.cluster.manifest import survey
 from keepers.cluster.output import IMAGES, SETTINGS, Output, OutputError
 from keepers.cluster.pools import plan_pools
@@ -42,7 +42,7 @@ from keepers.core.scan import Scanned, window_of
 from keepers.core.store import Store
 from keepers.core.weights import WeightStore
 
-from .cluster_world import Watch, fetched, file_server, image_rows, make_images, picture, plain, registry, task
+from .cluster_world import GATE, Watch, fetched, file_server, image_rows, make_images, picture, plain, registry, task
 from .s3_server import CLEARED, ENVIRONMENT, serving
 
 SIGNALS = 'accept: signals.label == "ok"\nreview: signals.label == "duplicate"'
@@ -400,6 +400,29 @@ def test_pools_fit_the_cluster() -> None:
         plan_pools(farm, 2, actors=7, gpus_per_actor=1.0)
     with pytest.raises(KeepersError, match="has none"):
         plan_pools(here, 1, gpus_per_actor=1.0)
+
+
+@pytest.mark.parametrize("sizes", [(2.0, 2.0), (3.0, 3.0, 2.0), (4.0, 3.0), (1.0, 1.0, 1.0), (2.0,)])
+def test_a_whole_processor_is_left_somewhere(sizes: tuple[float, ...]) -> None:
+    """However the workers are placed: what Ray itself does needs one, and would wait for it for ever."""
+    here = [Node(str(number), "n", size, 0.0) for number, size in enumerate(sizes)]
+    for nets in range(4):
+        try:
+            pools = plan_pools(here, nets)
+        except KeepersError:  # the cluster is too small
+            continue
+        workers = pools.looks + pools.writes + max(0, nets - 1) * pools.prepares + nets * pools.actors
+        left = sum(sizes) - workers * pools.share
+        assert left >= (1 if pools.share == 1 else len(sizes)) - 1e-6, (nets, pools)
+
+
+def test_every_stage_is_counted(models: Path) -> None:
+    """Also that of a model which needs no files but comes after one that does."""
+    for gate in ("accept: deadly.good >= 0.5 and signals.ok >= 0.5", "accept: signals.ok >= 0.5", GATE):
+        given = task(models, gate, taggers=("words",))
+        names = (*given.parsed.models, "words")
+        tried = replace(given, models=tuple(try_model(given, model) for model in names))
+        assert stages_of(given, names) == len(tried.staged), gate
 
 
 def test_errors_of_workers_are_told_once(nodes: tuple[Node, ...]) -> None:
