@@ -7,7 +7,13 @@ from urllib.parse import parse_qsl, quote
 
 from .source_error import SourceError
 
-_SECRET = re.compile(r"secret|passw|token|signature|^sig$|sas|access_?key|account_?key|api_?key|credential$", re.I)
+_SECRET = re.compile(
+    r"secret|passw|pwd|token|signature|^sig$|sas|access_?key|account_?key|api_?key|credential$|^auth(orization)?$", re.I
+)
+_USER = re.compile(r"://[^/@]*:[^/@]*@")
+"""An address with a password, as the value of something asked for."""
+_BROKEN = re.compile(r"[^/@]*:(?!\d*/)[^@/]*/[^@]*@|[^/@?]*:(?!\d*\?)[^@/?]*\?[^@]*@")
+"""A password with a slash or a question mark in it that should have been escaped; behind a port stands a path."""
 _PLAIN = "".join(chr(c) for c in range(0x21, 0x7F) if chr(c) not in '%?#"<>[]^`{|}\\')
 
 
@@ -37,11 +43,14 @@ def check_secrets(uri: str) -> None:
 def without_secrets(uri: str) -> str:
     """An address as it may be shown: without password or access key, and without a query that holds a secret."""
     scheme, colons, rest = uri.partition("://")
+    if (broken := _BROKEN.match(rest)) is not None:
+        rest = rest[broken.end() :]
     rest, mark, query = rest.partition("?")
     host, slash, path = rest.partition("/")
     user, _, bare = host.rpartition("@")
     if ":" in user or (scheme.lower() == "s3" and user != "anonymous"):
         host = bare
-    if any(_SECRET.search(name) for name, _ in parse_qsl(query, keep_blank_values=True)):
+    told = parse_qsl(query, keep_blank_values=True)
+    if any(_SECRET.search(name) or _USER.search(value) for name, value in told):
         mark = query = ""
     return f"{scheme}{colons}{host}{slash}{path}{mark}{query}"

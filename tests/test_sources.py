@@ -204,6 +204,10 @@ def test_another_scheme_goes_through_fsspec(memory: Any) -> None:
         ("unknown://a/b", "nothing here can open this address"),
         ("s3://KEY:SECRET@bucket/a", "the address holds credentials"),
         ("s3://KEY@bucket/a", "the address holds credentials"),
+        ("s3://KEY:SEC/RETSECRET@bucket/a", "the address holds credentials"),
+        ("s3://KEY:SEC?RETSECRET@bucket/a", "the address holds credentials"),
+        ("s3://bucket/a?endpoint_override=http://KEY:SECRET@host", "the address holds credentials"),
+        ("https://host/a.png?pwd=SECRET", "the address holds credentials"),
         ("https://host/a.png?X-Amz-Signature=SECRET", "the address holds credentials"),
         ("abfs://c@acc.dfs.core.windows.net/a?account_key=SECRET", "the address holds credentials"),
         ("zip://a.png::memory://x.zip", "chained"),
@@ -226,6 +230,8 @@ def test_what_is_no_secret_stays_in_an_address() -> None:
         "sftp://me@host/a",
         "s3://b/k?region=x&endpoint_override=h:1",
         "gs://b/a:b@c.png",
+        "hdfs://host:9000/a@b.png",
+        "https://host/a?author=me",
     ):
         assert without_secrets(uri) == uri
     assert quoted("/a b/ü%#?[1].png") == "/a%20b/ü%25%23%3F%5B1%5D.png"
