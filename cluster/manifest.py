@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -30,8 +31,11 @@ _FIELDS = tuple(name for name in MANIFEST_COLUMNS.names if name != "key")
 def write_manifest(output: Output, sources: Sequence[str], search: Search, column: str) -> Iterator[int]:
     """List the sources into the output, file by file; gives the number of inputs so far.
 
+    The output itself may lie among the sources: what is in it is no input.
     Raises SourceError, OutputError, WriteFailed.
     """
+    if output.local:
+        search = replace(search, skip=(*search.skip, Path(output.root)))
     listed = list_items(sources, search, column=column)
     count = number = 0
     while part := list(itertools.islice(listed, PART)):

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from itertools import groupby, islice
 from pathlib import Path
 
@@ -73,7 +74,7 @@ class _Listing:
 
     def expand(self, sources: Iterable[Named | Item]) -> Iterator[Item]:
         """All items of sources, which may be without end: they are taken one after the other."""
-        for kind, group in groupby(sources, key=_kind):
+        for kind, group in groupby(sources, key=partial(_kind, skip=self.search.skip)):
             if kind == "item":
                 yield from (one for one in group if isinstance(one, Item))
                 continue
@@ -204,7 +205,7 @@ def _come(found: Future[list[Item]] | Iterator[Item]) -> Iterable[Item]:
     return found.result() if isinstance(found, Future) else found
 
 
-def _kind(named: Named | Item) -> str:
+def _kind(named: Named | Item, skip: Sequence[Path]) -> str:
     """How a source is to be gone about: list, remote, container, or local for any other path."""
     if isinstance(named, Item):
         return "item"
@@ -217,16 +218,19 @@ def _kind(named: Named | Item) -> str:
     path = _path(named.source)
     try:
         if path.is_dir():
-            return "container" if _is_data_set(path) else "local"
+            return "container" if _is_data_set(path, skip) else "local"
         return "container" if container(path.name) and path.is_file() else "local"
     except OSError:  # no permission, a name too long: the walk tells
         return "local"
 
 
-def _is_data_set(folder: Path) -> bool:
+def _is_data_set(folder: Path, skip: Sequence[Path]) -> bool:
+    """Whether a folder is one, but for folders in it that are never entered."""
+    apart = {os.path.realpath(path) for path in skip}
     try:
         with os.scandir(folder) as entries:
-            return is_data_set((entry.name, entry.is_dir()) for entry in entries)
+            left = (entry for entry in entries if not entry.is_dir() or os.path.realpath(entry.path) not in apart)
+            return is_data_set((entry.name, entry.is_dir()) for entry in left)
     except OSError:
         return False
 

@@ -15,6 +15,8 @@ pa = pytest.importorskip("pyarrow")
 
 import pyarrow.parquet as pq  # noqa: E402
 
+from keepers.cluster.manifest import write_manifest  # noqa: E402
+from keepers.cluster.output import IMAGES, MANIFEST, SETTINGS, Output  # noqa: E402
 from keepers.cluster.read_item import Reader  # noqa: E402
 from keepers.cluster.sources import SourceError, list_items  # noqa: E402
 from keepers.core.walk import Search  # noqa: E402
@@ -220,3 +222,18 @@ def test_a_name_that_is_too_long_is_a_row(tmp_path: Path) -> None:
     (tmp_path / "list").write_text("x" * 5000 + "\na.png\n")
     items = list(list_items([f"@{tmp_path}/list"]))
     assert [item.code for item in items] == ["not_a_file", ""]
+
+
+# The output among the sources
+
+
+@pytest.mark.parametrize("name", ["out", "day=results"])
+def test_what_is_written_into_the_sources_is_no_source(tmp_path: Path, name: str) -> None:
+    write(tmp_path / "a.parquet", [("image", PICTURES)])
+    output = Output.at(str(tmp_path / name))
+    output.write(b"{}", SETTINGS)
+    for _ in range(2):
+        output.write_table(pa.table({"image": PICTURES}), IMAGES, "part-0.parquet")
+        assert list(write_manifest(output, [str(tmp_path)], Search(), "")) == [1]
+    (part,) = output.parts(MANIFEST)
+    assert output.part(part, None, MANIFEST)["uri"].to_pylist() == [str(tmp_path / "a.parquet")]
