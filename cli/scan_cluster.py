@@ -57,6 +57,11 @@ def local_paths(paths: Sequence[str]) -> list[Path]:
     return [Path(path) for path in paths]
 
 
+def absolute(place: str) -> str:
+    """A path that means the same to workers, which may run in another folder; addresses stay as they are."""
+    return place if "://" in place else str(Path(place).absolute())
+
+
 def run(job: ClusterScan, gate: Gate, *, quiet: bool) -> int:
     """Scan; gives the exit code. Raises KeepersError."""
     if not job.out:
@@ -72,8 +77,9 @@ def run(job: ClusterScan, gate: Gate, *, quiet: bool) -> int:
         try:
             with connected(job.address) as nodes:
                 view.connected(nodes, job.address)
-                sources, wish = Sources(job.sources, job.search, job.column), Wish(job.actors, job.gpus_per_actor)
-                finished = scan(task, sources, job.out, nodes, wish, view)
+                named = ["@" + absolute(one[1:]) if one.startswith("@") else absolute(one) for one in job.sources]
+                sources, wish = Sources(named, job.search, job.column), Wish(job.actors, job.gpus_per_actor)
+                finished = scan(task, sources, absolute(job.out), nodes, wish, view)
         except KeyboardInterrupt:
             view.stop()
             console.print("Stopped. What was written is kept; the same command goes on from there.")
@@ -96,7 +102,8 @@ def _task(job: ClusterScan, gate: Gate) -> Task:
     for model in taggers:
         if not REGISTRY.spec(model, machine.store()).tags:
             raise KeepersError(f"{model} is no tagger. Taggers: {', '.join(one.id for one in REGISTRY if one.tags)}.")
-    weights = Weights(tuple(machine.store().folders), dict(machine.weights), machine.download)
+    folders = tuple(folder.absolute() for folder in machine.store().folders)
+    weights = Weights(folders, {name: path.absolute() for name, path in machine.weights.items()}, machine.download)
     return Task(
         str(gate),
         taggers=taggers,

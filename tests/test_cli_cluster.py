@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from .cluster_world import picture
 
 pytest.importorskip("ray")
 
+from keepers.cli.app import app
 from keepers.cluster.connect import ClusterError, advice, connected
+from keepers.cluster.job import Finished, Sources
+from keepers.cluster.settle import Counts
+from keepers.cluster.task import Task
 
 WITHOUT = (
     "import sys\nfor name in {names!r}: sys.modules[name] = None\nfrom keepers.__main__ import main\nsys.exit(main())"
@@ -79,6 +85,28 @@ def test_the_whole_command(images: Path, tmp_path: Path) -> None:
     assert code in (0, 3) and (tmp_path / "page.html").stat().st_size > 10_000, said
     code, said = keepers(*line, "--gate", "accept: signals.ok >= 0.5")
     assert code == 1 and "holds results of another scan: the gate there is" in said
+
+
+def test_workers_of_a_running_cluster_have_another_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So no path may reach them as the user wrote it."""
+    told: list[tuple[Task, Sources, str]] = []
+
+    def scanned(task: Task, sources: Sources, where: str, *_: object) -> Finished:
+        told.append((task, sources, where))
+        return Finished(Counts())
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("keepers.cluster.connect.connected", lambda _: nullcontext(()))
+    monkeypatch.setattr("keepers.cluster.job.run", scanned)
+    given = ["pictures", "@list.txt", "s3://bucket/a", "@s3://bucket/list", "--engine", "ray", "--out", "out"]
+    named = ["--models", "weights", "--weights", "a.pth=b.pth"]
+    assert CliRunner().invoke(app, ["scan", *given, *named]).exit_code == 0
+    [(task, sources, where)] = told
+    at = str(tmp_path)
+    assert sources.uris == [f"{at}/pictures", f"@{at}/list.txt", "s3://bucket/a", "@s3://bucket/list"]
+    assert where == f"{at}/out" and task.weights.explicit == {"a.pth": tmp_path / "b.pth"}
+    assert task.weights.folders[0] == tmp_path / "weights"
+    assert all(folder.is_absolute() for folder in task.weights.folders)
 
 
 def test_clusters_that_cannot_be_joined() -> None:
