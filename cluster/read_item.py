@@ -18,7 +18,7 @@ from .source_latest import Latest
 from .source_parquet import NULL_CODE, NULL_FLAW, damage, image_column, is_damage
 from .source_rows import RowGroup
 from .source_storage import Storage
-from .source_trouble import Patience, StorageTrouble, kind_of, say
+from .source_trouble import Patience, StorageTrouble, say_local
 
 _BLOCK = tarfile.BLOCKSIZE
 
@@ -58,7 +58,7 @@ class Reader:
         except FileNotFoundError as error:
             raise UnreadableImage(item.name, "not_a_file", "the file is not there (any more)") from error
         except OSError as error:
-            raise UnreadableImage(item.name, "io", say(kind_of(error), error)) from error
+            raise UnreadableImage(item.name, "io", say_local(error)) from error
 
     def _read(self, item: Item) -> bytes:
         path = path_of(item.uri)

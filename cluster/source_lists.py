@@ -14,7 +14,7 @@ from .source_address import without_secrets
 from .source_error import SourceError
 from .source_file import open_source
 from .source_storage import Storage
-from .source_trouble import StorageTrouble, kind_of, say
+from .source_trouble import StorageTrouble, say_local
 
 
 class Named(NamedTuple):
@@ -40,7 +40,7 @@ def read_list(uri: str, storage: Storage) -> Iterator[Named]:
                 if text.strip() and not text.lstrip().startswith("#"):
                     yield Named(beside(uri, text, storage), f"{uri}, line {number}")
     except (OSError, StorageTrouble, UnreadableImage) as error:
-        detail = error.detail if not isinstance(error, OSError) else say(kind_of(error), error)
+        detail = error.detail if not isinstance(error, OSError) else say_local(error)
         raise SourceError(without_secrets(uri), f"the list cannot be read: {detail}") from error
 
 

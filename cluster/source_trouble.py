@@ -114,6 +114,11 @@ def say(kind: str, error: BaseException, attempts: int = 1) -> str:
     return f"{_SAID[kind]}{tried}{words}"
 
 
+def say_local(error: OSError) -> str:
+    """As `say`, of a file of this machine."""
+    return "no permission to read it" if isinstance(error, PermissionError) else say(kind_of(error), error)
+
+
 def _without_names(text: str) -> str:
     """A message without the names of files, which may hold any word."""
     if (start := text.find("AWS Error ")) >= 0:

@@ -28,7 +28,7 @@ from .source_remote import look, walk_remote
 from .source_seen import Seen
 from .source_storage import Place, Storage, advise
 from .source_tar import tar_items
-from .source_trouble import Patience, StorageTrouble, kind_of, say
+from .source_trouble import Patience, StorageTrouble, say_local
 
 AT_ONCE, WINDOW = 16, 256
 """Threads that look at files named one by one, and how many of those are looked at ahead."""
@@ -157,8 +157,10 @@ class _Listing:
             except UnreadableImage as error:
                 yield replace(item, code=error.code, flaw=error.detail)
             except (pa.ArrowException, UnicodeDecodeError, OSError) as error:
-                kind = "" if is_damage(error) else kind_of(error)
-                yield replace(item, code="io" if kind else "corrupt", flaw=say(kind, error) if kind else damage(error))
+                if isinstance(error, OSError) and not is_damage(error):
+                    yield replace(item, code="io", flaw=say_local(error))
+                else:
+                    yield replace(item, code="corrupt", flaw=damage(error))
 
     def _tar(self, item: Item) -> Iterator[Item]:
         with open_source(item.uri, self.storage) as file:

@@ -210,6 +210,22 @@ def test_a_pipe_is_never_waited_for(tmp_path: Path) -> None:
             list(list_items([source]))
 
 
+@NOT_WINDOWS
+def test_files_here_that_may_not_be_read_are_told_as_such(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.tar").write_bytes(member("a.png") + END)
+    make(tmp_path, "list")
+    (item,) = list_items([str(tmp_path / "a.tar")])
+
+    def denied(*_: Any) -> Any:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", denied)
+    assert (refusal(item).code, refusal(item).detail) == ("io", "no permission to read it")
+    assert [one.flaw for one in list_items([str(tmp_path / "a.tar")])] == ["no permission to read it"]
+    with pytest.raises(SourceError, match="the list cannot be read: no permission to read it"):
+        list(list_items([f"@{tmp_path}/list"]))
+
+
 def test_a_list_in_another_encoding_is_told(tmp_path: Path) -> None:
     (tmp_path / "list").write_bytes("a.png\r\nb.png".encode("utf-16"))
     with pytest.raises(SourceError, match="line 1 holds a zero byte: a list is plain text; save it as UTF-8"):
