@@ -36,7 +36,7 @@ def write_manifest(output: Output, sources: Sequence[str], search: Search, colum
     """
     if output.local:
         search = replace(search, skip=(*search.skip, Path(output.root)))
-    listed = list_items(sources, search, column=column)
+    listed = list_items(sources, search, column=column, apart="" if output.local else output.where)
     count = number = 0
     while part := list(itertools.islice(listed, PART)):
         output.write_table(_table(part), MANIFEST, _name(number))

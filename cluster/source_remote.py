@@ -55,7 +55,8 @@ def walk_remote(place: Place, search: Search, storage: Storage) -> Iterator[Item
 
 def _list(path: str, place: Place, storage: Storage) -> Sequence[Any]:
     listed = storage.patience.ask(lambda: place.files.get_file_info(fs.FileSelector(path)))
-    return sorted(listed, key=lambda info: (info.base_name, info.path))
+    found = (info for info in listed if not storage.is_apart(place, info.path))
+    return sorted(found, key=lambda info: (info.base_name, info.path))
 
 
 def _folder(path: str, place: Place, search: Search, storage: Storage) -> Iterator[Item]:

@@ -55,12 +55,21 @@ class Place:
 
 
 class Storage:
-    """The file systems in use, for any number of threads."""
+    """The file systems in use, for any number of threads; `apart` is the address of a folder that is never listed.
 
-    def __init__(self, patience: Patience | None = None) -> None:
+    Raises SourceError for an `apart` that leads nowhere.
+    """
+
+    def __init__(self, patience: Patience | None = None, apart: str = "") -> None:
         self.patience = patience or Patience()
         self._opened: dict[tuple[str, str, str], tuple[Any, str]] = {}
         self._lock = threading.Lock()
+        self._apart = self.place(apart) if apart else None
+
+    def is_apart(self, place: Place, path: str) -> bool:
+        """Whether a path of the file system of `place` is the folder that is never listed."""
+        found = self._apart
+        return found is not None and (found.before, found.path.strip("/")) == (place.before, path.strip("/"))
 
     def place(self, uri: str) -> Place:
         """Where an address leads; nothing is asked of it yet, except in which region its bucket is.

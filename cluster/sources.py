@@ -40,17 +40,23 @@ _READ_ALREADY = "this table names itself among the images, or was read already u
 
 
 def list_items(
-    sources: Sequence[str], search: Search | None = None, *, column: str = "", patience: Patience | None = None
+    sources: Sequence[str],
+    search: Search | None = None,
+    *,
+    column: str = "",
+    patience: Patience | None = None,
+    apart: str = "",
 ) -> Iterator[Item]:
     """The inputs that sources stand for, in the order of the sources and, within each, of the names; each once.
 
     A source is a file or folder of this machine, an address (`s3://`, `gs://`, what Arrow or fsspec opens), a list
-    (`@FILE`), a Parquet file, a tar, or a folder of such. `column` is that of the images in Parquet.
+    (`@FILE`), a Parquet file, a tar, or a folder of such. `column` is that of the images in Parquet;
+    `apart` is the address of a folder that is not listed, wherever it lies, as `search.skip` is on this machine.
     Memory does not grow with the inputs beyond what one folder lists and what a few tars name.
     Raises SourceError for a source that cannot be listed at all; whatever else is wrong comes as an item with a code.
     """
     alone = len(sources) == 1 and not sources[0].startswith("@")
-    listing = _Listing(search or Search(), column, Storage(patience), may_repeat=not alone)
+    listing = _Listing(search or Search(), column, Storage(patience, apart), may_repeat=not alone)
     try:
         yield from listing.expand(Named(source) for source in sources)
     finally:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 pa = pytest.importorskip("pyarrow")
+fsspec = pytest.importorskip("fsspec")
 
 import pyarrow.parquet as pq  # noqa: E402
 
@@ -253,3 +254,18 @@ def test_what_is_written_into_the_sources_is_no_source(tmp_path: Path, name: str
         assert list(write_manifest(output, [str(tmp_path)], Search(), "")) == [1]
     (part,) = output.parts(MANIFEST)
     assert output.part(part, None, MANIFEST)["uri"].to_pylist() == [str(tmp_path / "a.parquet")]
+
+
+@pytest.mark.parametrize("name", ["out", "day=results"])
+def test_nor_is_what_is_written_into_sources_elsewhere(name: str) -> None:
+    memory = fsspec.filesystem("memory")
+    memory.store.clear()
+    memory.pseudo_dirs[:] = [""]
+    given, output = Output.at("memory://set"), Output.at(f"memory://set/{name}")
+    given.write_table(pa.table({"image": PICTURES}), "a.parquet")
+    output.write(b"{}", SETTINGS)
+    for source in ("memory://set", "memory://set/"):
+        output.write_table(pa.table({"image": PICTURES}), IMAGES, "part-0.parquet")
+        assert list(write_manifest(output, [source], Search(), "")) == [1], source
+    (part,) = output.parts(MANIFEST)
+    assert output.part(part, None, MANIFEST)["uri"].to_pylist() == ["memory://set/a.parquet"]
