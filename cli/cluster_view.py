@@ -23,6 +23,7 @@ PHASES = {
     "models": "loading and trying the models",
     "listing": "listing the inputs",
     "scanning": "scanning",
+    "alone": "looking again, one by one, at images over which workers died",
     "near-duplicates": "looking for near-duplicates",
     "accounting": "accounting",
 }

@@ -53,7 +53,7 @@ class Node:
 @contextmanager
 def connected(address: str = "") -> Generator[tuple[Node, ...]]:
     """A connection to a cluster, with the nodes that are alive. Raises ClusterError."""
-    if tuple(map(int, ray.__version__.split(".")[:2])) < OLDEST:
+    if version() < OLDEST:
         oldest = ".".join(map(str, OLDEST))
         raise ClusterError(f'Ray {ray.__version__} is older than {oldest}. Renew it: pip install -U "keepers[ray]"')
     logging.getLogger("ray").setLevel(logging.ERROR)
@@ -66,6 +66,11 @@ def connected(address: str = "") -> Generator[tuple[Node, ...]]:
         yield nodes()
     finally:
         ray.shutdown()
+
+
+def version() -> tuple[int, ...]:
+    """Of Ray, its first two numbers."""
+    return tuple(map(int, ray.__version__.split(".")[:2]))
 
 
 @contextmanager
@@ -217,16 +222,19 @@ def answer(reference: Any, where: str) -> Any:
 _DEATHS = ActorDiedError, ActorUnavailableError, OutOfMemoryError, WorkerCrashedError
 
 
+def is_death(error: BaseException) -> bool:
+    """Whether a process died, whatever it was doing."""
+    return any(isinstance(one, _DEATHS) for one in _chain(error))
+
+
 def told(error: BaseException, where: str = "the cluster") -> KeepersError:
     """What went wrong in a worker, as one error for the user."""
-    seen = [error]
-    while (cause := _cause(seen[-1])) is not None and cause not in seen:
-        if isinstance(cause, KeepersError):
-            return cause
-        seen.append(cause)
+    seen = _chain(error)
+    if isinstance(seen[-1], KeepersError):
+        return seen[-1]
     last = next((one for one in reversed(seen) if str(one).strip()), error)
     text = " ".join(str(last).split())
-    if any(isinstance(one, _DEATHS) for one in seen):
+    if is_death(error):
         return ClusterError(
             f"Processes on {where} died again and again over the same work, so the scan stops ({type(last).__name__}). "
             "Mostly memory ran out: try a smaller --batch or fewer --actors. Else one of the next images crashes the "
@@ -235,6 +243,16 @@ def told(error: BaseException, where: str = "the cluster") -> KeepersError:
     if "No module named 'keepers" in text:
         return ClusterError(f"Keepers is not installed on {where}: every node needs the same version.")
     return ClusterError(f"Something went wrong on {where}: {type(last).__name__}: {text[-400:]}")
+
+
+def _chain(error: BaseException) -> list[BaseException]:
+    """An error and what it was raised from, down to ours where there is one."""
+    seen = [error]
+    while (cause := _cause(seen[-1])) is not None and cause not in seen:
+        seen.append(cause)
+        if isinstance(cause, KeepersError):
+            break
+    return seen
 
 
 def _cause(error: BaseException) -> BaseException | None:

@@ -19,7 +19,8 @@ from ray.exceptions import RayError
 
 from ..core.scan import window_of
 from ..core.walk import Search
-from .connect import Node, answer, is_free, precision, prepare_nodes, told, try_models
+from .alone import look_alone
+from .connect import Node, answer, is_free, precision, prepare_nodes, told, try_models, version
 from .finish import count_all, settle_all
 from .manifest import PART, Survey, survey, to_do, write_manifest
 from .output import IMAGES, MANIFEST, SETTINGS, SUMMARY, Output, OutputError, Settings
@@ -34,7 +35,11 @@ LEAST_ROWS, MOST_ROWS = 16, 1024
 LOSS = 60.0
 """Seconds of work that a file stands for."""
 RETRIES = 4
-"""So many workers may die over the same images before the scan stops; Ray itself would go on for ever."""
+"""So many workers may die over the same images before these are left for later; Ray itself would go on for ever."""
+ENDLESS = 2, 64
+"""From this version of Ray on there is no way to tell it how often; it goes on for ever again."""
+LATER = 8
+"""So many blocks of images may be left for later before the scan stops: then it is not the images."""
 
 
 class Watcher(Protocol):
@@ -103,7 +108,10 @@ def run(task: Task, sources: Sources, where: str, nodes: Sequence[Node], wish: W
     output.remove(SUMMARY)
     if todo:
         _look_at_all(task, pools, output, shared, todo, watcher)
-        _survey(output, forget=False)
+        left = _survey(output, forget=False)
+        if left.missing.any():
+            watcher.phase("alone")
+            look_alone(task, pools, output, left)
     if task.compares:
         watcher.phase("near-duplicates")
         settle_all(task, output, shared, inputs)
@@ -188,13 +196,15 @@ def _survey(output: Output, *, forget: bool = True) -> Survey:
 
 def _look_at_all(task: Task, pools: Pools, output: Output, shared: Any, todo: int, watcher: Watcher) -> None:
     watcher.phase("scanning")
-    rows = _rows_in_a_file(task, pools, todo)
-    written = pipeline(task, pools, output, shared, rows)
+    rows, context = _rows_in_a_file(task, pools, todo), DataContext.get_current()
+    context.max_errored_blocks = LATER
     try:
-        for counts in written.iter_rows():
+        for counts in pipeline(task, pools, output, shared, rows).iter_rows():
             watcher.done(counts)
     except RayError as error:
         raise told(error) from error
+    finally:
+        context.max_errored_blocks = 0
 
 
 def _rows_in_a_file(task: Task, pools: Pools, todo: int) -> int:
@@ -222,16 +232,12 @@ def pipeline(task: Task, pools: Pools, output: Output, shared: Any, rows: int) -
 def _stage(
     found: Dataset, kind: Any, given: tuple[Any, ...], pool: Any, rows: int | None = None, **asked: Any
 ) -> Dataset:
+    if version() < ENDLESS:
+        asked["max_task_retries"] = RETRIES
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # max_task_retries has no other place yet
+        warnings.simplefilter("ignore")  # Ray says already that it will not take this any more
         return found.map_batches(
-            kind,
-            batch_size=rows,
-            batch_format="numpy",
-            compute=pool,
-            fn_constructor_args=given,
-            max_task_retries=RETRIES,
-            **asked,
+            kind, batch_size=rows, batch_format="numpy", compute=pool, fn_constructor_args=given, **asked
         )
 
 

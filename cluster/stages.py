@@ -49,7 +49,11 @@ class Look:
 
     def __call__(self, batch: Batch) -> dict[str, Any]:
         """From the rows of a manifest to work. Raises UnreadableImage when nothing can be read any more."""
-        done = list(self._pool.map(self._look, items(batch)))
+        return self.each(items(batch))
+
+    def each(self, listed: Sequence[Item]) -> dict[str, Any]:
+        """As above, from items."""
+        done = list(self._pool.map(self._look, listed))
         for work in done:
             self._failed_in_a_row = self._failed_in_a_row + 1 if work.error == "io" and not work.data else 0
             if self._failed_in_a_row >= GIVE_UP:
@@ -58,7 +62,7 @@ class Look:
                     "kept; when the source can be read again, run the same command."
                 )
                 raise UnreadableImage(work.item.name, "io", detail)
-        return _column(done)
+        return column(done)
 
     def _look(self, item: Item) -> Work:
         work = Work(item)
@@ -98,7 +102,7 @@ class Prepare:
 
     def __call__(self, batch: Batch) -> dict[str, Any]:
         """From work to work."""
-        return _column(list(self._pool.map(self._prepare, batch["work"])))
+        return column(list(self._pool.map(self._prepare, batch["work"])))
 
     def _prepare(self, work: Work) -> Work:
         if work.data and self._mind.wants(work, self._model):
@@ -132,7 +136,7 @@ class Classify:
         window = window_of(self._task.batch)
         for start in range(0, len(works), window):
             self._judge(works[start : start + window])
-        return _column(works)
+        return column(works)
 
     def _judge(self, works: Sequence[Work]) -> None:
         asked = [work for work in works if work.views]
@@ -227,7 +231,8 @@ def _tensors(work: Work) -> Prepared:
     return tuple(torch.from_numpy(view) for view in work.views)
 
 
-def _column(works: Sequence[Work]) -> dict[str, Any]:
-    column = np.empty(len(works), dtype=object)
-    column[:] = works
-    return {"work": column}
+def column(works: Sequence[Work]) -> dict[str, Any]:
+    """Work as a batch."""
+    batch = np.empty(len(works), dtype=object)
+    batch[:] = works
+    return {"work": batch}

@@ -20,6 +20,7 @@ pytest.importorskip("ray")
 from ray.cluster_utils import Cluster
 
 from keepers.cluster import job
+from keepers.cluster.alone import CRASHED
 from keepers.cluster.connect import ClusterError, connected, nodes
 from keepers.cluster.job import Sources, Wish, run
 from keepers.cluster.output import IMAGES
@@ -106,14 +107,32 @@ def test_killed_nets_and_writers_lose_nothing(images: Path, models: Path, tmp_pa
     assert verdicts(tmp_path / "out") == expected(images, models, SLOWLY, tmp_path / "plain.db")
 
 
-def test_what_kills_its_process_each_time_ends_the_scan(
+def test_what_kills_its_process_each_time_is_an_error(
     images: Path, models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Ray itself would begin anew for ever. What was written by then is kept."""
+    """Ray itself would begin anew for ever."""
     monkeypatch.setattr(job, "RETRIES", 1)
     given = task(models, "accept: deadly.good >= 0.5")
+    with connected() as found:
+        finished = run(given, Sources([str(images)]), str(tmp_path / "out"), found, Wish(), Watch())
+    rows = image_rows(tmp_path / "out")
+    crashed = {Path(name).name for name, row in rows.items() if row.error == CRASHED}
+    assert crashed == {"black.png"}
+    assert {row.verdict.outcome for row in rows.values() if row.error} == {"review"}
+    assert finished.counts.missing == 0 and finished.counts.accept > MANY
+
+
+def test_a_net_that_dies_of_everything_ends_the_scan(
+    images: Path, models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(job, "RETRIES", 1)
+    monkeypatch.setattr(job, "LATER", 1)
+    given = task(models, "accept: deadly.good >= 0.5")
+    (tmp_path / "black").mkdir()
+    for number in range(MANY):
+        shutil.copy(images / "black.png", tmp_path / "black" / f"{number}.png")
     with connected() as found, pytest.raises(ClusterError, match="died again and again"):
-        run(given, Sources([str(images)]), str(tmp_path / "out"), found, Wish(), Watch())
+        run(given, Sources([str(tmp_path / "black")]), str(tmp_path / "out"), found, Wish(), Watch())
 
 
 def test_killed_readers_lose_nothing(models: Path, tmp_path: Path) -> None:
