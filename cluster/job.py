@@ -34,8 +34,9 @@ LEAST_ROWS, MOST_ROWS = 16, 1024
 """Of a written file: few where a net is slow, so that little is lost; many where it is fast."""
 LOSS = 60.0
 """Seconds of work that a file stands for."""
-RETRIES = 4
-"""So many workers may die over the same images before these are left for later; Ray itself would go on for ever."""
+RETRIES = 60
+"""So many workers may die over the same images before these are left for later; Ray itself would go on for ever. A lost
+machine uses up about one a second until Ray knows of it."""
 ENDLESS = 2, 64
 """From this version of Ray on there is no way to tell it how often; it goes on for ever again."""
 LATER = 8
