@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from keepers.core.caption import CaptionWriter
-from keepers.core.caption_recipe import Recipe
+from keepers.core.captions.recipe import Recipe
+from keepers.core.captions.writer import CaptionWriter
 from keepers.core.prediction import Floats, Prediction
 from keepers.models.jtp import built_in_labels
 

@@ -21,23 +21,24 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from keepers.cluster.connect import connected
-from keepers.cluster.costs import Question, measure
-from keepers.cluster.job import Sources, Wish, run
-from keepers.cluster.output import Output
-from keepers.cluster.planner import Cluster, estimate
-from keepers.cluster.task import Task, Weights
-from keepers.core.gate import Gate
-from keepers.core.judge import Judge
+from keepers.cluster.output.output import Output
+from keepers.cluster.planning.costs import Question, measure
+from keepers.cluster.planning.planner import Cluster, estimate
+from keepers.cluster.running.connect import connected
+from keepers.cluster.running.job import Sources, Wish, run
+from keepers.cluster.running.task import Task, Weights
+from keepers.collection.scan import Options, Scan
+from keepers.collection.store import Store
+from keepers.core.gates.gate import Gate
+from keepers.core.judging.judge import Judge
+from keepers.core.pictures.preprocess import Preprocess
 from keepers.core.prediction import Labels, Prediction, argmax_label
-from keepers.core.preprocess import Preprocess
 from keepers.core.runtime import Runtime
-from keepers.core.scan import Options, Scan
-from keepers.core.spec import Build, ModelSpec, Network, WeightFile
-from keepers.core.store import Store
-from keepers.core.weights import WeightStore
-from keepers.models import signals
+from keepers.core.spec import Build, ModelSpec, Network
+from keepers.core.weights.store import WeightStore
+from keepers.core.weights.weight_file import WeightFile
 from keepers.models.registry import Registry
+from keepers.models.signals import signals
 
 from .scan import listed, make_images
 from .timing import peak_megabytes

@@ -10,9 +10,9 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from keepers.core.classifier import Classifier
+from keepers.core.judging.classifier import Classifier
 from keepers.core.runtime import Runtime
-from keepers.core.weights import WeightStore
+from keepers.core.weights.store import WeightStore
 from keepers.models.coherence import SPEC
 from keepers.models.nets.coherence import CoherenceNet
 

@@ -13,9 +13,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
 
-from keepers.models.furry import GROUPS, built_in_tags
-from keepers.models.furry_convert import convert
-from keepers.models.savedmodel_crc import crc32c
+from keepers.models.furry.convert import convert
+from keepers.models.furry.labels import GROUPS, built_in_tags
+from keepers.models.savedmodel.crc import crc32c
 
 
 def main() -> None:
@@ -38,7 +38,7 @@ def made_up(folder: Path) -> Path:
     """A SavedModel of random numbers, as large as the published ConvNeXt."""
     import timm
 
-    from keepers.tests.savedmodel_writer import convnext_variables, layers_of, write_savedmodel
+    from keepers.tests.models.savedmodel.writer import convnext_variables, layers_of, write_savedmodel
 
     heads = {group: len(built_in_tags()[group]) for group in GROUPS}
     variables = convnext_variables(timm.create_model("convnext_tiny", num_classes=0), heads, 256)

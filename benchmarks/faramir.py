@@ -22,18 +22,19 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from keepers.core.case import Subject
-from keepers.core.classifier import Classifier, Prepared
-from keepers.core.gate import Gate
-from keepers.core.judge import Judge
+from keepers.core.gates.gate import Gate
+from keepers.core.judging.case import Subject
+from keepers.core.judging.classifier import Classifier, Prepared
+from keepers.core.judging.judge import Judge
 from keepers.core.prediction import Prediction
 from keepers.core.runtime import Runtime
 from keepers.core.spec import Precision
-from keepers.core.weights import WeightStore
-from keepers.models import coherence, faramir
+from keepers.core.weights.store import WeightStore
+from keepers.models import coherence
+from keepers.models.faramir import faramir
+from keepers.models.faramir.net import Own
 from keepers.models.nets.aesthetic import AestheticHead
 from keepers.models.nets.arniqa import Encoder
-from keepers.models.nets.faramir import Own
 from keepers.models.nets.siglip import Packed, SigLip, can_pack
 from keepers.models.registry import Registry
 from keepers.tests.parity.faramir_pictures import random_tensor, scene
@@ -55,7 +56,7 @@ from pathlib import Path
 peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 base = peak()
 from keepers.benchmarks.faramir import load
-from keepers.core.open_image import open_image
+from keepers.core.pictures.open import open_image
 model = load(Path(sys.argv[1]), sys.argv[2])
 loaded = perf_counter()
 model.classify([open_image(Path(sys.argv[3]))])

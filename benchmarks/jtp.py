@@ -20,10 +20,10 @@ from safetensors.torch import load_model, save_file
 from torchvision.transforms import InterpolationMode, v2
 from torchvision.transforms import functional as TF
 
-from keepers.core.classifier import Classifier
+from keepers.core.judging.classifier import Classifier
 from keepers.core.runtime import Runtime
 from keepers.core.spec import Precision
-from keepers.core.weights import WeightStore
+from keepers.core.weights.store import WeightStore
 from keepers.models import jtp
 
 from .timing import interleaved

@@ -22,12 +22,12 @@ from torch import nn, optim
 from torchvision import transforms
 from torchvision.models import resnet18
 
-from keepers.core.heatmap import Method, scaled
-from keepers.models.nets.realism import BasicDetector, Detector, ResNetDetector, from_torchvision
-from keepers.models.realism_view import Window
-from keepers.train.loop import Data, Training
-from keepers.train.pixels import pictures
-from keepers.train.recipe import PRESETS, Preset
+from keepers.core.heatmaps.heatmap import Method, scaled
+from keepers.models.realism.net import BasicDetector, Detector, ResNetDetector, from_torchvision
+from keepers.models.realism.view import Window
+from keepers.train.realism.loop import Data, Training
+from keepers.train.realism.pixels import pictures
+from keepers.train.realism.recipe import PRESETS, Preset
 
 from .timing import interleaved
 

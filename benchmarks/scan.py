@@ -15,18 +15,18 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from keepers.core.classifier import Classifier
-from keepers.core.gate import Gate
-from keepers.core.judge import Judge
-from keepers.core.open_image import open_image, read_image_file
+from keepers.collection.scan import Scan, Scanned
+from keepers.collection.store import SeenFile, SeenVerdict, Store
+from keepers.core.gates.gate import Gate
+from keepers.core.judging.classifier import Classifier
+from keepers.core.judging.judge import Judge
+from keepers.core.pictures.open import open_image, read_image_file
+from keepers.core.pictures.preprocess import Preprocess
+from keepers.core.pictures.walk import Found, walk
 from keepers.core.prediction import Labels, argmax_label
-from keepers.core.preprocess import Preprocess
 from keepers.core.runtime import Runtime
-from keepers.core.scan import Scan, Scanned
 from keepers.core.spec import Build, ModelSpec, Network
-from keepers.core.store import SeenFile, SeenVerdict, Store
-from keepers.core.walk import Found, walk
-from keepers.core.weights import WeightStore
+from keepers.core.weights.store import WeightStore
 from keepers.examples.pictures import mountains
 from keepers.models.registry import REGISTRY, Registry
 
@@ -157,10 +157,10 @@ import sys
 from pathlib import Path
 from keepers.benchmarks.scan import listed, REGISTRY
 from keepers.benchmarks.timing import peak_megabytes
-from keepers.core.gate import Gate
-from keepers.core.judge import Judge
-from keepers.core.scan import Scan
-from keepers.core.weights import WeightStore
+from keepers.core.gates.gate import Gate
+from keepers.core.judging.judge import Judge
+from keepers.collection.scan import Scan
+from keepers.core.weights.store import WeightStore
 folder, count = Path(sys.argv[1]), int(sys.argv[2])
 job = Scan(Judge(REGISTRY, WeightStore([folder])), Gate.parse("accept: signals.ok >= 0.5"))
 assert sum(1 for _ in job.run(job.plan(listed(folder)[:count]))) == count

@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from PIL import Image
 
-from keepers.core.near_duplicates import Run
+from keepers.core.judging.near_duplicates import Run
 from keepers.examples.pictures import ORDINARY, mountains
-from keepers.models.signals import measure
+from keepers.models.signals.signals import measure
 
 SIZE = (1024, 1536)
 ROUNDS = 15

@@ -22,12 +22,12 @@ def mark(name):
     now = time.perf_counter()
     marks.append(f"{name} {now - start:.3f}")
     start = now
-from keepers.core.case import Subject
-from keepers.core.judge import Judge
-from keepers.core.gate import Gate
+from keepers.core.judging.case import Subject
+from keepers.core.judging.judge import Judge
+from keepers.core.gates.gate import Gate
 from keepers.core.runtime import Runtime
-from keepers.core.weights import WeightStore
-from keepers.core.open_image import open_image
+from keepers.core.weights.store import WeightStore
+from keepers.core.pictures.open import open_image
 from keepers.models.registry import REGISTRY
 mark("keepers")
 import torch

@@ -10,16 +10,16 @@ from tempfile import TemporaryDirectory
 import numpy as np
 from PIL import Image
 
-from keepers.cli import tune as command
-from keepers.cli.tune_data import gather
-from keepers.core.judge import Judge
-from keepers.core.label_store import LabelStore
+from keepers.cli.taste import tune as command
+from keepers.cli.taste.tune_data import gather
+from keepers.collection.mark_store import LabelStore
+from keepers.collection.store import Store
+from keepers.core.judging.judge import Judge
 from keepers.core.runtime import Runtime
-from keepers.core.store import Store
-from keepers.core.weights import WeightStore
+from keepers.core.weights.store import WeightStore
 from keepers.models.registry import REGISTRY
-from keepers.tests.taste_world import picky, world
-from keepers.train.taste_probe import fit_probe
+from keepers.tests.train.taste.world import picky, world
+from keepers.train.taste.probe import fit_probe
 
 LABELS = 1000
 ROUNDS = 3

@@ -95,7 +95,7 @@ def memory() -> None:
 
 
 def _predict(picture: Image.Image) -> None:
-    judging = importlib.import_module("keepers.extension.judging")
+    judging = importlib.import_module("keepers.extension.job.judging")
     answer = judging.predict(picture, "coherence")
     assert isinstance(answer, Prediction), answer
 

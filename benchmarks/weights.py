@@ -12,8 +12,8 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from keepers.core.checksum import fingerprint, sha256
-from keepers.core.read_tensors import read_tensors, require_finite
+from keepers.core.weights.checksum import fingerprint, sha256
+from keepers.core.weights.formats.read import read_tensors, require_finite
 from keepers.tests.writers import STATE_DICT_WRITERS
 
 ROUNDS = 3

@@ -57,24 +57,24 @@ def command(function: Callable[..., Any], name: str = "") -> None:
 
 
 def _add_commands() -> None:
-    from .calibrate import calibrate
-    from .caption import caption
-    from .convert import convert
-    from .evaluate import evaluate
-    from .explain import explain
-    from .labels import labels
-    from .map import map_
-    from .models import fetch, models
-    from .plan import plan
-    from .prompts import prompts
-    from .report import report
-    from .review import review
-    from .scan import scan
-    from .similar import similar
-    from .tags import tags
-    from .train import train
-    from .tune import tune
-    from .undo import undo
+    from .captions.caption import caption
+    from .captions.tags import tags
+    from .catalogue.convert import convert
+    from .catalogue.models import fetch, models
+    from .evaluate.evaluate import evaluate
+    from .explain.explain import explain
+    from .likeness.map import map_
+    from .likeness.similar import similar
+    from .prompts.prompts import prompts
+    from .report.report import report
+    from .review.review import review
+    from .scan.plan import plan
+    from .scan.scan import scan
+    from .scan.undo import undo
+    from .taste.calibrate import calibrate
+    from .taste.labels import labels
+    from .taste.tune import tune
+    from .training.train import train
 
     looking = (scan, report, explain, review, undo, caption, tags, similar, map_)
     learning = (labels, tune, calibrate, train, evaluate, prompts)

@@ -9,9 +9,9 @@ from typing import Annotated
 import typer
 
 from ..core.errors import KeepersError
-from ..core.gate import Gate
-from ..core.gate_combine import all_of
-from ..core.weights import WeightStore
+from ..core.gates.combine import all_of
+from ..core.gates.gate import Gate
+from ..core.weights.store import WeightStore
 from ..models.presets import PRESETS, preset
 from ..models.registry import REGISTRY
 

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..collection.mark_store import LabelStore
 from ..core.errors import KeepersError
-from ..core.label_store import LabelStore
 
 if TYPE_CHECKING:
-    from ..cluster.output import Output
-    from ..core.store import Store
+    from ..cluster.output.output import Output
+    from ..collection.store import Store
 
 SETTINGS = "keepers.json"
 HOW = 'pip install "keepers[ray]"'
@@ -46,7 +46,7 @@ def named_output(places: Sequence[str] | None) -> Output | None:
 def open_output(where: str) -> Output:
     """An output that holds something. Raises KeepersError."""
     with needing_arrow():
-        from ..cluster.output import Output
+        from ..cluster.output.output import Output
 
     output = Output.at(where)
     output.require_settings()
@@ -59,7 +59,7 @@ def known_labels(store: Store, scans: Sequence[str] | None) -> LabelStore:
         return LabelStore(store)
     outputs = [open_output(where) for where in scans]
     with needing_arrow():
-        from ..cluster.read_known import KnownOutputs
+        from ..cluster.output.known import KnownOutputs
 
     return KnownOutputs(store, outputs)
 

@@ -12,9 +12,9 @@ import typer
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
 from ..core.errors import KeepersError
-from ..core.judge import Judge
+from ..core.judging.judge import Judge
 from ..core.runtime import Runtime
-from ..core.weights import WeightStore, default_folders
+from ..core.weights.store import WeightStore, default_folders
 from ..models.registry import REGISTRY
 from .console import console
 

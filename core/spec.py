@@ -15,39 +15,12 @@ if TYPE_CHECKING:
     from PIL.Image import Image
     from torch import Tensor, nn
 
-    from .near_duplicates import Run
+    from .judging.near_duplicates import Run
     from .prediction import Prediction
-    from .weights import WeightStore
+    from .weights.store import WeightStore
+    from .weights.weight_file import WeightFile
 
 Precision = Literal["exact", "fast"]
-
-
-@dataclass(frozen=True)
-class WeightFile:
-    """One published file. Where no checksum is published, `sha256` stays empty and is never invented."""
-
-    name: str
-    """File name as published; also the name looked for in local folders."""
-    repo: str = ""
-    """Hugging Face repository "owner/name", for files on the hub."""
-    path: str = ""
-    """Path inside `repo`; empty means `name`."""
-    revision: str = "main"
-    url: str = ""
-    """Direct address, for files that are not on the hub."""
-    page: str = ""
-    """A page for a person to open when no direct download exists."""
-    sha256: str = ""
-    git_sha1: str = ""
-    """The git blob id (sha1 over "blob <size>\\0" and the bytes), where that is all that is published."""
-    size: int = 0
-    """Bytes; 0 when unknown."""
-    licence: str = ""
-    folder: str = ""
-    """Sub-folder of the model folder that keeps equal names of different models apart."""
-    alternatives: tuple[WeightFile, ...] = ()
-    """Other published files with the same tensors, in order of preference after this one."""
-    optional: bool = False
 
 
 class View(Hashable, Protocol):
@@ -130,9 +103,9 @@ class ModelSpec:
     variants: tuple[ModelSpec, ...] = ()
     obtain: Callable[[WeightStore], Path] | None = field(default=None, compare=False)
     """Gets the weights where they must be converted after a download: what `keepers fetch` does then."""
-    find: Callable[[WeightStore], Iterable[ModelSpec]] | None = field(default=None, compare=False)
+    find: Callable[[WeightStore, LookUp], Iterable[ModelSpec]] | None = field(default=None, compare=False)
     """Finds variants that the user made (trained detectors, tuned gates) in the model folders."""
-    usual: Callable[[WeightStore], ModelSpec] | None = field(default=None, compare=False)
+    usual: Callable[[WeightStore, LookUp], ModelSpec] | None = field(default=None, compare=False)
     """For a model whose id alone means one of the variants that the user made: finds that one, under this id."""
     base: str = ""
     """The model whose values are all that this one reads; `derive` then makes its own of them."""
@@ -144,3 +117,7 @@ class ModelSpec:
     the card recommends. Other groups, such as "rating", never reach a caption's tags. Empty for all other models."""
     help: str = ""
     """Longer text for `keepers models ID`: the card's advice and warnings."""
+
+
+LookUp = Callable[[str], ModelSpec]
+"""Finds the description of another model by its id. Raises UnknownName."""

@@ -10,8 +10,8 @@ from typing import Any
 
 from modules import scripts
 
-from ..core.gate import Gate
-from ..core.gate_tree import And, Clause, Comparison, Node, Not, Number, Or
+from ..core.gates.gate import Gate
+from ..core.gates.tree import And, Clause, Comparison, Node, Not, Number, Or
 from ..models.presets import PRESETS
 from ..models.registry import REGISTRY
 from . import host

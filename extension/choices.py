@@ -8,11 +8,11 @@ from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any, Literal, cast, get_args
 
-from ..core.caption_recipe import Existing, Recipe
-from ..core.caption_text import STYLES, Style
+from ..core.captions.recipe import Existing, Recipe
+from ..core.captions.recipe_values import changed, recipe_of
+from ..core.captions.text import STYLES, Style
 from ..core.errors import KeepersError, UnknownName
-from ..core.gate import Gate
-from ..core.recipe_values import changed, recipe_of
+from ..core.gates.gate import Gate
 from ..models.presets import PRESETS, preset
 
 Policy = Literal["keep", "subfolder", "drop"]

@@ -10,20 +10,20 @@ from typing import Any
 import gradio as gr
 from modules import scripts_postprocessing
 
-from ..core.case import Subject
-from ..core.gate import Gate, Verdict
+from ..core.gates.gate import Gate, Verdict
+from ..core.judging.case import Subject
+from ..core.metadata.record import record_of, to_json
 from ..core.prediction import Answer
-from ..core.record import record_of, to_json
 from ..models.presets import PRESETS
 from . import host
-from .captions import caption_of, tagger_ids
 from .choices import CUSTOM, NONE, Choices, chosen
 from .infotext_keys import REASON, VERDICT
-from .job import told
+from .job.captions import caption_of, tagger_ids
+from .job.job import told
+from .job.told import key_of, named_values, shown
 from .panel import checked, frame
 from .settings import settings
 from .sorting import MARK, Sorted
-from .told import key_of, named_values, shown
 
 logger = logging.getLogger("keepers")
 

@@ -17,9 +17,9 @@ from weakref import WeakSet
 from modules import devices, paths, shared
 
 from ..core.errors import Cancelled
-from ..core.judge import Judge
+from ..core.judging.judge import Judge
 from ..core.runtime import Runtime, move
-from ..core.weights import WeightStore, default_folders
+from ..core.weights.store import WeightStore, default_folders
 from ..models.registry import REGISTRY
 from .settings import AFTER, Settings, settings
 

@@ -10,16 +10,16 @@ from typing import Any
 
 import gradio as gr
 
-from ..core.caption_text import STYLES
+from ..core.captions.text import STYLES
 from ..core.errors import KeepersError
-from ..core.gate import Gate
+from ..core.gates.gate import Gate
 from ..models.presets import PRESETS
 from ..models.registry import REGISTRY
 from . import host
-from .captions import tagger_ids
 from .choices import CUSTOM, EXISTING, MOST_ATTEMPTS, NAMES, NONE, POLICIES, Choices
-from .heatmaps import models_with_heatmaps
 from .infotext_keys import KEYS, VERDICT, pasted
+from .job.captions import tagger_ids
+from .job.heatmaps import models_with_heatmaps
 from .settings import settings
 
 HELP = (

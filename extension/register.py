@@ -11,8 +11,9 @@ from typing import Any
 
 from modules import script_callbacks
 
-from . import axes, saved, settings
+from . import axes, settings
 from .extras import KeepersExtras
+from .job import saved
 from .script import KeepersScript
 
 DOOR = Path(__file__).parent.parent / "scripts" / "keepers.py"
@@ -42,6 +43,6 @@ def _add(kind: str, callback: Callable[..., Any]) -> None:
 
 
 def _add_routes(demo: Any, app: Any) -> None:
-    from .routes import add_routes  # the server's modules are needed only where there is a server
+    from .api.routes import add_routes  # the server's modules are needed only where there is a server
 
     add_routes(demo, app)

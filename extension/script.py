@@ -16,9 +16,11 @@ from typing import Any, TypeVar
 
 from modules import scripts
 
-from . import captions, early, heatmaps, host, job_begin, judging, late, panel, retry, save_gate
-from .job import ATTRIBUTE, MARK, Item, Job, job_of, told
-from .told import texts
+from . import host, panel
+from .job import begin as job_begin
+from .job import captions, early, heatmaps, judging, late, retry, save_gate
+from .job.job import ATTRIBUTE, MARK, Item, Job, job_of, told
+from .job.told import texts
 
 logger = logging.getLogger("keepers")
 Hook = TypeVar("Hook", bound=Callable[..., None])

@@ -12,7 +12,7 @@ from typing import Any, cast
 import gradio as gr
 from modules import shared
 
-from ..core.caption_recipe import Recipe
+from ..core.captions.recipe import Recipe
 from ..core.errors import KeepersError, OutsideFolder
 from ..core.paths import inside
 from ..models.presets import PRESETS

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..core.metadata.record import KEY
 from ..core.paths import unique
-from ..core.record import KEY
 from .settings import Settings
 
 MARK = "_keepers_extras"

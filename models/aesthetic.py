@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from ..core.pictures.preprocess import Preprocess
 from ..core.prediction import Floats, Labels, Range
-from ..core.preprocess import Preprocess
-from ..core.spec import Build, ModelSpec, Network, WeightFile
+from ..core.spec import Build, ModelSpec, Network
+from ..core.weights.weight_file import WeightFile
 from .siglip import SIGLIP, tower
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def build(given: Build) -> Network:
 
 def aesthetic_head(given: Build) -> AestheticHead:
     """The five layers, in float32 although they were saved in bfloat16. Raises WrongWeights."""
-    from ..core.assign import assign, build_on_meta
+    from ..core.weights.assign import assign, build_on_meta
     from .nets.aesthetic import AestheticHead
 
     tensors = given.tensors(HEAD)

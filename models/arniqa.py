@@ -11,9 +11,10 @@ import numpy as np
 from PIL import Image
 
 from ..core.errors import WrongWeights
+from ..core.pictures.preprocess import IMAGENET_MEAN, IMAGENET_STD
 from ..core.prediction import Floats, Labels, Range
-from ..core.preprocess import IMAGENET_MEAN, IMAGENET_STD
-from ..core.spec import Build, ModelSpec, Network, WeightFile
+from ..core.spec import Build, ModelSpec, Network
+from ..core.weights.weight_file import WeightFile
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -108,7 +109,7 @@ def load_encoder(given: Build) -> Encoder:
     """Build the encoder from its file: normalisation folded in, convolutions in the order that is fastest."""
     import torch
 
-    from ..core.assign import assign, build_on_meta
+    from ..core.weights.assign import assign, build_on_meta
     from .nets.arniqa import Encoder
 
     tensors = given.tensors(ENCODER)

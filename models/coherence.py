@@ -8,9 +8,10 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from ..core.errors import WrongWeights
+from ..core.pictures.preprocess import IMAGENET_MEAN, IMAGENET_STD, Preprocess
 from ..core.prediction import Labels, argmax_label
-from ..core.preprocess import IMAGENET_MEAN, IMAGENET_STD, Preprocess
-from ..core.spec import Build, ModelSpec, Network, WeightFile
+from ..core.spec import Build, ModelSpec, Network
+from ..core.weights.weight_file import WeightFile
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -46,7 +47,7 @@ def build(given: Build, view: Preprocess) -> Network:
     """The net with the published tensors, whatever prefix their names carry. Raises WrongWeights."""
     import torch
 
-    from ..core.assign import assign
+    from ..core.weights.assign import assign
     from .nets.coherence import CoherenceNet
     from .nets.resnet import fold_batch_norms
 

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..core.errors import WrongWeights
+from ..core.pictures.preprocess import Preprocess
 from ..core.prediction import Floats, Labels
-from ..core.preprocess import Preprocess
-from ..core.spec import Build, ModelSpec, Network, WeightFile
+from ..core.spec import Build, ModelSpec, Network
+from ..core.weights.weight_file import WeightFile
 from .tag_files import read_tag_index
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def build(request: Build, file: WeightFile = EITHER) -> Network:
 
 def _tower(request: Build, file: WeightFile) -> nn.Module:
     """SigLIP's image tower with JTP's own weights: the authors trained the whole of it, so that nothing is shared."""
-    from ..core.assign import Renamed
+    from ..core.weights.assign import Renamed
     from .siglip import load
 
     def tensors(_file: WeightFile) -> Mapping[str, Tensor]:
@@ -86,7 +87,7 @@ def _tower(request: Build, file: WeightFile) -> nn.Module:
 
 def _head(tensors: Mapping[str, Tensor], path: Path) -> PlainHead:
     """The head that the file's own keys call for."""
-    from ..core.read_tensors import require_finite
+    from ..core.weights.formats.read import require_finite
     from .nets.jtp import GatedHead, PlainHead
 
     kind, prefix = (GatedHead, "head.linear") if "head.linear.weight" in tensors else (PlainHead, "head")

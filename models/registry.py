@@ -7,10 +7,15 @@ from typing import TYPE_CHECKING
 
 from ..core.errors import UnknownName
 from ..core.spec import ModelSpec
-from . import aesthetic, arniqa, coherence, faramir, furry, jtp, realism, siglip_vector, signals, taste, wd
+from . import aesthetic, arniqa, coherence, jtp, siglip_vector, wd
+from .faramir import faramir
+from .furry import furry
+from .realism import realism
+from .signals import signals
+from .taste import taste
 
 if TYPE_CHECKING:
-    from ..core.weights import WeightStore
+    from ..core.weights.store import WeightStore
 
 
 class Registry:
@@ -28,7 +33,7 @@ class Registry:
 
     def variants(self, spec: ModelSpec, store: WeightStore | None) -> tuple[ModelSpec, ...]:
         """The variants of a model: those that come with Keepers, then those that the user made."""
-        made = spec.find(store) if spec.find and store is not None else ()
+        made = spec.find(store, self.spec) if spec.find and store is not None else ()
         return (*spec.variants, *made)
 
     def spec(self, model: str, store: WeightStore | None = None) -> ModelSpec:
@@ -38,7 +43,7 @@ class Registry:
         if found is None:
             raise UnknownName("model", model, self._specs)
         if not variant:
-            return found.usual(store) if found.usual and store is not None else found
+            return found.usual(store, self.spec) if found.usual and store is not None else found
         variants = {one.id: one for one in self.variants(found, store)}
         if model not in variants:
             raise UnknownName("model", model, variants)

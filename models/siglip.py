@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, cast
 
 from ..core.errors import WrongWeights
-from ..core.spec import Build, WeightFile
+from ..core.spec import Build
+from ..core.weights.weight_file import WeightFile
 
 if TYPE_CHECKING:
     import torch
@@ -44,7 +45,7 @@ def load(given: Build) -> SigLip:
     """Build the backbone without memory and fill it piece by piece, so that no more than a piece lies there twice."""
     from torch import nn
 
-    from ..core.assign import build_on_meta
+    from ..core.weights.assign import build_on_meta
     from .nets.siglip import SigLip, can_pack
 
     prefix, shape = examine(given)
@@ -86,7 +87,7 @@ def _names(start: str, layers: Sequence[str]) -> set[str]:
 
 
 def _fill(piece: nn.Module, given: Build, prefix: str) -> None:
-    from ..core.assign import assign
+    from ..core.weights.assign import assign
 
     path, dtype = given.path(SIGLIP), _dtype(given)
     assign(piece, given.tensors(SIGLIP), path=path, model=TITLE, prefix=prefix, others=True, dtype=dtype)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
+from ..core.pictures.preprocess import Preprocess
 from ..core.prediction import Floats, Labels, Range
-from ..core.preprocess import Preprocess
 from ..core.spec import Build, ModelSpec, Network
 from .siglip import LICENCE, SIGLIP, TITLE, tower
 
@@ -26,7 +26,7 @@ def vector_labels(width: int = WIDTH) -> Labels:
 
 def build(given: Build) -> Network:
     """The backbone that FARAMIR and the aesthetic predictor share, and its published pool. Raises WrongWeights."""
-    from .nets.taste import Pooled
+    from .taste.net import Pooled
 
     trunk = tower(given)
     return Network(

@@ -13,9 +13,10 @@ import numpy as np
 from PIL import Image
 
 from ..core.errors import CorruptWeights, WrongWeights, one_line
+from ..core.pictures.preprocess import has_alpha
 from ..core.prediction import Floats, Labels, argmax_label
-from ..core.preprocess import has_alpha
-from ..core.spec import Build, ModelSpec, Network, WeightFile
+from ..core.spec import Build, ModelSpec, Network
+from ..core.weights.weight_file import WeightFile
 from .tag_files import read_selected_tags
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ def build(request: Build, file: WeightFile, tags: WeightFile, design: Design) ->
     """The net of one of the files. Raises MissingWeights and its siblings, and WrongWeights."""
     import timm
 
-    from ..core.assign import assign
+    from ..core.weights.assign import assign
     from .nets.uninitialised import build_uninitialised
     from .nets.wd import WdNet
 

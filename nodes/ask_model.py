@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from ..core.gate import Gate
-from ..core.gate_tree import Number, Value
+from ..core.gates.gate import Gate
+from ..core.gates.tree import Number, Value
 from ..models.registry import REGISTRY
 from . import host
 from .api import CATEGORY, ScoresSocket, io, named

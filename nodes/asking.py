@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
 
-from ..core.case import Subject
 from ..core.errors import KeepersError
-from ..core.gate import Gate
+from ..core.gates.gate import Gate
+from ..core.judging.case import Subject
 from ..core.prediction import Answer, Failure
 from ..models.presets import PRESETS, preset
 from ..models.registry import REGISTRY

@@ -8,15 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from ..core.caption import CaptionWriter
-from ..core.caption import taggers as taggers_of
-from ..core.caption_recipe import Recipe
-from ..core.caption_text import STYLES, unique
+from ..core.captions.recipe import Recipe
+from ..core.captions.recipe_file import load_recipe
+from ..core.captions.recipe_values import changed
+from ..core.captions.sidecar import parts_of
+from ..core.captions.text import STYLES, unique
+from ..core.captions.writer import CaptionWriter
+from ..core.captions.writer import taggers as taggers_of
 from ..core.errors import KeepersError
 from ..core.prediction import Labels, Prediction
-from ..core.recipe_file import load_recipe
-from ..core.recipe_values import changed
-from ..core.sidecar import parts_of
 from .api import CATEGORY, ScoresSocket, io, named
 from .asking import one
 from .menus import NONE, STYLES_TOLD, recipe_path, recipes, taggers

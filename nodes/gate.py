@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from ..core.gate import Verdict
-from ..core.gate_tree import Value
+from ..core.gates.gate import Verdict
+from ..core.gates.tree import Value
 from . import host
 from .api import BLOCKED, CATEGORY, ScoresSocket, io, named
 from .asking import (

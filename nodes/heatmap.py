@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from ..core.errors import KeepersError
-from ..core.heatmap import METHODS, Heatmap, Method, heatmaps, overlay
+from ..core.heatmaps.heatmap import METHODS, Heatmap, Method, heatmaps, overlay
 from ..models.registry import REGISTRY
 from . import host
 from .api import BLOCKED, CATEGORY, io, named

@@ -17,9 +17,9 @@ from comfy.model_patcher import ModelPatcher
 from comfy.utils import ProgressBar
 from server import PromptServer
 
-from ..core.judge import Judge
+from ..core.judging.judge import Judge
 from ..core.runtime import Runtime
-from ..core.weights import WeightStore, default_folders
+from ..core.weights.store import WeightStore, default_folders
 from ..models.registry import REGISTRY
 
 if TYPE_CHECKING:

@@ -13,16 +13,16 @@ import numpy as np
 import torch
 from PIL import Image, ImageOps
 
-from ..core.case import Subject
+from ..core.captions.sidecar import read_sidecar, sidecar_path
 from ..core.errors import KeepersError, UnreadableImage
-from ..core.gate import Gate, Outcome, Verdict
-from ..core.metadata_write import read_record
-from ..core.open_image import open_image
+from ..core.gates.gate import Gate, Outcome, Verdict
+from ..core.judging.case import Subject
+from ..core.metadata.record import Record
+from ..core.metadata.write import read_record
 from ..core.paths import inside
+from ..core.pictures.open import open_image
+from ..core.pictures.walk import Found, Search, walk
 from ..core.prediction import Labels, Prediction
-from ..core.record import Record
-from ..core.sidecar import read_sidecar, sidecar_path
-from ..core.walk import Found, Search, walk
 from ..models.registry import REGISTRY
 from . import host
 from .api import BLOCKED, CATEGORY, ScoresSocket, io, named

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import folder_paths
 
+from ..core.captions.recipe_file import recipe_names
 from ..core.errors import KeepersError
-from ..core.recipe_file import recipe_names
 from ..core.spec import ModelSpec
 from ..models.registry import REGISTRY
 from . import host

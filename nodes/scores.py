@@ -7,11 +7,11 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from ..core.case import Subject
-from ..core.gate import Gate, Verdict
-from ..core.gate_tree import Comparison, Value, terms
+from ..core.gates.gate import Gate, Verdict
+from ..core.gates.tree import Comparison, Value, terms
+from ..core.judging.case import Subject
+from ..core.metadata.record import Record, record_of, to_json
 from ..core.prediction import Answer, Answers, Prediction
-from ..core.record import Record, record_of, to_json
 
 
 @dataclass(frozen=True)

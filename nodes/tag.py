@@ -6,14 +6,14 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from ..core.caption import Caption, CaptionWriter
-from ..core.caption import taggers as taggers_of
-from ..core.caption_recipe import Order, Recipe
-from ..core.caption_text import STYLES
+from ..core.captions.recipe import Order, Recipe
+from ..core.captions.recipe_values import changed
+from ..core.captions.text import STYLES
+from ..core.captions.writer import Caption, CaptionWriter
+from ..core.captions.writer import taggers as taggers_of
 from ..core.errors import KeepersError
-from ..core.gate import Gate, Verdict
+from ..core.gates.gate import Gate, Verdict
 from ..core.prediction import Answer, Prediction
-from ..core.recipe_values import changed
 from . import host
 from .api import CATEGORY, ScoresSocket, io, named
 from .asking import AsksModels, check_loaded, machine_inputs, missing, one, options

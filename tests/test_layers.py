@@ -99,7 +99,8 @@ def test_importing_keepers_reaches_for_nothing() -> None:
         "    if event in ('socket.connect', 'subprocess.Popen', 'os.mkdir', 'os.system', 'pickle.find_class'):\n"
         "        events.append(event)\n"
         "sys.addaudithook(hook)\n"
-        "import keepers, keepers.models.registry, keepers.core.judge, keepers.core.scan, keepers.core.store\n"
+        "import keepers, keepers.models.registry, keepers.core.judging.judge\n"
+        "import keepers.collection.scan, keepers.collection.store\n"
         "print(events)"
     )
     assert run_python(code) == "[]"

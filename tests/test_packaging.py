@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-SHIPPED = ("core", "models", "cli", "train", "cluster", "nodes", "extension")
+SHIPPED = ("core", "collection", "models", "cli", "train", "cluster", "nodes", "extension")
 DATA = (".json", ".txt", ".csv", ".html", ".js", ".css", ".toml")
 
 

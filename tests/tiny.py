@@ -12,12 +12,13 @@ from PIL import Image
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from keepers.core.judge import Judge
+from keepers.core.judging.judge import Judge
+from keepers.core.pictures.preprocess import Preprocess
 from keepers.core.prediction import Labels, argmax_label
-from keepers.core.preprocess import Preprocess
 from keepers.core.runtime import Runtime
-from keepers.core.spec import Build, ModelSpec, Network, WeightFile
-from keepers.core.weights import WeightStore
+from keepers.core.spec import Build, ModelSpec, Network
+from keepers.core.weights.store import WeightStore
+from keepers.core.weights.weight_file import WeightFile
 from keepers.models.registry import Registry
 
 LABELS = Labels(("good", "bad"))

@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from keepers.cli import report_page, report_panels
-from keepers.cli.report_page import write_page
-from keepers.cli.report_rows import Asked, Header, Row, Unread, link
-from keepers.cli.thumbnail import thumbnail
+from keepers.cli.pages import page as report_page
+from keepers.cli.pages import panels as report_panels
+from keepers.cli.pages.page import write_page
+from keepers.cli.pages.rows import Asked, Header, Row, Unread, link
+from keepers.cli.pages.thumbnail import thumbnail
 
 COUNT = 3000
 ODD = "we\"ird <b>'name'\n#1?&%41 \U0001f600.png"

@@ -13,14 +13,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from keepers.cli.review_items import items, page_data
-from keepers.cli.review_pictures import Pictures
-from keepers.cli.review_server import Review, ReviewServer
-from keepers.core.gate import Gate, Verdict
-from keepers.core.label_store import LabelStore
+from keepers.cli.review.items import items, page_data
+from keepers.cli.review.pictures import Pictures
+from keepers.cli.review.server import Review, ReviewServer
+from keepers.collection.mark_store import LabelStore
+from keepers.collection.scan import Scanned
+from keepers.collection.store import SeenImage, Store
+from keepers.core.gates.gate import Gate, Verdict
 from keepers.core.prediction import Labels, Prediction
-from keepers.core.scan import Scanned
-from keepers.core.store import SeenImage, Store
 
 COUNT = 2000
 GATE = Gate.parse("accept: m.good >= 0.5")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .comfy_server import Graph
+from keepers.tests.hosts.comfy_server import Graph
 
 _CONTROLS = ("fixed", "increment", "decrement", "randomize")
 

@@ -20,11 +20,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from keepers.core.metadata_write import read_record
-from keepers.tests.comfy_models import write_models
-
-from .comfy_server import ROOT, Comfy, Graph, Refused, node
-from .comfy_workflow import to_api
+from keepers.core.metadata.write import read_record
+from keepers.tests.hosts.comfy_server import ROOT, Comfy, Graph, Refused, node
+from keepers.tests.hosts.comfy_workflow import to_api
+from keepers.tests.nodes.comfy_models import write_models
 
 pytestmark = [
     pytest.mark.host,

@@ -14,10 +14,9 @@ from typing import Any
 
 import pytest
 
-from keepers.tests.comfy_models import write_models
-
-from ..browser.conftest import NAMES, Browser, chromium
-from .comfy_server import ROOT, Comfy
+from keepers.tests.browser.conftest import NAMES, Browser, chromium
+from keepers.tests.hosts.comfy_server import ROOT, Comfy
+from keepers.tests.nodes.comfy_models import write_models
 
 __all__ = ["chromium"]
 CHROMIUM = next(filter(None, map(shutil.which, NAMES)), None)

@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from ..browser.conftest import NAMES, Browser
-from .webui_server import NEEDED, WebUI
+from keepers.tests.browser.conftest import NAMES, Browser
+from keepers.tests.hosts.webui_server import NEEDED, WebUI
 
 MISSING = [name for name in NEEDED if not os.environ.get(name)]
 CHROMIUM = next(filter(None, map(shutil.which, NAMES)), None)

@@ -14,10 +14,9 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from keepers.core.infotext import parse_infotext
-from keepers.core.record import Record, from_json
-
-from .webui_server import NEEDED, SIZE, WebUI, encoded, good
+from keepers.core.metadata.infotext import parse_infotext
+from keepers.core.metadata.record import Record, from_json
+from keepers.tests.hosts.webui_server import NEEDED, SIZE, WebUI, encoded, good
 
 MISSING = [name for name in (*NEEDED, "WEBUI_CHECKPOINT") if not os.environ.get(name)]
 pytestmark = [
@@ -196,7 +195,7 @@ def test_a_plot_shows_an_accepted_image_in_every_cell(webui: WebUI) -> None:
 
 
 def test_formats(webui: WebUI) -> None:
-    from keepers.core.metadata_write import read_record
+    from keepers.core.metadata.write import read_record
 
     webui.paint(1000, "good")
     for form in ("jpg", "webp"):

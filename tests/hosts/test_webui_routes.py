@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from .webui_server import NEEDED, Refused, WebUI, black, encoded, good
+from keepers.tests.hosts.webui_server import NEEDED, Refused, WebUI, black, encoded, good
 
 MISSING = [name for name in NEEDED if not os.environ.get(name)]
 pytestmark = [

@@ -14,8 +14,8 @@ import torch
 from modules import scripts
 from PIL import Image
 
+from keepers.core.pictures.preprocess import Preprocess
 from keepers.core.prediction import Labels, argmax_label
-from keepers.core.preprocess import Preprocess
 from keepers.core.spec import ModelSpec, Network
 from keepers.models.registry import REGISTRY
 

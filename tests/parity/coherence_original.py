@@ -1,4 +1,4 @@
-"""Records what fastai's own ResNet-34 learner says, for tests/test_coherence.py.
+"""Records what fastai's own ResNet-34 learner says, for tests/models/test_coherence.py.
 
 Run by hand in an environment with fastai:  python tests/parity/coherence_original.py
 The weights are made by tests/random_weights.py, the pictures by `picture` below; nothing of the original is kept.

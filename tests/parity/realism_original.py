@@ -1,4 +1,4 @@
-"""Records what the realism study's own code says, for tests/test_realism_golden.py.
+"""Records what the realism study's own code says, for tests/models/realism/test_golden.py.
 
 Run by hand with torch, torchvision and torchcam, given a checkout of cpondoc/diffusion-model-analysis:
     python tests/parity/realism_original.py CHECKOUT

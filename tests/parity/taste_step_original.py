@@ -1,4 +1,4 @@
-"""Records what FARAMIR's own modules learn in a few steps, for tests/test_tune_step.py.
+"""Records what FARAMIR's own modules learn in a few steps, for tests/train/taste/test_step.py.
 
 Run by hand where torch and timm are:  python tests/parity/taste_step_original.py FARAMIR_CHECKOUT
 The original's head runs in training mode with all its dropouts; the random masks come from numpy, so that ours can be

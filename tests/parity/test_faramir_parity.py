@@ -14,13 +14,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from keepers.core.classifier import Classifier
-from keepers.core.open_image import open_image
+from keepers.core.judging.classifier import Classifier
+from keepers.core.pictures.open import open_image
 from keepers.core.runtime import Runtime
 from keepers.core.spec import ModelSpec, Precision
-from keepers.core.weights import WeightStore
-from keepers.models import aesthetic, faramir
-from keepers.models.faramir import CLASSES
+from keepers.core.weights.store import WeightStore
+from keepers.models import aesthetic
+from keepers.models.faramir import faramir, labels
+from keepers.models.faramir.labels import CLASSES
 
 HERE = Path(__file__).parent
 PYTHON = os.environ.get("FARAMIR_PYTHON", "")
@@ -78,7 +79,7 @@ def compare(model: Classifier, work: Path, name: str, wanted: np.ndarray) -> flo
     if abs(accept - 0.5) > 1e-4:
         start, stop = (0, 9) if accept > 0.5 else (9, 30)
         assert found.label == CLASSES[start + int(values[start:stop].argmax())], name
-    differences = [abs(found["accept"] - accept), abs(found[faramir.AESTHETIC] - float(score[0]))]
+    differences = [abs(found["accept"] - accept), abs(found[labels.AESTHETIC] - float(score[0]))]
     for ending, theirs in (("logit", values), ("raw", raw), ("gate", gate)):
         differences += [abs(found[f"{label} {ending}"] - value) for label, value in zip(CLASSES, theirs, strict=True)]
     return float(max(differences))
@@ -93,7 +94,7 @@ def test_fast_changes_no_verdict_outside_its_tolerance(work: Path) -> None:
             accept = 1 / (1 + np.exp(-float(original[name][30])))
             drifts[name] = model.classify([open_image(work / "pictures" / name)])[0]["accept"] - accept
     print(drifts)
-    assert max(map(abs, drifts.values())) <= faramir.FAST_TOLERANCE, drifts
+    assert max(map(abs, drifts.values())) <= labels.FAST_TOLERANCE, drifts
 
 
 @needs_faramir

@@ -1,0 +1,137 @@
+"""`keepers explain`: why FARAMIR accepts or rejects one image, or where a detector found its answer."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, cast
+
+import typer
+
+from ...core.errors import KeepersError, NotExplainable
+from ...core.files import atomic_write
+from ...core.heatmaps.heatmap import Method, heatmaps, overlay
+from ...core.judging.case import Subject
+from ...core.judging.judge import Judge
+from ...core.pictures.open import open_image
+from ...core.prediction import Failure
+from ...models.faramir.explain import Explanation
+from ...models.faramir.explain import explain as explain_prediction
+from ...models.faramir.notes import notes
+from ..console import console
+from ..exit_codes import escaped
+from ..machine import Device, Download, Machine, Models, Precision, Weights, named_paths
+from .map import MapOptions, explain_map
+from .page import page
+from .view import Beside, show
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from ...core.judging.classifier import Classifier
+    from ...models.faramir.net import Faramir
+
+BESIDE = (("aesthetic", "score"), ("arniqa", "quality"))
+"""Models whose scores are shown beside FARAMIR's, where their weights are here."""
+
+
+def explain(
+    image: Annotated[Path, typer.Argument(help="The image; for realism also a folder, with --plot.")],
+    model: Annotated[str, typer.Option(help="faramir or realism, or a variant of them.")] = "faramir",
+    heatmap: Annotated[
+        Path | None,
+        typer.Option(help="Write the image under its map to this PNG: where the attention pool read what counts."),
+    ] = None,
+    label: Annotated[
+        str, typer.Option(help="For --heatmap: accept, or a class. Default: the class that FARAMIR names.")
+    ] = "",
+    plot: Annotated[Path | None, typer.Option(help="Write the explanation as one HTML page.")] = None,
+    method: Annotated[
+        Method, typer.Option(help="For realism: grad-cam, or smooth (SmoothGradCAM++, as in its study).")
+    ] = "grad-cam",
+    raw: Annotated[Path | None, typer.Option(help="For realism: write the map as a numpy array.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    top: Annotated[int, typer.Option(min=1, max=32, help="How many classes and inputs are shown.")] = 8,
+    beside: Annotated[bool, typer.Option(help="Also ask aesthetic and arniqa, where their weights are here.")] = True,
+    device: Device = "auto",
+    precision: Precision = "exact",
+    folders: Models = None,
+    weights: Weights = None,
+    download: Download = False,
+) -> None:
+    """Say why FARAMIR accepts or rejects an image, or where a realism detector found its answer.
+
+    Shown are the decision, the strongest classes with their gates, and what each of the decision's 32 inputs adds:
+    integrated gradients on the straight way from all inputs at 0 (every gate closed) to this image, so that the parts
+    and the start add up to the decision's logit. The slope is how much one more of an input would change it from here.
+
+    The heatmap splits what FARAMIR's attention pool has read into its 27 x 27 patches, by the gradient of its label's
+    logit. It shows where FARAMIR read, not what it would take to change its mind: patches have seen each other before,
+    and neither ARNIQA's view nor the aesthetic head is in it.
+    """
+    judge = Machine(device, precision, 1, folders or (), named_paths(weights), download).judge()
+    if model.partition(":")[0] != "faramir":
+        explain_map(judge.classifier(model), image, MapOptions(label, method, heatmap, raw, plot, as_json))
+        return
+    if label and not heatmap:
+        raise KeepersError("--label says what --heatmap shows; name a file with --heatmap as well.")
+    picture = open_image(image)
+    classifier = judge.classifier(model)
+    found = _explained(classifier, picture)
+    scores = _beside(judge, picture) if beside else ()
+    if heatmap:
+        _write_heatmap(classifier, picture, label, heatmap)
+    if plot:
+        atomic_write(plot, page(found, scores, image.name, picture).encode())
+        console.print(f"The page is {escaped(str(plot))}")
+    if as_json:
+        typer.echo(json.dumps(facts(found, scores), indent=2))
+    else:
+        show(found, scores, top, notes(picture, faithful=model != "faramir:fixed"))
+
+
+def _explained(classifier: Classifier, picture: Image) -> Explanation:
+    prediction = classifier.classify([picture])[0]
+    if not prediction.label:
+        raise NotExplainable("FARAMIR gave no numbers for this image.")
+    net = cast("Faramir", classifier.network.module)
+    return explain_prediction(prediction, net.own.head)
+
+
+def _beside(judge: Judge, picture: Image) -> tuple[Beside, ...]:
+    found: list[Beside] = []
+    for model, label in BESIDE:
+        answer = judge.predict([Subject(lambda: picture)], model)[0]
+        if isinstance(answer, Failure):
+            missing = answer.code == "missing_weights"
+            found.append(
+                Beside(model, label, None, f"get it with: keepers fetch {model}" if missing else answer.reason)
+            )
+        else:
+            found.append(Beside(model, label, answer[label]))
+    return tuple(found)
+
+
+def _write_heatmap(classifier: Classifier, picture: Image, label: str, path: Path) -> None:
+    found = heatmaps(classifier, [picture], label)[0]
+    result = overlay(picture, found)
+    atomic_write(path, lambda file: result.save(file, "PNG"))
+    what = escaped(found.label)
+    nothing = "" if found.values.max() > 0 else f" Nothing in the image speaks for {what}."
+    console.print(f"The map for {what} is {escaped(str(path))}.{nothing}")
+
+
+def facts(found: Explanation, scores: tuple[Beside, ...]) -> dict[str, Any]:
+    """The explanation as plain values."""
+    prediction = found.prediction
+    return {
+        "model": prediction.model,
+        "accept": prediction["accept"],
+        "label": prediction.label,
+        "logit": found.logit,
+        "start": found.start,
+        "accepting": [vars(reason) for reason in found.accepting],
+        "rejecting": [vars(reason) for reason in found.rejecting],
+        "contributions": [vars(one) for one in found.contributions],
+        "beside": {f"{one.model}.{one.label}": one.value for one in scores},
+    }

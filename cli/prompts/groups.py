@@ -1,0 +1,82 @@
+"""The two groups of images whose prompts are compared, and what comparing them found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ...collection.statistics.prompts import Comparison, PromptGroup, Word
+from ...core.captions.sidecar import read_sidecar
+from ...core.errors import KeepersError
+from ...core.gates.gate import Gate
+from ...core.gates.tree import Value
+from ...core.prediction import Answers, Prediction
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What parts the images in two groups."""
+
+    gate: Gate
+    model: str = ""
+    truth: str = ""
+    """The class that all images truly are of; then the groups are those that fooled the model and those it caught."""
+
+    @property
+    def names(self) -> tuple[str, str]:
+        """What the groups are called."""
+        return ("fooled", "caught") if self.model else ("accepted", "rejected")
+
+    def group(self, outcome: str, answers: Answers) -> str:
+        """The group of an image that could be read; empty where it is in none."""
+        if not self.model:
+            return {"accept": "accepted", "reject": "rejected"}.get(outcome, "")
+        answer = answers.get(self.model)
+        if not isinstance(answer, Prediction) or not answer.label:
+            return ""
+        return "caught" if answer.label == self.truth else "fooled"
+
+
+Grouped = Iterable[tuple[str, str]]
+"""For each image, its group or "", and its prompt or ""."""
+
+
+@dataclass(frozen=True)
+class Findings:
+    """Everything that is shown."""
+
+    names: tuple[str, str]
+    groups: tuple[PromptGroup, PromptGroup]
+    without: int
+    """Images without a prompt, which are left out."""
+    neither: int
+    """Images in neither group: for review, or not judged."""
+    counts: Sequence[Comparison]
+    found: Mapping[str, Sequence[Word]]
+    """By kind (words, nouns, LoRAs), the most telling first."""
+    tagger: str
+
+
+def fooled_gate(model: str, truth: str) -> Gate:
+    """A gate that asks the model and nothing else."""
+    value = str(Value(model, truth))
+    return Gate.parse(f"accept: {value} == {value}")
+
+
+def require_class(truth: str, labels: Sequence[str]) -> None:
+    """Raises KeepersError for a truth that is no class of the model."""
+    if truth not in labels:
+        raise KeepersError(f"--truth is the class that all the images truly are of: one of {', '.join(labels)}.")
+
+
+def prompt_of(path: Path | None, known: str, table: Mapping[Path, str]) -> str:
+    """The prompt of an image: from the table alone where there is one, else its own, else from a file beside it."""
+    if table:
+        return table.get(path.resolve(), "") if path else ""
+    if known or path is None:
+        return known
+    try:
+        return read_sidecar(path.with_suffix(".txt")) or ""
+    except KeepersError:
+        return ""

@@ -1,0 +1,179 @@
+"""`keepers prompts`: which prompts fool a detector, or pass a gate, and what they have that others have not."""
+
+from __future__ import annotations
+
+import csv as csv_format
+import io
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.progress import track
+
+from ...collection.scan import Options, Scan
+from ...collection.statistics.nouns import find_tagger
+from ...collection.statistics.prompts import Nouns, PromptGroup, compare_having, compare_numbers
+from ...collection.store import Store, path_of
+from ...collection.truth import by_table
+from ...core.errors import KeepersError
+from ...core.files import atomic_write
+from ...core.gates.gate import Gate
+from ...core.judging.judge import Judge
+from ...core.pictures.walk import Found, walk
+from ...core.places import data_folder
+from .. import exit_codes
+from ..console import console
+from ..gates import GateText, PresetName, chosen_gate
+from ..known_output import named_output, needing_arrow
+from ..machine import Batch, Device, Download, Machine, Models, Precision, Weights, named_paths
+from .groups import Asked, Findings, Grouped, fooled_gate, prompt_of, require_class
+from .report import show, write_report
+
+
+def prompts(
+    paths: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Images, or the output of a scan with --engine ray. Default: all in the store that are still there."
+        ),
+    ] = None,
+    model: Annotated[str, typer.Option("--model", "-m", help="Whom the prompts fooled; with --truth.")] = "",
+    truth: Annotated[str, typer.Option(help="The class that all these images truly are of, as ai.")] = "",
+    gate: GateText = "",
+    preset: PresetName = "",
+    table: Annotated[
+        Path | None, typer.Option("--table", help="A CSV with the columns file and prompt.", show_default=False)
+    ] = None,
+    csv: Annotated[Path | None, typer.Option(help="Write all counts and words as CSV.", show_default=False)] = None,
+    report: Annotated[Path | None, typer.Option(help="Write a page with plots.", show_default=False)] = None,
+    resamples: Annotated[int, typer.Option(min=100, max=1_000_000, help="Draws of the bootstrap.")] = 10_000,
+    seed: Annotated[int, typer.Option(min=0, help="Of the bootstrap.")] = 0,
+    top: Annotated[int, typer.Option(min=1, help="How many words are shown of each kind.")] = 15,
+    db: Annotated[Path | None, typer.Option(help="The store of results.", show_default=False)] = None,
+    device: Device = "auto",
+    precision: Precision = "auto",
+    batch: Batch = 8,
+    folders: Models = None,
+    weights: Weights = None,
+    download: Download = False,
+) -> None:
+    """Compare the prompts of two groups of images: those that fooled a detector and those it caught, or those that a
+    gate accepts and rejects.
+
+    Prompts come from --table, else from the images' own metadata, else from caption files beside them (.txt). The
+    output of a scan has verdicts and predictions of its own: there, nothing is judged, and --gate may be left out.
+    """
+    machine = Machine(device, precision, batch, folders or (), named_paths(weights), download)
+    judge, output = machine.judge(), named_output(paths)
+    told = by_table(table, ("prompt", "description", "caption", "text")) if table else {}
+    nouns, tagger = find_tagger()
+    with ExitStack() as stack:
+        if output is not None:
+            with needing_arrow():
+                from .output import from_output
+            asked, grouped = from_output(output, judge, (model, truth), _gate(gate, preset, judge), told)
+        else:
+            asked = _asked(judge, (model, truth), _gate(gate, preset, judge))
+            store = stack.enter_context(Store(db or data_folder() / "keepers.db"))
+            grouped = _scanned(asked, judge, store, [Path(path) for path in paths or ()], told)
+        found = findings(asked, grouped, nouns, tagger, resamples=resamples, seed=seed)
+    show(found, top)
+    if csv:
+        atomic_write(csv, _csv(found).encode())
+    if report:
+        write_report(report, found)
+        console.print(f"report: {exit_codes.escaped(str(report))}", soft_wrap=True)
+
+
+def _gate(text: str, name: str, judge: Judge) -> Gate | None:
+    return chosen_gate(text, name, None, judge.store) if text or name else None
+
+
+def _asked(judge: Judge, fooled: tuple[str, str], gate: Gate | None) -> Asked:
+    """What parts images that are judged now. Raises KeepersError, GateError, and what loading the model raises."""
+    model, truth = fooled
+    if bool(model) == bool(gate):
+        raise KeepersError("Say what parts the images: --model with --truth, or --gate, or --preset.")
+    if gate:
+        judge.check(gate)
+        return Asked(gate)
+    require_class(truth, judge.classifier(model).labels.names)
+    return Asked(fooled_gate(model, truth), model, truth)
+
+
+def _scanned(asked: Asked, judge: Judge, store: Store, paths: Sequence[Path], table: Mapping[Path, str]) -> Grouped:
+    """Images that are judged now, or were before."""
+    files = [one for one in walk(paths or _known(store)) if isinstance(one, Found)]
+    scan = Scan(judge, asked.gate, store, Options(details=True))
+    by_path = {path.resolve(): text for path, text in table.items()}
+    results = track(scan.run(scan.plan(files)), "judging", total=len(files), console=console, transient=True)
+    for result in results:
+        group = "" if result.error else asked.group(result.verdict.outcome, result.answers)
+        yield group, prompt_of(result.path, result.image.positive, by_path)
+
+
+def _known(store: Store) -> list[Path]:
+    found = [path_of(key) for (key,) in store.query("SELECT path FROM file ORDER BY path")]
+    there = [path for path in found if path.is_file()]
+    if not there:
+        raise KeepersError("The store knows no image that is still there: name files or folders.")
+    return there
+
+
+def findings(
+    asked: Asked, grouped: Grouped, nouns: Nouns | None, tagger: str, *, resamples: int, seed: int
+) -> Findings:
+    """Compare the prompts of the two groups. Raises KeepersError where a group is empty or nothing has a prompt."""
+    groups = {name: PromptGroup(nouns) for name in asked.names}
+    without = neither = 0
+    for group, prompt in grouped:
+        if not group:
+            neither += 1
+        elif not prompt.strip():
+            without += 1
+        else:
+            groups[group].add(prompt)
+    _require_both({name: group.size for name, group in groups.items()}, without, neither)
+    first, second = (groups[name] for name in asked.names)
+    sizes = first.size, second.size
+    kinds = {
+        kind: compare_having((first.having[kind], second.having[kind]), sizes)
+        for kind in ("words", "LoRAs", "nouns")
+        if kind in first.having
+    }
+    counted = compare_numbers(first, second, resamples=resamples, seed=seed)
+    return Findings(asked.names, (first, second), without, neither, counted, kinds, tagger)
+
+
+def _require_both(groups: Mapping[str, int], without: int, neither: int) -> None:
+    if not any(groups.values()) and without:
+        raise KeepersError(
+            f"None of the {without:,} images has a prompt, neither in its metadata nor in a .txt file beside it. "
+            "Give a CSV with the columns file and prompt: --table FILE."
+        )
+    for name, size in groups.items():
+        if not size:
+            more = f" ({without:,} images have no prompt, {neither:,} are in no group)" if without or neither else ""
+            raise KeepersError(f"No image with a prompt is {name}: there is nothing to compare{more}.")
+
+
+def _csv(found: Findings) -> str:
+    buffer = io.StringIO(newline="")
+    table = csv_format.writer(buffer)
+    one, two = found.names
+    table.writerow(
+        ["kind", "name", one, two, f"variance {one}", f"variance {two}", "z", "p", "p corrected", "study's p"]
+    )
+    for count in found.counts:
+        table.writerow(["count", count.name, *count.means, *count.variances, "", count.p, count.corrected, count.study])
+    for kind, listed in found.found.items():
+        for word in listed:
+            table.writerow([kind, _safe(word.word), *word.counts, "", "", word.score, word.p, word.corrected, ""])
+    return buffer.getvalue()
+
+
+def _safe(text: str) -> str:
+    """A text that no spreadsheet takes for a formula."""
+    return f"'{text}" if text[:1] in "=+-@\t\r" else text

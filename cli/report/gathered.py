@@ -1,0 +1,62 @@
+"""A report that is made without a scan: what the user wants of it, and what goes onto the page."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..pages.rows import Asked, Header, Row, Shown, Unread
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What the user wants."""
+
+    folder: Path
+    """Where the page will lie: links lead from there."""
+    limit: int = 0
+    """Images that are shown at most; 0 means all."""
+    only: Shown | None = None
+    pictures: bool = True
+    """Whether small pictures are made of the images that have none."""
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """What goes onto the page. Counts are of all images, also of those that it does not show."""
+
+    title: str
+    gate: str
+    rows: Sequence[Row]
+    totals: Mapping[Shown, int]
+    note: str
+    """What is left out, as a sentence; empty where nothing is."""
+    models: Sequence[Asked] = ()
+    counts: Mapping[str, int] = field(default_factory=dict[str, int])
+    unread: Sequence[Unread] = ()
+    """Of the images shown, those that could not be read."""
+    missing: Sequence[Unread] = ()
+    """What was named and could not be looked at."""
+
+    def header(self) -> Header:
+        """The page's header."""
+        from ... import __version__
+
+        return Header(
+            title=self.title,
+            gate=self.gate,
+            models=self.models,
+            counts={name: count for name, count in self.counts.items() if count},
+            version=__version__,
+            date=time.strftime("%Y-%m-%dT%H:%M:%S"),
+            unread=[*self.unread, *self.missing],
+            totals=self.totals,
+            note=self.note,
+        )
+
+
+def unread(row: Row, code: str) -> Unread:
+    """An image that could not be read, for a list that names it already."""
+    return Unread(row.path, code, row.reason.removeprefix("review: ").removeprefix(f"{row.path}: "))

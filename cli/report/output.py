@@ -1,0 +1,143 @@
+"""The rows of a report from the output of a scan over many machines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import NamedTuple
+
+from rich.progress import Progress, TextColumn
+
+from ...cluster.output.gate import OutputGate, clear_answers
+from ...cluster.output.output import Output
+from ...cluster.output.parts import Spot, image_rows, picked, pieces
+from ...cluster.output.schema import COLUMNS, outcome
+from ...cluster.sources.item import Item, path_of
+from ...cluster.sources.read_item import Reader
+from ...collection.store import Store
+from ...core.gates.gate import Gate, Verdict
+from ...core.judging.judge import Judge
+from ..console import console
+from ..pages.pictures import made_pictures
+from ..pages.rows import Row, Shown, address_link, link
+from ..scan.report import Ranges, shown_row
+from .choice import Choice
+from .gathered import Gathered, Wish, unread
+
+UNFINISHED = "The scan was not finished: near-duplicates are not looked for yet."
+
+
+class _Chosen(NamedTuple):
+    """An image that may be shown."""
+
+    spot: Spot
+    verdict: Verdict | None
+    """By another gate than the scan's."""
+
+
+class _Shown(NamedTuple):
+    """An image that is shown."""
+
+    item: Item
+    content: str
+    error: str
+    row: Row
+
+
+def from_output(output: Output, gate: Gate | None, judge: Judge, store: Store | None, wish: Wish) -> Gathered:
+    """What a page shows of an output: by its own verdicts, or by a gate that is decided anew over its numbers.
+
+    Two passes: all verdicts, then all that is known of the images shown. Raises GateError, OutputError, StoreError.
+    """
+    settings = output.require_settings()
+    asked = OutputGate(gate, output.where, settings, judge) if gate else None
+    if asked:
+        asked.check()
+    choice: Choice[_Chosen] = Choice(wish.limit, wish.only)
+    for verdict, content, chosen in _counted(_anew(output, asked) if asked else _told(output)):
+        choice.offer(verdict, content, chosen)
+    ranges = Ranges()
+    shown = sorted(_shown(output, choice.taken(), asked, ranges, wish), key=lambda one: one.row.path)
+    pictures = _pictures(shown, store, wish)
+    return Gathered(
+        title=output.where.rstrip("/").rpartition("/")[2],
+        gate=str(gate or settings.gate),
+        rows=[replace(one.row, thumbnail=pictures.get(place, "")) for place, one in enumerate(shown)],
+        totals=choice.counts(),
+        note=" ".join(filter(None, (choice.told(len(shown)), "" if output.finished else UNFINISHED))),
+        models=ranges.asked(judge, {one.model: one.fingerprint for one in settings.models}),
+        unread=[unread(one.row, one.error) for one in shown if one.error],
+    )
+
+
+def _told(output: Output) -> Iterator[tuple[Shown, str, _Chosen]]:
+    """Every image with the verdict that the scan gave."""
+    names = ("content", "verdict", "error")
+    for first, found in pieces(output, names):
+        columns = (found[name].to_pylist() for name in names)
+        for place, (content, verdict, error) in enumerate(zip(*columns, strict=True)):
+            kind: Shown = "error" if error else outcome(verdict)
+            yield kind, content, _Chosen(Spot(first.part, first.row + place), None)
+
+
+def _anew(output: Output, asked: OutputGate) -> Iterator[tuple[Shown, str, _Chosen]]:
+    """Every image with the verdict of another gate."""
+    for first, found in pieces(output, ("content", *asked.columns)):
+        for place, row in enumerate(image_rows(found, asked.models)):
+            verdict = asked.verdict(row)
+            kind: Shown = "error" if row.error else verdict.outcome
+            yield kind, row.image.content, _Chosen(Spot(first.part, first.row + place), verdict)
+
+
+def _counted(entries: Iterator[tuple[Shown, str, _Chosen]]) -> Iterator[tuple[Shown, str, _Chosen]]:
+    """The same, while it is shown how many there were."""
+    with Progress(
+        TextColumn("reading: {task.completed:,.0f} images"),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    ) as bar:
+        task = bar.add_task("reading", total=None)
+        for number, entry in enumerate(entries):
+            if number % 1000 == 0:
+                bar.update(task, completed=number)
+            yield entry
+
+
+def _shown(
+    output: Output, chosen: Sequence[_Chosen], asked: OutputGate | None, ranges: Ranges, wish: Wish
+) -> Iterator[_Shown]:
+    """All that a page tells of the images shown, except their pictures; predictions go as soon as they are told."""
+    by_spot, models = {one.spot: one.verdict for one in chosen}, output.require_settings().models
+    columns = [*COLUMNS.names, *(one.model for one in models)]
+    for spots, found in picked(output, by_spot, columns):
+        for spot, row in zip(spots, image_rows(found, models), strict=True):
+            answers = clear_answers(row, models)
+            for model, derived in asked.answers(row).items() if asked else ():
+                answers.setdefault(model, derived)
+            told = by_spot[spot] or row.verdict, row.image, answers, row.error
+            made = shown_row(_place(row.item, wish), *told, mtime=row.item.mtime_ns / 1e9)
+            ranges.take(made, answers)
+            yield _Shown(row.item, row.image.content, row.error, made)
+
+
+def _pictures(shown: Sequence[_Shown], store: Store | None, wish: Wish) -> dict[int, str]:
+    """Small pictures: from the store, else made from the files that are still what they were on this machine."""
+    known = store.thumbnails(one.content for one in shown) if store else {}
+    found = {place: known[one.content] for place, one in enumerate(shown) if one.content in known}
+    read = Reader().read
+    wanted = {
+        place: partial(read, one.item)
+        for place, one in enumerate(shown)
+        if wish.pictures and place not in found and not one.error and path_of(one.item.uri) is not None
+    }
+    return found | made_pictures(wanted)
+
+
+def _place(item: Item, wish: Wish) -> tuple[str, str]:
+    """What is read, and the link."""
+    path = path_of(item.uri)
+    if path is None or item.member:
+        return item.name, "" if item.member else address_link(item.uri)
+    return str(path), link(path, wish.folder)

@@ -1,0 +1,100 @@
+"""`keepers report`: the HTML page of images that were scanned already, from the store or from a scan's output."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from ...collection.store import Store
+from ...core.errors import KeepersError
+from ...core.gates.gate import Gate
+from ...core.judging.judge import Judge
+from ...core.places import data_folder
+from ..console import console
+from ..exit_codes import OK, UNJUDGED, escaped
+from ..gates import GateText, ModelNames, PresetName, chosen_gate
+from ..known_output import named_output, needing_arrow
+from ..machine import Machine, Models, Weights, named_paths
+from ..pages.page import write_page
+from .gathered import Gathered, Wish
+
+if TYPE_CHECKING:
+    from ...cluster.output.output import Output
+
+LIMIT = 10_000
+"""Images that a browser shows with ease."""
+
+
+def report(
+    paths: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Images and folders; or the output of a scan with --engine ray. Default: all in the store."
+        ),
+    ] = None,
+    output: Annotated[Path, typer.Option("--output", "-o", help="The page that is written.")] = Path("report.html"),
+    gate: GateText = "",
+    preset: PresetName = "",
+    model: ModelNames = None,
+    limit: Annotated[
+        int, typer.Option(min=0, help="Show so many images: of each verdict its share; 0 means all.")
+    ] = LIMIT,
+    verdict: Annotated[
+        Literal["accept", "review", "reject", "error"] | None,
+        typer.Option(help="Show only images with this verdict.", show_default=False),
+    ] = None,
+    pictures: Annotated[
+        bool, typer.Option("--pictures/--no-pictures", help="Make small pictures of images that have none yet.")
+    ] = True,
+    db: Annotated[Path | None, typer.Option("--db", help="The store of results.", show_default=False)] = None,
+    folders: Models = None,
+    weights: Weights = None,
+) -> None:
+    """Write the HTML page of images that were scanned already, without scanning.
+
+    Without a gate, each image has the verdict that was given last. With one, it is decided anew from the numbers that
+    are there; what they do not tell is for review.
+    """
+    found = named_output(paths)
+    judge = Machine(models=folders or (), weights=named_paths(weights)).judge()
+    chosen = chosen_gate(gate, preset, model, judge.store) if gate or preset or model else None
+    wish = Wish(output.parent, limit, verdict, pictures)
+    with ExitStack() as stack:
+        place = db or data_folder() / "keepers.db"
+        store = stack.enter_context(Store(place)) if place.is_file() else None
+        gathered = _gathered(found, paths or [], chosen, judge, store, wish)
+    size = write_page(output, gathered.header(), gathered.rows)
+    _tell(gathered)
+    console.print(f"report: {escaped(str(output))} ({size / 1e6:.1f} MB)", soft_wrap=True)
+    raise typer.Exit(UNJUDGED if gathered.missing else OK)
+
+
+def _gathered(
+    found: Output | None, paths: list[str], gate: Gate | None, judge: Judge, store: Store | None, wish: Wish
+) -> Gathered:
+    if found is not None:
+        with needing_arrow():
+            from .output import from_output
+
+        return from_output(found, gate, judge, store, wish)
+    if store is None:
+        raise KeepersError("There is no store of results yet: scan first, or name one with --db.")
+    from .store import from_store
+
+    return from_store(store, [Path(path) for path in paths], gate, judge, wish)
+
+
+def _tell(gathered: Gathered) -> None:
+    """What became of all images."""
+    console.print(f"[bold]{sum(gathered.totals.values()):,} images[/]")
+    for verdict, count in gathered.totals.items():
+        console.print(f"  {verdict:<6}  {count:>8,}")
+    for what, count in gathered.counts.items():
+        console.print(f"  {count:,} {what}: left out")
+    for what in gathered.missing:
+        console.print(f"[magenta]passed over[/] {escaped(what.path)}: {escaped(what.reason)}", soft_wrap=True)
+    if gathered.note:
+        console.print(escaped(gathered.note))

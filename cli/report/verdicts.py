@@ -1,0 +1,144 @@
+"""The verdict on every file that the store knows: the newest one, or by a gate over the predictions in the store."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple
+
+from ...collection.scan import seen_outcome
+from ...collection.store import SeenVerdict, Store
+from ...core.errors import GateError, KeepersError
+from ...core.gates.gate import Gate, Verdict
+from ...core.gates.reason import undecided
+from ...core.judging.classifier import model_fingerprint
+from ...core.judging.judge import Judge
+from ...core.judging.near_duplicates import Run
+from ...core.pictures.walk import Found
+from ...core.prediction import Answer, Prediction
+
+CHANGED, UNKNOWN = "changed since they were scanned", "not scanned yet"
+
+
+class Judged(NamedTuple):
+    """A file with its verdict."""
+
+    found: Found
+    content: str
+    verdict: Verdict
+    error: str
+    compared: Mapping[str, Prediction]
+    """Predictions that depend on the files before it: near-duplicates."""
+
+
+@dataclass(frozen=True)
+class Verdicts:
+    """Goes through files in their order, and opens none of them."""
+
+    store: Store
+    judge: Judge
+    gate: Gate | None
+    """None: the verdict that was given last."""
+    left_out: Counter[str] = field(default_factory=Counter[str])
+    """How many files have no verdict, by the reason."""
+    gates: Counter[str] = field(default_factory=Counter[str])
+    """How many of the newest verdicts each gate gave."""
+    _run: Run = field(default_factory=Run)
+
+    @cached_property
+    def fingerprints(self) -> dict[str, str]:
+        """Of all models that the store knows: those of the files on this machine, else those that came last."""
+        return {model: self._fingerprint(model) or last for model, last in self.store.fingerprints().items()}
+
+    def of(self, files: Sequence[Found]) -> Iterator[Judged]:
+        """The files of which something is known, some hundred at a time."""
+        known = self._unchanged(files)
+        contents = [content for _, content in known]
+        newest = self.store.newest_verdicts(contents)
+        answers = self.store.predictions(contents, self._wanted(newest.values()))
+        for found, content in known:
+            seen, said = newest.get(content), dict[str, Answer](answers.get(content, {}))
+            if seen is None and not (self.gate and said):
+                self.left_out[UNKNOWN] += 1
+                continue
+            compared = {} if seen and seen.error else self._compared(said, str(found.path))
+            if seen and (seen.error or self.gate is None):
+                self.gates[seen.gate] += 1
+                yield Judged(found, content, Verdict(seen_outcome(seen), seen.reason), seen.error, compared)
+            elif self.gate:
+                yield Judged(found, content, self._decided(self.gate, {**said, **compared}), "", compared)
+
+    def _unchanged(self, files: Sequence[Found]) -> list[tuple[Found, str]]:
+        """The files that the store knows as they are now, with their contents.
+
+        The store knows a file by the path that it was scanned by, which may have been a relative one.
+        """
+        names = {one.path: _names(one.path) for one in files}
+        seen = self.store.files({path for several in names.values() for path in several})
+        known: list[tuple[Found, str]] = []
+        for one in files:
+            before = [seen[path] for path in names[one.path] if path in seen]
+            same = [told.content for told in before if (told.size, told.mtime_ns) == (one.size, one.mtime_ns)]
+            if same:
+                known.append((one, same[0]))
+            else:
+                self.left_out[CHANGED if before else UNKNOWN] += 1
+        return known
+
+    def _wanted(self, newest: Iterable[SeenVerdict]) -> dict[str, str]:
+        """The models whose predictions are needed, with their fingerprints."""
+        if self.gate is None:
+            asked = {model for text in {one.gate for one in newest} for model in self._models(text)}
+            models = [model for model in asked if self._compares(model)]
+        else:
+            models = [*self.gate.models, *filter(None, map(self.judge.base, self.gate.models))]
+        return {model: self.fingerprints[model] for model in models if model in self.fingerprints}
+
+    def _decided(self, gate: Gate, answers: Mapping[str, Answer]) -> Verdict:
+        """By what the store holds; what it does not hold is for review."""
+        made = {model: self.judge.derive(model, answers) for model in gate.models if model not in answers}
+        decision = gate.decide({**answers, **{model: one for model, one in made.items() if one}})
+        if decision.verdict:
+            return decision.verdict
+        return Verdict("review", f"review: {undecided(decision.models, decision.blurred)}")
+
+    def _compared(self, answers: Mapping[str, Answer], name: str) -> dict[str, Prediction]:
+        found: dict[str, Prediction] = {}
+        for model, answer in answers.items():
+            compare = self.judge.registry.spec(model, self.judge.store).compare if self._compares(model) else None
+            if compare and isinstance(answer, Prediction):
+                found[model] = compare(answer, self._run, name)
+        return found
+
+    def _compares(self, model: str) -> bool:
+        """Whether a model looks for near-duplicates."""
+        try:
+            return self.judge.registry.spec(model, self.judge.store).compare is not None
+        except KeepersError:
+            return False
+
+    def _fingerprint(self, model: str) -> str:
+        try:
+            return model_fingerprint(self.judge.registry.spec(model, self.judge.store), self.judge.store)
+        except KeepersError:
+            return ""
+
+    def _models(self, text: str) -> tuple[str, ...]:
+        """The models of a gate that was used before; none where it is of another version."""
+        try:
+            return Gate.parse(text).models
+        except GateError:
+            return ()
+
+
+def _names(path: Path) -> tuple[Path, ...]:
+    """The paths that the store may know a file by."""
+    whole = Path(os.path.abspath(path))  # noqa: PTH100  links stay as they are
+    try:
+        return path, whole, Path(os.path.relpath(whole))
+    except ValueError:  # another drive on Windows
+        return path, whole

@@ -1,0 +1,136 @@
+"""`keepers review`: say of each image whether you keep it, on a page that this machine alone can open."""
+
+from __future__ import annotations
+
+import os
+import sys
+import webbrowser
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ...collection.mark_store import LabelStore
+from ...collection.marks import count
+from ...collection.scan import Options, Scan, Scanned
+from ...collection.store import Store
+from ...core.errors import KeepersError
+from ...core.gates.gate import Gate
+from ...core.judging.judge import Judge
+from ...core.pictures.walk import Found, PassedOver, Search, walk
+from ..console import console
+from ..exit_codes import escaped
+from ..gates import GateText, ModelNames, PresetName, chosen_gate
+from ..machine import Batch, Device, Download, Machine, Models, Precision, Weights, named_paths
+from ..scan.view import ScanView
+from ..taste.labels import Db, open_store
+from .items import Item, items, page_data, score_names
+from .pictures import Pictures
+from .server import Review, ReviewServer
+
+
+def review(
+    paths: Annotated[list[Path], typer.Argument(help="Files and folders with the images to look at.")],
+    gate: GateText = "",
+    preset: PresetName = "",
+    model: ModelNames = None,
+    order: Annotated[
+        str, typer.Option(help="date, uncertain (nearest to the gate's thresholds first), or a score: faramir.accept.")
+    ] = "date",
+    blind: Annotated[bool, typer.Option("--blind", help="Begin without showing verdicts, scores and prompts.")] = False,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes any that is free.")] = 0,
+    browser: Annotated[bool, typer.Option(help="Open the page.")] = True,
+    recursive: Annotated[bool, typer.Option(help="Search folders in folders.")] = True,
+    db: Db = None,
+    device: Device = "auto",
+    precision: Precision = "auto",
+    batch: Batch = 8,
+    folders: Models = None,
+    weights: Weights = None,
+    download: Download = False,
+) -> None:
+    """Look at images one by one and keep or reject them by keyboard; keepers tune learns from it.
+
+    Images that the gate has not judged are scored first. The page is reachable from this machine alone. What you say
+    is stored at once; stop with Ctrl-C and go on another day.
+    """
+    machine = Machine(device, precision, batch, folders or (), named_paths(weights), download)
+    judge = machine.judge()
+    chosen = chosen_gate(gate, preset, model, judge.store)
+    judge.check(chosen)
+    with open_store(db) as store:
+        found = items(_scored(judge, chosen, store, paths, recursive), chosen)
+        judge.release()
+        if not found:
+            raise KeepersError("There is no image to look at in what was named.")
+        _check_order(order, found, chosen)
+        _serve(store, found, chosen, order, blind, port, browser, paths)
+
+
+def _scored(judge: Judge, gate: Gate, store: Store, paths: Sequence[Path], recursive: bool) -> list[Scanned]:
+    """The images of the paths with their verdicts, from the store where they stand there."""
+    files: list[Found] = []
+    passed_over: list[PassedOver] = []
+    for entry in walk(paths, Search(recursive=recursive)):
+        if isinstance(entry, Found):
+            files.append(entry)
+        else:
+            passed_over.append(entry)
+    scan = Scan(judge, gate, store, Options(details=True))
+    plan = scan.plan(files)
+    results: list[Scanned] = []
+    with ScanView(len(plan.files), quiet=True) as view:
+        for entry in passed_over:
+            view.passed_over(entry)
+        for result in scan.run(plan):
+            view.add(result)
+            results.append(result)
+    if view.unread:
+        console.print(f"[yellow]{len(view.unread)} files cannot be read and are left out; keepers scan lists them[/]")
+    return results
+
+
+def _check_order(order: str, found: Sequence[Item], gate: Gate) -> None:
+    names = score_names(found, gate)
+    if order not in ("date", "uncertain", *names):
+        raise KeepersError(f"--order takes date, uncertain or one of: {', '.join(names[:12]) or 'no score is known'}.")
+
+
+def _has_screen() -> bool:
+    """Without one, some systems would open a text browser in this very terminal."""
+    return sys.platform in ("win32", "darwin") or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+
+
+def _serve(
+    store: Store,
+    found: Sequence[Item],
+    gate: Gate,
+    order: str,
+    blind: bool,
+    port: int,
+    browser: bool,
+    paths: Sequence[Path],
+) -> None:
+    """Serve until Ctrl-C. Raises KeepersError when the port is taken."""
+    more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
+    data = page_data(found, gate, f"{paths[0].resolve().name}{more}")
+    labels = LabelStore(store)
+    contents, pictures = [item.content for item in found], Pictures([item.path for item in found])
+    review = Review(labels, contents, pictures, {**data, "order": order, "blind": blind})
+    try:
+        server = ReviewServer(review, port)
+    except OSError as error:
+        raise KeepersError(f"The port {port} cannot be used ({error.strerror or error}); leave --port out.") from error
+    with server:
+        console.print(f"{len(found)} images: [bold]{server.address}[/]", soft_wrap=True)
+        console.print("Only this machine can open it, and only with this address. Ctrl-C ends the review.")
+        if browser and _has_screen():
+            webbrowser.open(server.address)
+        try:
+            server.serve_forever(poll_interval=0.2)
+        except KeyboardInterrupt:
+            console.print("")
+    known = count(labels.current(contents).values())
+    told = f"{known.all} of {len(found)} labelled: {known.keep} keeps, {known.reject} rejects."
+    console.print(f"{told} {escaped(known.missing())}")

@@ -1,0 +1,258 @@
+"""Serves the page of a review to this machine alone, and writes down what it is told.
+
+A page of another site may send requests to a server on this machine. None of them gets anywhere: the address holds a
+random token, the Host must be the loopback's own (a name that was bound to 127.0.0.1 is none), a foreign Origin is
+refused, and answers forbid any other page to embed or read them. Pictures are asked for by number, never by path.
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+import secrets
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, ClassVar, cast
+from urllib.parse import urlsplit
+
+from ...collection.mark_store import LabelStore
+from ...collection.marks import MARKS, UserLabel
+from ...core.errors import KeepersError, UnreadableImage
+from .pictures import EDGES, Pictures, Size
+
+FOLDER = Path(__file__).parent / "web"
+SHARED = Path(__file__).parents[1] / "pages" / "web"
+PARTS = {
+    **{name: SHARED / name for name in ("base.css", "theme.js", "dom.js")},
+    **{name: FOLDER / name for name in ("review.css", "state.js", "view.js", "main.js")},
+}
+"""The files of the page; nothing else is served."""
+PAGE = Path(__file__).with_name("review.html")
+KINDS = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8"}
+POLICY = (
+    "default-src 'none'; img-src 'self' data:; style-src 'self'; script-src 'self'; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"
+)
+MOST_BODY = 4096
+SOURCE = "review"
+RECENT = 200
+"""Labels that can still be taken back after the page is loaded anew."""
+
+
+class Review:
+    """What the page shows and changes. Every method may be called from any thread."""
+
+    def __init__(
+        self, labels: LabelStore, contents: Sequence[str], pictures: Pictures, data: Mapping[str, object]
+    ) -> None:
+        self._labels = labels
+        self._contents = list(contents)
+        self._place = {content: index for index, content in enumerate(contents)}
+        self._lock = threading.Lock()
+        self.pictures = pictures
+        self.data = data
+
+    def start(self) -> dict[str, object]:
+        """Everything that the page needs to begin, or to go on after it was loaded again."""
+        with self._lock:
+            said = (label for label in self._labels.history() if label.source == SOURCE)
+            recent = [[self._place[one.content], one.id] for one in said if one.content in self._place][-RECENT:]
+            return {**self.data, "recent": recent, **self._state()}
+
+    def changes(self, version: str) -> dict[str, object]:
+        """The labels now, or nothing where they are as they were at a version."""
+        with self._lock:
+            return {"version": version} if self._version() == version else self._state()
+
+    def say(self, index: int, mark: str, seen: int) -> dict[str, object]:
+        """Label an image; `seen` is the number of the label that the page knew of, so that a contradiction is told."""
+        with self._lock:
+            content = self._contents[index]
+            before = self._labels.current([content]).get(content)
+            label = self._labels.say(content, "keep" if mark == "keep" else "reject", SOURCE, time.time())
+            other = before is not None and before.id != seen and before.mark != label.mark
+            return {**_told(index, label), "contradicts": before.mark if before and other else ""}
+
+    def take_back(self, number: int) -> dict[str, object] | None:
+        """Remove a label that was given here; None when it is gone already."""
+        with self._lock:
+            label = self._labels.take_back(number)
+            if label is None or label.content not in self._place:
+                return None
+            current = self._labels.current([label.content]).get(label.content)
+            index = self._place[label.content]
+            return _told(index, current) if current else {"index": index, "mark": "", "id": 0}
+
+    def _state(self) -> dict[str, object]:
+        current = self._labels.current(self._contents)
+        listed = [[self._place[one.content], one.mark, one.id] for one in current.values()]
+        return {"version": self._version(), "labels": listed}
+
+    def _version(self) -> str:
+        return "-".join(map(str, self._labels.version()))
+
+
+def _told(index: int, label: UserLabel) -> dict[str, object]:
+    return {"index": index, "mark": label.mark, "id": label.id}
+
+
+class ReviewServer(ThreadingHTTPServer):
+    """Listens on 127.0.0.1 alone."""
+
+    daemon_threads = True
+    allow_reuse_address = False
+
+    def __init__(self, review: Review, port: int = 0) -> None:
+        self.review = review
+        self.token = secrets.token_urlsafe(24)
+        super().__init__(("127.0.0.1", port), Handler)
+
+    @property
+    def address(self) -> str:
+        """What to open in a browser."""
+        return f"http://127.0.0.1:{self.server_port}/{self.token}/"
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """The Host headers that mean this server."""
+        return (f"127.0.0.1:{self.server_port}", f"localhost:{self.server_port}")
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A browser that closed its connection is no news."""
+
+
+class Handler(BaseHTTPRequestHandler):
+    """One connection."""
+
+    protocol_version = "HTTP/1.1"
+    server_version = "keepers"
+    sys_version = ""
+    timeout = 60
+    HEADERS: ClassVar[dict[str, str]] = {
+        "Content-Security-Policy": POLICY,
+        "X-Content-Type-Options": "nosniff",
+        "X-Frame-Options": "DENY",
+        "Referrer-Policy": "no-referrer",
+        "Cross-Origin-Resource-Policy": "same-origin",
+        "Cross-Origin-Opener-Policy": "same-origin",
+    }
+
+    @property
+    def review(self) -> Review:
+        return cast("ReviewServer", self.server).review
+
+    def do_GET(self) -> None:
+        """The page, its parts, its data and its pictures."""
+        route = self._route(post=False)
+        if route is None:
+            return
+        match route:
+            case [""]:
+                self._send(200, PAGE.read_bytes(), "text/html; charset=utf-8")
+            case ["part", name] if name in PARTS:
+                self._send(200, PARTS[name].read_bytes(), KINDS[PARTS[name].suffix])
+            case ["start"]:
+                self._answer(lambda: self.review.start())
+            case ["changes", version]:
+                self._answer(lambda: self.review.changes(version))
+            case ["picture", ("small" | "large") as size, number]:
+                self._picture(number, cast("Size", size))
+            case _:
+                self._refuse(404, "There is nothing here.")
+
+    def do_POST(self) -> None:
+        """A label, or one taken back."""
+        route = self._route(post=True)
+        if route is None:
+            return
+        body = self._body()
+        if body is None:
+            return
+        match route:
+            case ["label"]:
+                self._label(body)
+            case ["undo"]:
+                number = body.get("id")
+                if type(number) is int and 0 < number < 1 << 62:
+                    self._answer(lambda: self.review.take_back(number))
+                else:
+                    self._refuse(400, "This is no label.")
+            case _:
+                self._refuse(404, "There is nothing here.")
+
+    def _label(self, body: dict[str, Any]) -> None:
+        index, mark, seen = (body.get(key, 0) for key in ("index", "mark", "seen"))
+        if type(index) is not int or type(seen) is not int or mark not in MARKS:
+            self._refuse(400, "This is no label.")
+        elif not 0 <= index < len(self.review.pictures):
+            self._refuse(404, "There is no such image.")
+        else:
+            self._answer(lambda: self.review.say(index, str(mark), seen))
+
+    def _route(self, *, post: bool) -> list[str] | None:
+        """The parts of the path behind the token; None when the request was refused, and answered so."""
+        server = cast("ReviewServer", self.server)
+        hosts, origins = self.headers.get_all("Host", []), self.headers.get_all("Origin", [])
+        if len(hosts) != 1 or hosts[0] not in server.hosts:
+            return self._refuse(403, "This server answers to its own address only.")
+        if any(origin != f"http://{hosts[0]}" for origin in origins) or (post and not origins):
+            return self._refuse(403, "Requests of other pages are refused.")
+        if self.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):
+            return self._refuse(403, "Requests of other pages are refused.")
+        parts = urlsplit(self.path).path.split("/")
+        if len(parts) < 3 or parts[0] or not hmac.compare_digest(parts[1].encode(), server.token.encode()):
+            return self._refuse(404, "Open the address that keepers review printed.")
+        return parts[2:]
+
+    def _body(self) -> dict[str, Any] | None:
+        length = self.headers.get("Content-Length", "")
+        if not length.isdecimal() or int(length) > MOST_BODY or self.headers.get_content_type() != "application/json":
+            return self._refuse(400, "This is no label.")
+        try:
+            found = json.loads(self.rfile.read(int(length)))
+        except (ValueError, RecursionError):
+            return self._refuse(400, "This is no JSON.")
+        return cast("dict[str, Any]", found) if isinstance(found, dict) else self._refuse(400, "This is no label.")
+
+    def _answer(self, work: Any) -> None:
+        try:
+            found = work()
+        except KeepersError as error:  # a full disk, a locked store: the page says so, and nothing is lost silently
+            self._refuse(500, str(error))
+            return
+        if found is None:
+            self._refuse(409, "This was taken back already, in another page.")
+        else:
+            self._send(200, json.dumps(found).encode(), "application/json")
+
+    def _picture(self, number: str, size: Size) -> None:
+        if not number.isdecimal() or len(number) > 9 or int(number) >= len(self.review.pictures) or size not in EDGES:
+            self._refuse(404, "There is no such image.")
+            return
+        try:
+            data = self.review.pictures.jpeg(int(number), size)
+        except UnreadableImage as error:
+            self._refuse(410, str(error))
+            return
+        self._send(200, data, "image/jpeg", cache="private, max-age=3600")
+
+    def _refuse(self, status: int, text: str) -> None:
+        """Say no. The connection ends: an unread body must not be taken for the next request."""
+        self.close_connection = True
+        self._send(status, json.dumps({"error": text}).encode(), "application/json")
+
+    def _send(self, status: int, data: bytes, kind: str, cache: str = "no-store") -> None:
+        self.send_response(status)
+        for name, value in {**self.HEADERS, "Content-Type": kind, "Cache-Control": cache}.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(data)))
+        if self.close_connection:
+            self.send_header("Connection", "close")
+        self.end_headers()
+        self.wfile.write(data)
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+        """Nothing: the terminal is the user's."""

@@ -1,0 +1,130 @@
+"""`keepers scan --engine ray`: the same scan on many machines, into Parquet."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ...core.captions.recipe import Recipe
+from ...core.errors import KeepersError
+from ...core.gates.gate import Gate
+from ...core.pictures.walk import Search
+from ...models.registry import REGISTRY
+from .. import exit_codes
+from ..captions.options import recipe_from
+from ..console import console
+from ..machine import Machine
+from .cluster_view import ClusterView
+
+if TYPE_CHECKING:
+    from ...cluster.running.job import Finished
+    from ...cluster.running.task import Task
+
+
+@dataclass(frozen=True)
+class ClusterScan:
+    """What the options say."""
+
+    sources: Sequence[str]
+    search: Search
+    out: str
+    address: str
+    actors: int
+    gpus_per_actor: float
+    column: str
+    tag_floor: float
+    taggers: Sequence[str]
+    recipe: str
+    everything: bool
+    pixel_limit: int
+    machine: Machine
+
+
+def refuse(told: Mapping[str, object], why: str) -> None:
+    """Refuse options that were given and would not be heeded. Raises KeepersError."""
+    given = [name for name, value in told.items() if value]
+    if given:
+        raise KeepersError(f"{given[0]} {why}")
+
+
+def local_paths(paths: Sequence[str]) -> list[Path]:
+    """The paths of a plain scan. Raises KeepersError for addresses."""
+    for path in paths:
+        if "://" in path:
+            raise KeepersError(f"{path} is an address: those are read by --engine ray.")
+    return [Path(path) for path in paths]
+
+
+def absolute(place: str) -> str:
+    """A path that means the same to workers, which may run in another folder; addresses stay as they are."""
+    return place if "://" in place else str(Path(place).absolute())
+
+
+def run(job: ClusterScan, gate: Gate, *, quiet: bool) -> int:
+    """Scan; gives the exit code. Raises KeepersError."""
+    if not job.out:
+        raise KeepersError("--engine ray writes Parquet: say where with --out FOLDER (or s3://…).")
+    try:
+        from ...cluster.running.connect import connected
+        from ...cluster.running.job import Sources, Wish
+        from ...cluster.running.job import run as scan
+    except ImportError as error:
+        raise KeepersError(f'Ray is not installed ({error.name}). Get it with: pip install "keepers[ray]"') from error
+    task = _task(job, gate)
+    with ClusterView(quiet=quiet) as view:
+        try:
+            with connected(job.address) as nodes:
+                view.connected(nodes, job.address)
+                named = ["@" + absolute(one[1:]) if one.startswith("@") else absolute(one) for one in job.sources]
+                sources, wish = Sources(named, job.search, job.column), Wish(job.actors, job.gpus_per_actor)
+                finished = scan(task, sources, absolute(job.out), nodes, wish, view)
+        except KeyboardInterrupt:
+            view.stop()
+            console.print("Stopped. What was written is kept; the same command goes on from there.")
+            return exit_codes.INTERRUPTED
+    view.summary(finished, job.out)
+    return _code(finished)
+
+
+def _code(finished: Finished) -> int:
+    counts = finished.counts
+    return exit_codes.UNJUDGED if counts.error or counts.failed or counts.missing else exit_codes.OK
+
+
+def _task(job: ClusterScan, gate: Gate) -> Task:
+    from ...cluster.running.task import Task, Weights
+
+    machine = job.machine
+    recipe = _recipe(job)
+    taggers = tuple(one.model for one in recipe.taggers) if recipe else ()
+    for model in taggers:
+        if not REGISTRY.spec(model, machine.store()).tags:
+            raise KeepersError(f"{model} is no tagger. Taggers: {', '.join(one.id for one in REGISTRY if one.tags)}.")
+    folders = tuple(folder.absolute() for folder in machine.store().folders)
+    weights = Weights(folders, {name: path.absolute() for name, path in machine.weights.items()}, machine.download)
+    return Task(
+        str(gate),
+        taggers=taggers,
+        recipe=recipe,
+        everything=job.everything,
+        weights=weights,
+        device=machine.device,
+        precision=machine.precision,
+        batch=machine.batch,
+        floor=job.tag_floor or None,
+        pixel_limit=job.pixel_limit,
+    )
+
+
+def _recipe(job: ClusterScan) -> Recipe | None:
+    """How captions are written; None where none are wanted. Raises KeepersError."""
+    if not job.recipe and not job.taggers:
+        return None
+    recipe = recipe_from(job.recipe, None, taggers=list(job.taggers) or None)
+    if recipe.source == "prompt":
+        return replace(recipe, taggers=())
+    if not recipe.taggers:
+        raise KeepersError("The recipe names no tagger: give one with --tagger, as --tagger jtp.")
+    return recipe

@@ -1,0 +1,263 @@
+"""`keepers scan`: score files and folders, show, store, sort and report."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from ...collection.scan import Options, Plan, Scan, Scanned
+from ...collection.sorting.sort import Sorter
+from ...collection.store import Store
+from ...core.errors import KeepersError
+from ...core.gates.gate import Gate
+from ...core.gates.tree import Comparison, Value, terms
+from ...core.judging.judge import Judge
+from ...core.pictures.walk import Found, PassedOver, Search, walk
+from ...core.places import data_folder
+from .. import exit_codes
+from ..console import console
+from ..gates import GateText, ModelNames, PresetName, chosen_gate
+from ..machine import Batch, Device, Download, Machine, Models, Precision, Weights, named_paths
+from ..pages.thumbnail import thumbnail
+from . import cluster_options as cluster
+from .cluster import ClusterScan, local_paths, refuse
+from .cluster import run as run_on_cluster
+from .outputs import Csv, JsonArray, JsonLines, Outputs
+from .report import Report
+from .view import ScanView
+
+SETTLED = 2.0
+"""Seconds that a file must be unchanged before `--watch` takes it: hosts write large files in pieces."""
+WATCH_EVERY = 1.0
+"""Seconds between two looks at watched folders."""
+
+
+def scan(
+    paths: Annotated[
+        list[str],
+        typer.Argument(
+            help="Files and folders; folders are searched to the bottom. With --engine ray also addresses (s3://…), "
+            "@LIST, .parquet and .tar."
+        ),
+    ],
+    gate: GateText = "",
+    preset: PresetName = "",
+    model: ModelNames = None,
+    everything: Annotated[
+        bool,
+        typer.Option("--score-all", help="Ask every model of the gate about every image, also where it is decided."),
+    ] = False,
+    json: Annotated[
+        str, typer.Option("--json", help="Write one JSON array to this file; - is the output stream.")
+    ] = "",
+    jsonl: Annotated[str, typer.Option("--jsonl", help="Write JSON lines as they come; - is the output stream.")] = "",
+    csv: Annotated[str, typer.Option("--csv", help="Write a table; - is the output stream.")] = "",
+    report: Annotated[Path | None, typer.Option(help="Write a self-contained HTML page.")] = None,
+    sort: Annotated[
+        Path | None, typer.Option(help="Put the files into accepted, review and rejected below here.")
+    ] = None,
+    sort_by: Annotated[
+        Literal["copy", "move", "link"], typer.Option(help="How --sort puts them; `keepers undo` takes it back.")
+    ] = "copy",
+    db: Annotated[
+        Path | None, typer.Option(help="The store of results. Default: one for this user.", show_default=False)
+    ] = None,
+    no_db: Annotated[bool, typer.Option("--no-db", help="Remember nothing.")] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Score again what the store knows.")] = False,
+    include: Annotated[
+        list[str] | None, typer.Option(help='Only files named like this, as "*.png"; repeatable.')
+    ] = None,
+    exclude: Annotated[list[str] | None, typer.Option(help="Leave out files and folders named like this.")] = None,
+    recursive: Annotated[bool, typer.Option(help="Search folders in folders.")] = True,
+    follow: Annotated[bool, typer.Option("--follow", help="Follow symbolic links inside folders.")] = False,
+    limit: Annotated[int, typer.Option(min=0, help="Stop after so many files; 0 means all.")] = 0,
+    pixel_limit: Annotated[int, typer.Option(min=1, help="Megapixels above which a file is not opened.")] = 100,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Go on with what appears in the folders, until Ctrl-C.")
+    ] = False,
+    device: Device = "auto",
+    precision: Precision = "auto",
+    batch: Batch = 8,
+    folders: Models = None,
+    weights: Weights = None,
+    download: Download = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only the summary.")] = False,
+    engine: cluster.Engine = "plain",
+    out: cluster.Out = "",
+    address: cluster.Address = "",
+    actors: cluster.Actors = 0,
+    gpus_per_actor: cluster.GpusPerActor = 0.0,
+    column: cluster.Column = "",
+    tag_floor: cluster.TagFloor = 0.05,
+    tagger: cluster.Taggers = None,
+    recipe: cluster.RecipeName = "",
+) -> None:
+    """Score images and tell which are worth keeping.
+
+    Without a gate the built-in preset `signals` finds failed generations and needs no files.
+    """
+    machine = Machine(device, precision, batch, folders or (), named_paths(weights), download)
+    judge = machine.judge()
+    chosen = chosen_gate(gate, preset, model, judge.store)
+    judge.check(chosen)
+    if engine == "ray":
+        here = {"--json": json, "--jsonl": jsonl, "--csv": csv, "--report": report, "--sort": sort, "--db": db}
+        refuse({**here, "--watch": watch, "--limit": limit, "--fresh": fresh}, "goes with the plain engine only.")
+        wanted = (out, address, actors, gpus_per_actor, column, tag_floor, tagger or (), recipe, everything)
+        search = Search(include or (), exclude or (), recursive, follow)
+        cluster_scan = ClusterScan(paths, search, *wanted, pixel_limit * 1_000_000, machine)
+        raise typer.Exit(run_on_cluster(cluster_scan, chosen, quiet=quiet))
+    there = {"--out": out, "--address": address, "--actors": actors, "--gpus-per-actor": gpus_per_actor}
+    refuse({**there, "--column": column, "--tagger": tagger, "--recipe": recipe}, "goes with --engine ray only.")
+    here_paths = local_paths(paths)
+    with ExitStack() as stack:
+        store = None if no_db else stack.enter_context(Store(db or data_folder() / "keepers.db"))
+        show = thumbnail if report else None
+        roots = [path for path in here_paths if path.is_dir()]
+        options = Options(everything, fresh, _wants_details(json, jsonl, csv, report), show, pixel_limit * 1_000_000)
+        job = _Job(
+            Scan(judge, chosen, store, options),
+            Search(include or (), exclude or (), recursive, follow, [sort] if sort else ()),
+            here_paths,
+            limit,
+            stack.enter_context(_outputs(chosen, json, jsonl, csv)),
+            Report(report, _title(here_paths)) if report else None,
+            stack.enter_context(Sorter(sort, sort_by, roots=roots)) if sort else None,
+        )
+        code = job.run(watch=watch, quiet=quiet)
+    raise typer.Exit(code)
+
+
+def _title(paths: Sequence[Path]) -> str:
+    """What the report is called: what was scanned."""
+    more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
+    return f"{paths[0].resolve().name}{more}"
+
+
+def _wants_details(*targets: object) -> bool:
+    return any(map(bool, targets))
+
+
+def _outputs(gate: Gate, json: str, jsonl: str, csv: str) -> Outputs:
+    outputs = Outputs()
+    if json:
+        outputs.open(json, JsonArray)
+    if jsonl:
+        outputs.open(jsonl, JsonLines, streamed=True)
+    if csv:
+        values = [
+            (operand.model, operand.label)
+            for clause in gate.clauses
+            for term in terms(clause.when)
+            if isinstance(term, Comparison)
+            for operand in term.operands
+            if isinstance(operand, Value)
+        ]
+        outputs.open(csv, lambda file: Csv(file, list(dict.fromkeys(values)), gate.models))
+    return outputs
+
+
+@dataclass
+class _Job:
+    """One call of the command, from the walk to the summary."""
+
+    scan: Scan
+    search: Search
+    paths: Sequence[Path]
+    limit: int
+    outputs: Outputs
+    report: Report | None
+    sorter: Sorter | None
+
+    def run(self, *, watch: bool, quiet: bool) -> int:
+        """The exit code."""
+        files, passed_over = self._walked()
+        plan = self.scan.plan(files)
+        self._tell(plan)
+        with ScanView(len(plan.files), quiet=quiet) as view:
+            for entry in passed_over:
+                view.passed_over(entry)
+            try:
+                self._follow(plan, view, watch)
+                stopped = False
+            except KeyboardInterrupt:
+                stopped = not watch  # Ctrl-C is how watching ends
+        self._finish(view)
+        if stopped:
+            console.print("Stopped. The next run goes on from here.")
+            return exit_codes.INTERRUPTED
+        return exit_codes.UNJUDGED if view.unread or view.unjudged or view.not_sorted else exit_codes.OK
+
+    def _walked(self) -> tuple[list[Found], list[PassedOver]]:
+        files: list[Found] = []
+        passed_over: list[PassedOver] = []
+        for entry in walk(self.paths, self.search):
+            if isinstance(entry, PassedOver):
+                passed_over.append(entry)
+            elif not self.limit or len(files) < self.limit:
+                files.append(entry)
+        return files, passed_over
+
+    def _tell(self, plan: Plan) -> None:
+        """What is going to happen, before it does; models that are missing are named now, not after the night."""
+        console.print(f"scan {plan.to_scan:,}, skip {len(plan.known):,}")
+        if plan.to_scan:
+            for model in self.scan.gate.models:
+                self._warn_missing(self.scan.judge, model)
+
+    def _warn_missing(self, judge: Judge, model: str) -> None:
+        spec = judge.registry.spec(model, judge.store)
+        for file in spec.weights:
+            if not file.optional and not judge.store.download and judge.store.find(file) is None:
+                console.print(
+                    f"[yellow]{model} is not here: images that hang on it go to review.[/] keepers fetch {model}"
+                )
+                return
+
+    def _follow(self, plan: Plan, view: ScanView, watch: bool) -> None:
+        self._take(self.scan.run(plan), view)
+        seen = {found.path: (found.size, found.mtime_ns) for found in plan.files}
+        while watch:
+            time.sleep(WATCH_EVERY)
+            new = [found for found in self._walked()[0] if self._is_new(found, seen)]
+            if new:
+                seen.update({found.path: (found.size, found.mtime_ns) for found in new})
+                more = self.scan.plan(new)
+                view.grow(len(more.files))
+                self._take(self.scan.run(more), view)
+
+    def _is_new(self, found: Found, seen: dict[Path, tuple[int, int]]) -> bool:
+        settled = time.time() - found.mtime_ns / 1e9 > SETTLED
+        return settled and seen.get(found.path) != (found.size, found.mtime_ns)
+
+    def _take(self, results: Iterator[Scanned], view: ScanView) -> None:
+        for result in results:
+            placed = self._sort(self.sorter, result, view) if self.sorter else result
+            view.add(placed)
+            self.outputs.add(placed)
+            if self.report:
+                self.report.add(placed)
+
+    def _sort(self, sorter: Sorter, result: Scanned, view: ScanView) -> Scanned:
+        """The result with the path where its file lies now."""
+        try:
+            placed = sorter.place(result.path, result.verdict.outcome)
+        except KeepersError as error:
+            view.left(result.path, str(error))
+            return result
+        return replace(result, path=placed.target) if sorter.mode == "move" else result
+
+    def _finish(self, view: ScanView) -> None:
+        view.summary()
+        if self.report:
+            size = self.report.write(self.scan.gate, self.scan.judge, self.scan.fingerprints, view)
+            console.print(f"report: {exit_codes.escaped(str(self.report.path))} ({size / 1e6:.1f} MB)")
+        if self.sorter:
+            folder = exit_codes.escaped(str(self.sorter.folder))
+            console.print(f"sorted into {folder}; to take it back: keepers undo {folder}", soft_wrap=True)

@@ -1,0 +1,279 @@
+"""`keepers calibrate`: the threshold for what the user wants, and what a score is worth against their labels."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import numpy as np
+import typer
+from rich.table import Table
+
+from ...collection.mark_store import LabelStore
+from ...collection.statistics.curves import Calibration, area_interval, sweep
+from ...core.errors import KeepersError
+from ...core.gates.gate import Gate
+from ...core.gates.tree import Comparison, Value, terms
+from ...core.judging.classifier import model_fingerprint
+from ...core.judging.judge import Judge
+from ...core.prediction import PROBABILITY, Prediction
+from ...train.taste.calibrate import Temperature, Threshold, temperature, threshold_for, threshold_for_rate
+from ..console import console
+from ..exit_codes import escaped
+from ..known_output import Scans, known_labels
+from ..machine import Batch, Device, Download, Machine, Models, Precision, Weights, named_paths
+from ..pages.page import write_page
+from ..pages.panels import Panel, bars, lines
+from ..pages.rows import Asked, Header, Row
+from .label_places import shown_places
+from .labels import Db, open_store
+from .tune_data import Lesson, gather
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+PrecisionOfKeep = Annotated[
+    float | None,
+    typer.Option(
+        "--precision-of-keep",
+        min=0.0,
+        max=1.0,
+        help="Of what is accepted, you should keep at least this share.",
+        show_default=False,
+    ),
+]
+Recall = Annotated[
+    float | None,
+    typer.Option(
+        min=0.0, max=1.0, help="Of what you keep, at least this share should be accepted.", show_default=False
+    ),
+]
+KeepRate = Annotated[
+    float | None,
+    typer.Option(min=0.0, max=1.0, help="Accept this share of all scored images.", show_default=False),
+]
+
+
+@dataclass(frozen=True)
+class Question:
+    """A score, turned so that more of it means keep."""
+
+    value: Value
+    sign: float
+    keep: NDArray[np.bool_]
+    scores: NDArray[np.float64]
+
+    def gate(self, threshold: Threshold) -> str:
+        """The line to paste; rounded, but never across a score that decides otherwise."""
+        exact = self.sign * threshold.value
+        for digits in range(2, 9):
+            short = round(exact, digits)
+            said, meant = self.sign * self.scores >= self.sign * short, self.sign * self.scores >= self.sign * exact
+            if np.array_equal(said, meant):
+                exact = short
+                break
+        return f"accept: {self.value} {'>=' if self.sign > 0 else '<='} {exact:.9g}"
+
+
+def calibrate(
+    score: Annotated[str, typer.Argument(help="A number as gates name it: faramir.accept, taste:mine.keep.")],
+    paths: Annotated[list[Path] | None, typer.Argument(help="Only labels of images in here. Default: all.")] = None,
+    precision_of_keep: PrecisionOfKeep = None,
+    recall: Recall = None,
+    keep_rate: KeepRate = None,
+    report: Annotated[Path | None, typer.Option(help="Write a page with the reliability diagram.")] = None,
+    db: Db = None,
+    scan: Scans = None,
+    device: Device = "auto",
+    precision: Precision = "auto",
+    batch: Batch = 8,
+    folders: Models = None,
+    weights: Weights = None,
+    download: Download = False,
+) -> None:
+    """Find the threshold for a wanted precision, recall or keep rate from your labels, with its uncertainty.
+
+    Without a wish, the threshold is chosen that tells keeps from rejects best.
+    """
+    if sum(wish is not None for wish in (precision_of_keep, recall, keep_rate)) > 1:
+        raise KeepersError("Wish for one thing: --precision-of-keep, --recall or --keep-rate.")
+    value = _value(score)
+    machine = Machine(device, precision, batch, folders or (), named_paths(weights), download)
+    with open_store(db) as store:
+        judge, known = machine.judge(), known_labels(store, scan)
+        judge.registry.spec(value.model, judge.store)
+        lesson = gather(judge, known, value.model, paths or [])
+        question = _question(value, lesson)
+        if judge.base(value.model):
+            console.print("[yellow]It learned from such labels itself, so it looks better here than it is.[/]")
+        chosen, wish = _chosen(question, known, judge, precision_of_keep, recall, keep_rate)
+        scale = _temperature(lesson, question)
+        _show(question, chosen, wish, scale)
+        if report:
+            _write(report, known, lesson, question, chosen, scale)
+
+
+def _value(text: str) -> Value:
+    """The one number that a text names. Raises GateError, KeepersError."""
+    clauses = Gate.parse(f"accept: {text} >= 0").clauses
+    found = [term for clause in clauses for term in terms(clause.when)]
+    operands = [operand for term in found if isinstance(term, Comparison) for operand in term.operands]
+    values = [operand for operand in operands if isinstance(operand, Value)]
+    if len(found) != 1 or len(values) != 1:
+        raise KeepersError(f"{text!r} does not name one number; faramir.accept would.")
+    return values[0]
+
+
+def _question(value: Value, lesson: Lesson) -> Question:
+    column = lesson.model_labels.index(value.label, value.model)
+    scores, keep = lesson.values[:, column].astype(np.float64), lesson.keep
+    sign = 1.0 if sweep(keep, scores).area >= 0.5 else -1.0
+    return Question(value, sign, keep, scores)
+
+
+def _chosen(
+    question: Question,
+    known: LabelStore,
+    judge: Judge,
+    precision: float | None,
+    recall: float | None,
+    keep_rate: float | None,
+) -> tuple[Threshold, str]:
+    turned = question.sign * question.scores
+    if keep_rate is not None:
+        every = question.sign * _every(question.value, known, judge)
+        told = f"accepts {keep_rate:.0%} of {len(every):,} images"
+        return threshold_for_rate(question.keep, turned, every, keep_rate), told
+    if precision is not None:
+        return threshold_for(question.keep, turned, "precision", precision), f"precision of at least {precision:.0%}"
+    if recall is not None:
+        return threshold_for(question.keep, turned, "recall", recall), f"recall of at least {recall:.0%}"
+    return threshold_for(question.keep, turned, "informedness", 1.0), "tells keeps from rejects best"
+
+
+def _every(value: Value, known: LabelStore, judge: Judge) -> NDArray[np.float64]:
+    """The score of every image that was scored with the present weights, once each.
+
+    Of an image 64 bits of its hash are kept beside the score, so that millions fit into memory.
+    """
+    model = judge.base(value.model) or value.model
+    fingerprint = model_fingerprint(judge.registry.spec(model, judge.store), judge.store)
+    images, scores = [np.empty(0, np.uint64)], [np.empty(0)]
+    for part in known.every(model, fingerprint):
+        made = {content: _asked(value.model, one, judge) for content, one in part.items()}
+        found = [(int(content[:16], 16), one[value.label]) for content, one in made.items() if one is not None]
+        images.append(np.array([image for image, _ in found], dtype=np.uint64))
+        scores.append(np.array([score for _, score in found]))
+    _, first = np.unique(np.concatenate(images), return_index=True)  # an image may be in the store and in an output
+    once = np.concatenate(scores)[first]
+    return once[np.isfinite(once)]
+
+
+def _asked(model: str, prediction: Prediction, judge: Judge) -> Prediction | None:
+    """What a model says, by its own prediction or by that of the one whose numbers it reads."""
+    return prediction if prediction.model == model else judge.derive(model, {prediction.model: prediction})
+
+
+def _temperature(lesson: Lesson, question: Question) -> Temperature | None:
+    """For probabilities of which more means keep; others have no temperature."""
+    labels = lesson.model_labels
+    if labels.range(labels.index(question.value.label)) != PROBABILITY or question.sign < 0:
+        return None
+    return temperature(question.keep, question.scores)
+
+
+def _show(question: Question, chosen: Threshold, wish: str, scale: Temperature | None) -> None:
+    turned = question.sign * question.scores
+    area, (low, high) = sweep(question.keep, turned).area, area_interval(question.keep, turned)
+    kept = int(question.keep.sum())
+    console.print(f"{escaped(str(question.value))} against {kept} keeps and {len(question.keep) - kept} rejects")
+    console.print(f"ROC area {area:.3f} ({low:.3f} to {high:.3f}); 0.5 is chance")
+    if question.sign < 0:
+        console.print("Less of it means keep.")
+    ends = sorted(question.sign * end for end in chosen.interval)
+    console.print(f"{wish}: threshold {question.sign * chosen.value:.4g} ({ends[0]:.4g} to {ends[1]:.4g})")
+    precision = _told(chosen.precision, chosen.precision_interval)
+    console.print(f"there: precision {precision}, recall {_told(chosen.recall, chosen.recall_interval)}")
+    if not chosen.reached:
+        console.print("[yellow]No threshold reaches this on your labels; this one comes nearest.[/]")
+    console.print("Intervals hold with 95 % confidence.")
+    if scale:
+        _show_scale(scale)
+    console.print(f"gate: [bold]{escaped(question.gate(chosen))}[/]", soft_wrap=True)
+
+
+def _told(value: float, interval: Sequence[float]) -> str:
+    return f"{value:.2f} ({interval[0]:.2f} to {interval[1]:.2f})"
+
+
+def _show_scale(scale: Temperature) -> None:
+    shown = Table("score", "images", "mean score", "kept by you", "")
+    found = scale.before
+    for index, count in enumerate(found.counts):
+        if count:
+            share = float(found.found[index])
+            bar = "█" * round(20 * share) + "░" * (20 - round(20 * share))
+            ends = f"{found.edges[index]:.1f} to {found.edges[index + 1]:.1f}"
+            shown.add_row(ends, str(count), f"{found.predicted[index]:.2f}", f"{share:.2f}", bar)
+    console.print(shown)
+    sure = "too sure" if scale.value > 1 else "not sure enough"
+    if scale.bounded:
+        console.print("It has no temperature: it parts your labels without an error, or tells nothing of them.")
+        return
+    if scale.after.error >= scale.before.error:
+        console.print("No temperature brings it nearer to a probability: it is not only too sure or too unsure.")
+        return
+    console.print(
+        f"temperature {scale.value:.2f} ({sure}): calibration error {scale.before.error:.3f}, "
+        f"with it {scale.after.error:.3f}; what scores mean: "
+        + ", ".join(f"{one:g} means {scale.calibrated(one):.2f}" for one in (0.2, 0.5, 0.8, 0.95))
+    )
+
+
+def _write(
+    path: Path, known: LabelStore, lesson: Lesson, question: Question, chosen: Threshold, scale: Temperature | None
+) -> None:
+    """The page: the labelled images as the threshold sorts them, and the diagrams. Raises KeepersError."""
+    from ... import __version__
+
+    contents = [label.content for label in lesson.labels]
+    places, thumbnails = shown_places(known, contents, path.parent), known.store.thumbnails(contents)
+    model, name = question.value.model, question.value.label
+    rows: list[Row] = []
+    for label, score in zip(lesson.labels, question.scores, strict=True):
+        verdict = "accept" if question.sign * score >= chosen.value else "reject"
+        reason = f"{verdict}: {question.value} {score:.3g}; you said {label.mark}"
+        picture, scores = thumbnails.get(label.content, ""), {model: {name: float(score)}}
+        rows.append(Row(*places[label.content], verdict, reason, picture, scores=scores))
+    date = time.strftime("%Y-%m-%dT%H:%M:%S")
+    header = Header(str(question.value), question.gate(chosen), [Asked(model)], version=__version__, date=date)
+    try:
+        write_page(path, header, rows, _panels(question, scale))
+    except OSError as error:
+        raise KeepersError(f"{path} cannot be written ({error.strerror or error}).") from error
+    console.print(f"report: {escaped(str(path))}", soft_wrap=True)
+
+
+def _panels(question: Question, scale: Temperature | None) -> list[Panel]:
+    found = sweep(question.keep, question.sign * question.scores)
+    order = np.argsort(question.sign * found.thresholds[1:])
+    at = (question.sign * found.thresholds[1:])[order]
+    series = {"precision": found.precision[1:][order].tolist(), "recall": found.recall[1:][order].tolist()}
+    panels = [lines("Threshold", at.tolist(), series, x_label=str(question.value), y_label="share")]
+    if scale:
+        panels += [_reliability("Reliability", scale.before), _reliability("Reliability with temperature", scale.after)]
+    return panels
+
+
+def _reliability(title: str, found: Calibration) -> Panel:
+    names = [f"{low:.1f} to {high:.1f}" for low, high in zip(found.edges[:-1], found.edges[1:], strict=True)]
+    series = {"mean score": _gaps(found.predicted), "kept by you": _gaps(found.found)}
+    note = f"Where both bars are of one height, the score is a probability. Calibration error {found.error:.3f}."
+    return bars(title, names, series, unit="share", note=note)
+
+
+def _gaps(values: NDArray[np.float64]) -> list[float | None]:
+    return [float(value) if np.isfinite(value) else None for value in values]

@@ -1,0 +1,137 @@
+"""Labels from folders, from a table, and from what a user moved by hand between sorted folders."""
+
+from __future__ import annotations
+
+import csv
+import io
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ...collection.marks import Mark, UserLabel
+from ...collection.sorting.journal import BadJournal, journals, read_journal
+from ...collection.sorting.sort import FOLDERS
+from ...collection.store import SeenFile
+from ...core.errors import KeepersError, one_line
+from ...core.files import content_hash, stamp
+from ...core.pictures.walk import Found, walk
+
+WORDS: dict[str, Mark] = {
+    **dict.fromkeys(("keep", "kept", "accept", "accepted", "yes", "good", "1", "true"), "keep"),
+    **dict.fromkeys(("reject", "rejected", "no", "bad", "0", "false"), "reject"),
+}
+CONTENT_LENGTH = 64
+MARK_OF: dict[str, Mark] = {"accepted": "keep", "rejected": "reject"}
+
+
+@dataclass
+class Gathered:
+    """Labels on their way to the store."""
+
+    labels: list[UserLabel] = field(default_factory=list[UserLabel])
+    files: list[SeenFile] = field(default_factory=list[SeenFile])
+    """Where the labelled files lie."""
+    told: list[str] = field(default_factory=list[str])
+    """What could not be used, one line each."""
+
+    def take(self, path: Path, mark: Mark, source: str, when: float) -> None:
+        """Label one file; one that cannot be read is told."""
+        try:
+            before = stamp(path)
+            content = content_hash(path)
+        except KeepersError as error:
+            self.told.append(str(error))
+            return
+        self.labels.append(UserLabel(content, mark, source, when))
+        self.files.append(SeenFile(path.absolute(), before.size, before.mtime_ns, content))
+
+
+def from_folders(kept: Sequence[Path], rejected: Sequence[Path]) -> Gathered:
+    """Every image in some folders a keep, every one in others a reject."""
+    gathered, now = Gathered(), time.time()
+    pairs: tuple[tuple[Mark, Sequence[Path]], ...] = (("keep", kept), ("reject", rejected))
+    for mark, folders in pairs:
+        for folder in folders:
+            for found in _images([folder], gathered):
+                gathered.take(found.path, mark, f"folder {folder.name}", now)
+    return gathered
+
+
+def from_table(path: Path) -> Gathered:
+    """A CSV with a column `label` and a column `path` (beside the table or absolute) or `content` (sha256).
+
+    Raises KeepersError for a table without these columns; lines that make no sense are told with their number.
+    """
+    gathered, now = Gathered(), time.time()
+    reader = csv.DictReader(io.StringIO(_text(path), newline=""))
+    columns = {(name or "").strip().lower(): name for name in reader.fieldnames or ()}
+    if "label" not in columns or not ({"path", "content"} & columns.keys()):
+        raise KeepersError(f"{path} needs a column label and a column path or content in its first line.")
+    source = f"file {path.name}"
+    for row in reader:
+        value = {name: (row.get(column) or "").strip() for name, column in columns.items()}
+        mark = WORDS.get(value["label"].lower())
+        where = f"{path.name} line {reader.line_num}"
+        content = value.get("content", "").lower()
+        when = _number(value.get("time", ""), now)
+        if mark is None:
+            words = ", ".join(WORDS)
+            gathered.told.append(f"{where}: {one_line(value['label'])!r} is no label; one of {words} is.")
+        elif content:
+            if len(content) == CONTENT_LENGTH and all(c in "0123456789abcdef" for c in content):
+                gathered.labels.append(UserLabel(content, mark, source, when))
+            else:
+                gathered.told.append(f"{where}: {one_line(content)!r:.80} is no sha256.")
+        else:
+            gathered.take(path.parent / value.get("path", ""), mark, source, when)
+    return gathered
+
+
+def from_sorted(folder: Path, everything: bool) -> Gathered:
+    """What lies in accepted/ and rejected/ of a sorted folder and was not put there by a scan: the user moved it.
+
+    With `everything`, also what was left where the gate put it. Raises KeepersError for a folder that is not sorted.
+    """
+    gathered, now = Gathered(), time.time()
+    places = [folder / name for name in FOLDERS.values() if (folder / name).is_dir()]
+    if not places:
+        raise KeepersError(f"{folder} has none of the folders {', '.join(FOLDERS.values())} that a scan sorts into.")
+    put = _put_by_scans(folder)
+    for name, mark in MARK_OF.items():
+        for found in _images([folder / name] if (folder / name).is_dir() else [], gathered):
+            if everything or found.path.resolve() not in put:
+                gathered.take(found.path, mark, f"sorted {name}", now)
+    return gathered
+
+
+def _put_by_scans(folder: Path) -> set[Path]:
+    """Where the scans that sorted into a folder put their files."""
+    root = folder.resolve()
+    try:
+        steps = [step for log in journals(root) for step in read_journal(log)]
+    except BadJournal as error:
+        raise KeepersError(f"{error} Without it, what you moved by hand cannot be told from the rest.") from error
+    return {root / step.target for step in steps if step.state in ("begun", "done")}
+
+
+def _images(paths: Iterable[Path], gathered: Gathered) -> Iterator[Found]:
+    for entry in walk(paths):
+        if isinstance(entry, Found):
+            yield entry
+        else:
+            gathered.told.append(f"{one_line(str(entry.path))}: {entry.reason}")
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise KeepersError(f"{path} cannot be read ({error}).") from error
+
+
+def _number(text: str, otherwise: float) -> float:
+    try:
+        return float(text) if text else otherwise
+    except ValueError:
+        return otherwise

@@ -1,0 +1,139 @@
+"""`keepers labels`: what you said of your images, from where; taken in, written out, forgotten."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from ...collection.mark_store import LabelStore
+from ...collection.marks import count
+from ...collection.store import Store
+from ...core.errors import KeepersError
+from ...core.files import atomic_write, content_hash
+from ...core.pictures.walk import Found, walk
+from ...core.places import data_folder
+from ..console import console
+from ..exit_codes import escaped
+from ..known_output import Scans, known_labels
+from .label_sources import Gathered, from_folders, from_sorted, from_table
+
+Db = Annotated[Path | None, typer.Option("--db", help="The store. Default: one for this user.", show_default=False)]
+TOLD = 10
+"""Problems that are listed one by one."""
+
+
+def open_store(db: Path | None) -> Store:
+    """The store that the option names, or the user's own. Raises StoreError."""
+    return Store(db or data_folder() / "keepers.db")
+
+
+def labels(
+    keep: Annotated[list[Path] | None, typer.Option(help="A folder or file to keep; repeatable.")] = None,
+    reject: Annotated[list[Path] | None, typer.Option(help="A folder or file to reject; repeatable.")] = None,
+    table: Annotated[
+        list[Path] | None,
+        typer.Option("--import", help="A CSV with the columns label and path (or content); repeatable."),
+    ] = None,
+    sorted_: Annotated[
+        Path | None,
+        typer.Option("--sorted", help="A folder of scan --sort: what you moved by hand into accepted or rejected."),
+    ] = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="With --sorted: also what you left where the gate put it.")
+    ] = False,
+    export: Annotated[Path | None, typer.Option(help="Write all labels to this CSV.")] = None,
+    forget: Annotated[list[Path] | None, typer.Option(help="Forget what you said of these; repeatable.")] = None,
+    db: Db = None,
+    scan: Scans = None,
+) -> None:
+    """Take labels in, write them out, or show how many there are. The last label of an image counts."""
+    with open_store(db) as store:
+        known = known_labels(store, scan)
+        for gathered in _gathered(keep, reject, table, sorted_, everything):
+            _add(known, gathered)
+        if forget:
+            _forget(known, forget)
+        if export:
+            _export(known, export)
+        _show(known)
+
+
+def _gathered(
+    keep: list[Path] | None, reject: list[Path] | None, table: list[Path] | None, moved: Path | None, everything: bool
+) -> list[Gathered]:
+    found: list[Gathered] = []
+    if keep or reject:
+        found.append(from_folders(keep or (), reject or ()))
+    found += [from_table(path) for path in table or ()]
+    if moved:
+        found.append(from_sorted(moved, everything))
+    return found
+
+
+def _add(known: LabelStore, gathered: Gathered) -> None:
+    known.store.add(files=gathered.files)
+    taken = known.add(gathered.labels)
+    console.print(f"{taken.new} new, {len(taken.changed)} changed, {taken.same} as before")
+    if taken.changed:
+        places = known.paths(taken.changed)
+        console.print("[yellow]These had another label; the last one counts:[/]")
+        _tell([str(places[content][0]) if content in places else content for content in taken.changed])
+    if gathered.told:
+        console.print(f"[yellow]{len(gathered.told)} could not be used:[/]")
+        _tell(gathered.told)
+
+
+def _tell(lines: list[str]) -> None:
+    for line in lines[:TOLD]:
+        console.print(f"  {escaped(line)}", soft_wrap=True)
+    if len(lines) > TOLD:
+        console.print(f"  and {len(lines) - TOLD} more")
+
+
+def _forget(known: LabelStore, paths: list[Path]) -> None:
+    contents = [content_hash(entry.path) for entry in walk(paths) if isinstance(entry, Found)]
+    console.print(f"{known.forget(contents)} labels forgotten")
+
+
+def _export(known: LabelStore, path: Path) -> None:
+    """Paths that are no UTF-8 stand as escapes; the content says which image is meant in any case."""
+    current = sorted(known.current().values(), key=lambda label: (label.time, label.id))
+    contents = [label.content for label in current]
+    places = known.paths(contents)
+    addresses = known.addresses([content for content in contents if content not in places])
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow(["path", "label", "source", "time", "content"])
+    for label in current:
+        seen = places.get(label.content, [])
+        where = os.fsencode(seen[0]).decode("utf-8", "backslashreplace") if seen else addresses.get(label.content, "")
+        writer.writerow([where, label.mark, label.source, f"{label.time:.3f}", label.content])
+    try:
+        atomic_write(path, text.getvalue().encode("utf-8", "backslashreplace"))
+    except OSError as error:
+        raise KeepersError(f"{path} cannot be written ({error.strerror or error}).") from error
+    console.print(f"{len(current)} labels written to {escaped(str(path))}")
+
+
+def _show(known: LabelStore) -> None:
+    current = known.current().values()
+    if not current:
+        console.print("No labels yet. Give some with: keepers review FOLDER")
+        return
+    by_source = Counter((label.source, label.mark) for label in current)
+    shown = Table("from", "keep", "reject", "last")
+    for source in dict.fromkeys(label.source for label in sorted(current, key=lambda label: -label.time)):
+        last = max(label.time for label in current if label.source == source)
+        day = time.strftime("%Y-%m-%d %H:%M", time.localtime(last))
+        shown.add_row(escaped(source), str(by_source[source, "keep"]), str(by_source[source, "reject"]), day)
+    console.print(shown)
+    found = count(current)
+    console.print(f"{found.keep} keeps, {found.reject} rejects. {found.missing()}")

@@ -1,0 +1,220 @@
+"""`keepers tune`: learn the user's taste from their labels, and save it where it is better than what was there."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import numpy as np
+import typer
+from safetensors.numpy import save
+
+from ...collection.mark_store import LabelStore
+from ...core.errors import KeepersError
+from ...core.files import atomic_write
+from ...core.judging.judge import Judge
+from ...core.places import data_folder, trained_folder
+from ...core.weights.checksum import fingerprint
+from ...core.weights.weight_file import WeightFile
+from ...models.faramir import tuned as faramir_tuned
+from ...models.registry import REGISTRY
+from ...models.taste import taste
+from ...models.taste.format import NAME, Provenance
+from ...train.taste.evidence import Evidence, Measured, best_threshold, evidence, gain
+from ..console import console
+from ..exit_codes import escaped
+from ..known_output import Scans, known_labels
+from ..machine import Batch, Device, Download, Machine, Models, Precision, Weights, named_paths
+from .labels import Db, open_store
+from .tune_data import Lesson, gather
+from .tune_view import Column, Turned, show, told, write_sheet
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+Base = Literal["faramir", "jtp", "siglip"]
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What was learned, ready to be saved."""
+
+    model: str
+    file: WeightFile
+    tensors: Mapping[str, NDArray[Any]]
+    provenance: Provenance
+    turned: Turned
+    columns: tuple[Column, ...]
+    gain: Measured
+    hint: str = ""
+
+
+def tune(
+    what: Annotated[
+        Literal["faramir", "taste"],
+        typer.Argument(help="faramir: its decision, from its 32 numbers. taste: a linear probe beside it."),
+    ],
+    paths: Annotated[list[Path] | None, typer.Argument(help="Only labels of images in here. Default: all.")] = None,
+    name: Annotated[str, typer.Option(help="The result is faramir:NAME or taste:NAME.")] = "mine",
+    on: Annotated[Base, typer.Option(help="What a taste is learned on.")] = "siglip",
+    anyway: Annotated[bool, typer.Option("--anyway", help="Save it also when it is not better.")] = False,
+    sheet: Annotated[
+        Path | None, typer.Option(help="Where the page goes with the images that change sides.", show_default=False)
+    ] = None,
+    remove: Annotated[bool, typer.Option("--remove", help="Remove faramir:NAME or taste:NAME again.")] = False,
+    db: Db = None,
+    scan: Scans = None,
+    device: Device = "auto",
+    precision: Precision = "auto",
+    batch: Batch = 8,
+    folders: Models = None,
+    weights: Weights = None,
+    download: Download = False,
+) -> None:
+    """Learn your taste from the images that you labelled: see keepers review and keepers labels.
+
+    Images that were scored are not opened again. Nothing is saved that is not better on images held out.
+    """
+    _check_name(what, name)
+    machine = Machine(device, precision, batch, folders or (), named_paths(weights), download)
+    if remove:
+        _remove(machine, what, name)
+        return
+    target = folders[0] if folders else trained_folder()
+    with open_store(db) as store:
+        judge, known = machine.judge(), known_labels(store, scan)
+        lesson = gather(judge, known, "faramir" if what == "faramir" else on, paths or [])
+        learned = tune_faramir(judge, lesson, name) if what == "faramir" else tune_taste(judge, lesson, name, on)
+        page = sheet or data_folder() / "sheets" / f"{what}-{name}.html"
+        _tell(known, learned, page)
+    _save(learned, target, anyway)
+
+
+def _check_name(what: str, name: str) -> None:
+    if not NAME.fullmatch(name) or (what == "faramir" and name in faramir_tuned.RESERVED):
+        raise KeepersError(f"{name!r} cannot be a name here: letters, digits, - and _ can, and it must not be taken.")
+
+
+def tune_faramir(judge: Judge, lesson: Lesson, name: str) -> Learned:
+    """Train FARAMIR's decision. Raises what reading the published file raises."""
+    from ...models.faramir.own import OWN
+    from ...train.taste.decision import LAYERS
+    from ...train.taste.inputs import decision_inputs
+    from ...train.taste.tune import tune as train
+
+    start = judge.store.tensors(OWN, model="faramir")
+    found = train({key: start[key] for key in LAYERS}, decision_inputs(lesson.values), lesson.keep, lesson.groups)
+    keep, after, before = lesson.keep, found.held_out > 0.5, found.before > 0.5
+    proof, better = evidence(keep, after), gain(keep, before, after)
+    threshold, reached = best_threshold(keep, found.before)
+    columns = (Column("published", evidence(keep, before)), Column(f"faramir:{name}", proof))
+    gate = f"accept: faramir.accept >= {threshold:.2f}"
+    hint = f"A threshold alone could give the published decision an MCC of at most {reached:.2f}: {gate}"
+    training = {"steps": found.steps, "gain": better.listed()}
+    base_file = fingerprint(judge.store.path(OWN, model="faramir"))
+    tensors = {key: tensor.numpy() for key, tensor in found.tensors.items()}
+    return Learned(
+        f"faramir:{name}",
+        faramir_tuned.weight_file(name),
+        tensors,
+        _provenance("decision", "faramir", base_file, lesson, training, proof),
+        Turned(lesson.labels, found.held_out, found.before),
+        columns,
+        better,
+        hint,
+    )
+
+
+def tune_taste(judge: Judge, lesson: Lesson, name: str, on: Base) -> Learned:
+    """Fit a probe on a model's stored numbers. Raises what finding the model's files raises."""
+    from ...train.taste.probe import fit_probe
+
+    columns = taste.columns_of(on, lesson.model_labels)
+    found = fit_probe(lesson.values[:, columns].astype(np.float64), lesson.keep, lesson.groups)
+    keep, after = lesson.keep, found.held_out > 0.5
+    proof = evidence(keep, after)
+    training = {"penalty": found.penalty, "length": found.length, "inputs": len(columns)}
+    base_file = fingerprint(judge.store.path(taste.base_file(on), model=on))
+    tensors = {
+        "columns": np.array(columns, dtype=np.int32),
+        "weight": found.weight.astype(np.float32),
+        "bias": np.array([found.bias], dtype=np.float32),
+    }
+    nothing = np.zeros_like(after)
+    return Learned(
+        f"taste:{name}",
+        taste.weight_file(name),
+        tensors,
+        _provenance("probe", on, base_file, lesson, training, proof),
+        Turned(lesson.labels, found.held_out),
+        (Column(f"taste:{name} on {on}", proof),),
+        gain(keep, nothing, after),
+    )
+
+
+def _provenance(
+    kind: Literal["decision", "probe"],
+    base: str,
+    base_file: str,
+    lesson: Lesson,
+    training: Mapping[str, Any],
+    proof: Evidence,
+) -> Provenance:
+    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    kept = int(lesson.keep.sum())
+    rejected = len(lesson.labels) - kept
+    return Provenance(kind, base, base_file, now, kept, rejected, lesson.digest(), training, proof.listed())
+
+
+def _tell(known: LabelStore, learned: Learned, page: Path) -> None:
+    source = learned.provenance
+    console.print(f"{learned.model}: {source.keeps} keeps, {source.rejects} rejects")
+    show(learned.columns)
+    changed, (right, wrong) = len(learned.turned.changed()), learned.turned.counts()
+    if learned.turned.before is not None:
+        console.print(f"MCC gained: {told(learned.gain)}")
+        console.print(f"{changed} labelled images change sides: {right} to what you said, {wrong} away from it")
+    else:
+        console.print(f"{changed} labelled images contradict it")
+    if learned.hint:
+        console.print(escaped(learned.hint), soft_wrap=True)
+    if changed:
+        try:
+            write_sheet(page, learned.model, known, learned.turned, learned.columns)
+            console.print(f"look at them: {escaped(str(page))}", soft_wrap=True)
+        except OSError as error:
+            console.print(f"[yellow]the page could not be written:[/] {escaped(str(error))}")
+
+
+def _save(learned: Learned, folder: Path, anyway: bool) -> None:
+    """Write the file where it is better for certain, or where the user says so. Raises KeepersError."""
+    better = learned.gain.low > 0
+    if not better and not anyway:
+        against = "the published decision" if learned.turned.before is not None else "chance"
+        raise KeepersError(
+            f"{learned.model} was not saved: on images held out it is not better than {against} for certain "
+            f"(MCC gained {told(learned.gain)}). More labels help, most of all on images near the threshold: "
+            "keepers review FOLDER --order uncertain. --anyway saves it all the same."
+        )
+    path = folder / learned.file.folder / learned.file.name
+    atomic_write(path, save(dict(learned.tensors), metadata=learned.provenance.metadata()))
+    console.print(f"saved: {escaped(str(path))}", soft_wrap=True)
+    label = "accept" if learned.turned.before is not None else "keep"
+    console.print(f"gate: [bold]accept: {learned.model}.{label} >= 0.5[/]")
+
+
+def _remove(machine: Machine, what: str, name: str) -> None:
+    """Remove a learned file. Raises UnknownName where there is none."""
+    store = machine.store()
+    spec = REGISTRY.spec(f"{what}:{name}", store)
+    path = store.find(spec.weights[0])
+    if path is None:
+        raise KeepersError(f"{spec.id} has no file on this machine.")
+    try:
+        path.unlink()
+    except OSError as error:
+        raise KeepersError(f"{path} cannot be removed ({error.strerror or error}).") from error
+    console.print(f"removed: {escaped(str(path))}", soft_wrap=True)

@@ -1,0 +1,161 @@
+"""The list of all inputs of a scan, written before it starts; which of them an output has already."""
+
+# pyright: reportUnknownParameterType=false
+# pyarrow tells no types.
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from ...core.pictures.walk import Search
+from ..sources.item import Item
+from ..sources.sources import list_items
+from .output import IMAGES, MANIFEST, DamagedPart, Output
+from .schema import MANIFEST_COLUMNS
+
+PART = 10_000
+"""Inputs in a file of the manifest."""
+TRANSIENT = ("io", "not_a_file", "changed")
+"""Errors that may be gone the next time: such an image is looked at again."""
+
+_FIELDS = tuple(name for name in MANIFEST_COLUMNS.names if name != "key")
+
+
+def write_manifest(output: Output, sources: Sequence[str], search: Search, column: str) -> Iterator[int]:
+    """List the sources into the output, file by file; gives the number of inputs so far.
+
+    The output itself may lie among the sources: what is in it is no input.
+    Raises SourceError, OutputError, WriteFailed.
+    """
+    if output.local:
+        search = replace(search, skip=(*search.skip, Path(output.root)))
+    listed = list_items(sources, search, column=column, apart="" if output.local else output.where)
+    count = number = 0
+    while part := list(itertools.islice(listed, PART)):
+        output.write_table(_table(part), MANIFEST, _name(number))
+        count, number = count + len(part), number + 1
+        yield count
+    for name in output.parts(MANIFEST):
+        if name >= _name(number):  # of an earlier, longer list
+            output.remove(MANIFEST, name)
+
+
+def _name(number: int) -> str:
+    return f"part-{number:06}.parquet"
+
+
+def _table(part: Sequence[Item]) -> pa.Table:
+    columns = {name: [getattr(item, name) for item in part] for name in (*_FIELDS, "key")}
+    return pa.table({name: columns[name] for name in MANIFEST_COLUMNS.names}, schema=MANIFEST_COLUMNS)
+
+
+def items(columns: Mapping[str, NDArray[Any]]) -> list[Item]:
+    """Items from columns, as Ray gives them."""
+    each = zip(*(columns[name].tolist() for name in _FIELDS), strict=True)
+    return [Item(**dict(zip(_FIELDS, one, strict=True))) for one in each]
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The manifest by key: 24 bytes an input, in order of the first half of the keys."""
+
+    places: NDArray[np.uint64]
+    """[n], sorted: the first half of each key, which stands for where the input is."""
+    states: NDArray[np.uint64]
+    """[n]: the second half, which changes with the input."""
+    numbers: NDArray[np.int64]
+    """[n]: where in the manifest."""
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    @classmethod
+    def read(cls, output: Output) -> Listing:
+        """Of the output's manifest. Raises OutputError."""
+        parts = [halves(output.part(name, ["key"], MANIFEST)["key"]) for name in output.parts(MANIFEST)]
+        keys = np.concatenate([np.zeros((0, 2), dtype=np.uint64), *parts])
+        order = np.argsort(keys[:, 0], kind="stable")
+        return cls(keys[order, 0], keys[order, 1], order.astype(np.int64))
+
+    def find(self, keys: pa.ChunkedArray) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        """For each key the number of the input at the same place, or -1; and whether it is unchanged."""
+        wanted = halves(keys)
+        if not len(self):
+            return np.full(len(wanted), -1), np.zeros(len(wanted), dtype=bool)
+        at = np.minimum(np.searchsorted(self.places, wanted[:, 0]), len(self) - 1)
+        there = self.places[at] == wanted[:, 0]
+        return np.where(there, self.numbers[at], -1), there & (self.states[at] == wanted[:, 1])
+
+
+def halves(keys: pa.ChunkedArray) -> NDArray[np.uint64]:
+    """[n, 2] from keys of 16 bytes."""
+    raw = b"".join(keys.to_pylist())
+    return np.frombuffer(raw, dtype=">u8").astype(np.uint64).reshape(-1, 2)
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What an output holds of a manifest."""
+
+    listing: Listing
+    missing: NDArray[np.bool_]
+    """[inputs]: which have to be looked at."""
+    damaged: tuple[str, ...] = ()
+    """Files that could not be read and were set aside; their images are looked at again."""
+
+
+def survey(output: Output, *, forget: bool = True) -> Survey:
+    """Compare an output with its manifest, and make it sound.
+
+    From the output are taken: rows of inputs that changed since, rows that stand there twice (workers of a command that
+    was killed may still have written while the next one began), files that cannot be read, and, unless `forget` is
+    false, rows with an error that may be gone now. Raises OutputError, WriteFailed.
+    """
+    listing = Listing.read(output)
+    missing = np.ones(len(listing), dtype=bool)
+    damaged: list[str] = []
+    for name in output.parts():
+        try:
+            keys = output.part(name, ["key", "error"])
+        except DamagedPart:
+            output.set_aside(name)
+            damaged.append(name)
+            continue
+        numbers, same = listing.find(keys["key"])
+        transient = np.isin(keys["error"].to_numpy(), TRANSIENT)
+        listed = numbers >= 0
+        stands = listed & same & ~(transient & forget)
+        stands[stands] = _first(numbers[stands], missing)
+        if not (stands | ~listed).all():
+            replace_part(output, name, output.part(name).filter(pa.array(stands | ~listed)))
+    return Survey(listing, missing, tuple(damaged))
+
+
+def _first(numbers: NDArray[np.int64], missing: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Which of these inputs are seen for the first time; they are missing no longer."""
+    first = np.zeros(len(numbers), dtype=bool)
+    first[np.unique(numbers, return_index=True)[1]] = True
+    first &= missing[numbers]
+    missing[numbers] = False
+    return first
+
+
+def replace_part(output: Output, name: str, rows: pa.Table) -> None:
+    """Put other rows into a file under its name; a file without rows goes. Raises OutputError, WriteFailed."""
+    if len(rows):
+        output.write_table(rows, IMAGES, name)
+    else:
+        output.remove(IMAGES, name)
+
+
+def to_do(output: Output, name: str, first: int, missing: NDArray[np.bool_]) -> pa.Table:
+    """The inputs of one file of the manifest that have to be looked at; `first` is the number of its first."""
+    found = output.part(name, None, MANIFEST)
+    return found.filter(pa.array(missing[first : first + len(found)])).select(_FIELDS)

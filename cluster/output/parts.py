@@ -1,0 +1,56 @@
+"""Reading an output piece by piece, with bounded memory: all of it, or only the rows that are wanted."""
+
+# pyright: reportUnknownParameterType=false
+# pyarrow tells no types.
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
+
+from ...core.prediction import Answer
+from .output import CHUNK, Output
+from .predictions import predictions
+from .schema import COLUMNS, ImageRow, ModelColumn, rows
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+class Spot(NamedTuple):
+    """Where an image stands in an output."""
+
+    part: str
+    row: int
+
+
+def pieces(output: Output, columns: Sequence[str]) -> Iterator[tuple[Spot, pa.Table]]:
+    """All rows, some thousand at a time, each time with the spot of the first. Raises OutputError."""
+    for name in output.parts():
+        found = output.part(name, columns)
+        for start in range(0, len(found), CHUNK):
+            yield Spot(name, start), found.slice(start, CHUNK)
+
+
+def picked(output: Output, spots: Iterable[Spot], columns: Sequence[str]) -> Iterator[tuple[list[Spot], pa.Table]]:
+    """The rows at some spots, some thousand at a time; files without any are not read. Raises OutputError."""
+    wanted: dict[str, list[int]] = {}
+    for spot in sorted(set(spots)):
+        wanted.setdefault(spot.part, []).append(spot.row)
+    for name, places in wanted.items():
+        found = output.part(name, columns)
+        for start in range(0, len(places), CHUNK):
+            some = places[start : start + CHUNK]
+            yield [Spot(name, row) for row in some], found.take(some)
+
+
+def image_rows(found: pa.Table, models: Sequence[ModelColumn]) -> list[ImageRow]:
+    """As `schema.rows`, and quick where predictions have thousands of values."""
+    there = [one for one in models if one.model in found.column_names]
+    plain = rows(found.select([name for name in found.column_names if name in COLUMNS.names]), ())
+    said = {one.model: predictions(found, one) for one in there}
+    listed: list[ImageRow] = []
+    for place, row in enumerate(plain):
+        fresh: Mapping[str, Answer] = {m: answer for m, all_ in said.items() if (answer := all_[place]) is not None}
+        listed.append(replace(row, answers={**row.answers, **fresh}))
+    return listed

@@ -1,0 +1,194 @@
+"""What a scan over many machines writes: the columns of its Parquet files, and rows to and from them."""
+
+# pyright: reportUnknownParameterType=false
+# pyarrow tells no types.
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from ...collection.store import SeenImage
+from ...core.errors import encodable
+from ...core.gates.gate import Verdict
+from ...core.gates.tree import Outcome
+from ...core.prediction import Answer, Failure, Floats, Labels, Prediction
+from ..sources.item import Item
+
+FORMAT = 1
+"""Raised when a reader of the old columns would misread the new ones."""
+
+_TEXT, _TEXTS = pa.string(), pa.list_(pa.string())
+_FAILURE = pa.struct([("model", _TEXT), ("code", _TEXT), ("reason", _TEXT)])
+COLUMNS = pa.schema(
+    [
+        ("key", pa.binary(16)),  # of the input: address, size and time of last change
+        ("uri", _TEXT),
+        ("member", _TEXT),  # the name in a tar, the row of a Parquet file; else empty
+        ("offset", pa.int64()),  # in a tar; the row group of a Parquet file
+        ("length", pa.int64()),
+        ("size", pa.int64()),  # of the file or container
+        ("mtime_ns", pa.int64()),
+        ("column", _TEXT),  # of a Parquet file
+        ("content", _TEXT),  # sha256 of the image's bytes, hex; empty where they could not be read
+        ("width", pa.int32()),
+        ("height", pa.int32()),
+        ("prompt", _TEXT),
+        ("negative", _TEXT),
+        ("seed", _TEXT),
+        ("sampler", _TEXT),
+        ("generator", _TEXT),  # the name of the model that generated the image
+        ("source", _TEXT),  # who wrote the metadata: a1111, comfyui, keepers
+        ("notes", _TEXTS),
+        ("verdict", _TEXT),  # accept, review, reject
+        ("reason", _TEXT),
+        ("error", _TEXT),  # the code of what made the image unreadable; empty otherwise
+        ("duplicate_of", _TEXT),  # the earlier image that looks the same; empty otherwise
+        ("distance", pa.int8()),  # in how many of 64 bits the two differ; null otherwise
+        ("caption", _TEXT),  # null where none was asked for
+        ("failures", pa.list_(_FAILURE)),  # of models that could not judge this image
+    ]
+)
+"""The columns of every file; a column for each model follows (see `ModelColumn.type`)."""
+MANIFEST_COLUMNS = pa.schema(
+    [
+        ("key", pa.binary(16)),
+        *((name, _TEXT) for name in ("uri", "member", "column", "code", "flaw")),
+        *((name, pa.int64()) for name in ("offset", "length", "size", "mtime_ns")),
+    ]
+)
+"""Of the list of inputs."""
+
+
+@dataclass(frozen=True)
+class ModelColumn:
+    """How the predictions of one model stand in a file."""
+
+    model: str
+    fingerprint: str
+    labels: Labels
+    floor: float | None = None
+    """For taggers: values below it are left out, except those of the `kept` labels. None keeps all, as a fixed list."""
+    kept: tuple[str, ...] = ()
+    """Labels whose values are always kept: those that the gate looks at."""
+
+    @property
+    def type(self) -> pa.DataType:
+        """A struct; null where the model was not asked."""
+        told = [("label", _TEXT), ("margin", pa.float64()), ("tolerance", pa.float64())]
+        if self.floor is None:
+            return pa.struct([("values", pa.list_(pa.float32(), len(self.labels))), *told])
+        return pa.struct([("tags", pa.list_(pa.int32())), ("scores", pa.list_(pa.float32())), *told])
+
+
+@dataclass(frozen=True)
+class ImageRow:
+    """One image of an output, in memory."""
+
+    item: Item
+    image: SeenImage
+    verdict: Verdict
+    error: str = ""
+    answers: Mapping[str, Answer] = field(default_factory=dict[str, Answer])
+    """By model. Values that depend on the other images of the run (near-duplicates) are as they were before."""
+    caption: str | None = None
+    duplicate_of: str = ""
+    distance: int | None = None
+    key: bytes = b""
+    """As stored; empty means that of the item."""
+
+
+def file_schema(models: Iterable[ModelColumn]) -> pa.Schema:
+    """The whole schema of a file."""
+    return pa.schema([*COLUMNS, *(pa.field(one.model, one.type) for one in models)])
+
+
+def table(rows: Sequence[ImageRow], models: Sequence[ModelColumn]) -> pa.Table:
+    """Rows as they are written."""
+    return pa.Table.from_pylist([_encoded(row, models) for row in rows], schema=file_schema(models))
+
+
+def rows(found: pa.Table, models: Sequence[ModelColumn]) -> list[ImageRow]:
+    """Rows as they were written. Columns that the table lacks are left empty, so that readers may ask for a few.
+
+    A sparse prediction comes back with 0 for the values that were left out: `ModelColumn.floor` says so.
+    """
+    there = [one for one in models if one.model in found.column_names]
+    return [_decoded(row, there) for row in found.to_pylist()]
+
+
+def _encoded(row: ImageRow, models: Sequence[ModelColumn]) -> dict[str, Any]:
+    item, image = row.item, row.image
+    failures = [answer for answer in row.answers.values() if isinstance(answer, Failure)]
+    return {
+        "key": row.key or item.key,
+        "uri": item.uri,
+        "member": item.member,
+        "offset": item.offset,
+        "length": item.length,
+        "size": item.size,
+        "mtime_ns": item.mtime_ns,
+        "column": item.column,
+        "content": image.content,
+        "width": image.width,
+        "height": image.height,
+        "prompt": encodable(image.positive),
+        "negative": encodable(image.negative),
+        "seed": encodable(image.seed),
+        "sampler": encodable(image.sampler),
+        "generator": encodable(image.model),
+        "source": encodable(image.source),
+        "notes": [encodable(note) for note in image.notes],
+        "verdict": row.verdict.outcome,
+        "reason": encodable(row.verdict.reason),
+        "error": row.error,
+        "duplicate_of": row.duplicate_of,
+        "distance": row.distance,
+        "caption": None if row.caption is None else encodable(row.caption),
+        "failures": [{"model": one.model, "code": one.code, "reason": encodable(one.reason)} for one in failures],
+        **{one.model: _packed(row.answers.get(one.model), one) for one in models},
+    }
+
+
+def _packed(answer: Answer | None, column: ModelColumn) -> dict[str, Any] | None:
+    if not isinstance(answer, Prediction):
+        return None
+    told = {"label": answer.label, "margin": float(answer.margin), "tolerance": float(answer.tolerance)}
+    if column.floor is None:
+        return {"values": answer.values, **told}
+    kept = ~(answer.values < np.float32(column.floor))  # NaN is kept: it says that the model could not judge
+    kept[[column.labels.index(label) for label in column.kept]] = True
+    places = np.flatnonzero(kept)
+    return {"tags": places.astype(np.int32), "scores": answer.values[places], **told}
+
+
+def _decoded(row: Mapping[str, Any], models: Sequence[ModelColumn]) -> ImageRow:
+    offset, length, size, mtime = (row.get(name) or 0 for name in ("offset", "length", "size", "mtime_ns"))
+    item = Item(row.get("uri") or "", row.get("member") or "", offset, length, size, mtime, row.get("column") or "")
+    texts = [row.get(name) or "" for name in ("prompt", "negative", "seed", "sampler", "generator", "source")]
+    sides = row.get("width") or 0, row.get("height") or 0
+    image = SeenImage(row.get("content") or "", *sides, *texts, notes=tuple(row.get("notes") or ()))
+    answers: dict[str, Answer] = {one["model"]: Failure(**one) for one in row.get("failures") or ()}
+    answers |= {one.model: _unpacked(found, one) for one in models if (found := row[one.model]) is not None}
+    verdict = Verdict(outcome(row.get("verdict") or ""), row.get("reason") or "")
+    told = row.get("error") or "", answers, row.get("caption"), row.get("duplicate_of") or "", row.get("distance")
+    return ImageRow(item, image, verdict, *told, key=row.get("key") or b"")
+
+
+def _unpacked(found: Mapping[str, Any], column: ModelColumn) -> Prediction:
+    values: Floats
+    if column.floor is None:
+        values = np.array(found["values"], dtype=np.float32)
+    else:
+        values = np.zeros(len(column.labels), dtype=np.float32)
+        values[found["tags"]] = found["scores"]
+    told = found["label"], found["margin"], found["tolerance"]
+    return Prediction(column.model, column.labels, values, *told, fingerprint=column.fingerprint)
+
+
+def outcome(text: str) -> Outcome:
+    """A verdict's word as it is read again; anything unknown is review."""
+    return "accept" if text == "accept" else "reject" if text == "reject" else "review"

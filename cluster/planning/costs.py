@@ -1,0 +1,249 @@
+"""What an image costs at each step of a scan, measured on this machine with the very code that the scan runs."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import statistics
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from time import perf_counter, process_time
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+
+from ...collection.scan import seen_image
+from ...collection.store import SeenImage
+from ...core.errors import UnreadableImage
+from ...core.gates.gate import Gate, Verdict
+from ...core.judging.classifier import Classifier, Prepared
+from ...core.judging.judge import Judge, Subject
+from ...core.pictures.open import open_image, read_image_file
+from ...core.prediction import Answer
+from ..sources.item import Item
+from .planner import BLOCK_DRIVING, BLOCK_OVERHEAD, JOIN, LEAST_BLOCK, STARTUP, Costs, ModelCost, PlanError, reaches
+
+if TYPE_CHECKING:
+    from ...core.spec import ModelSpec
+
+T = TypeVar("T")
+
+ROUNDS = 5
+"""Times that everything is measured, after once to warm up; the median counts."""
+PATIENCE = 5.0
+"""Seconds after which no further round begins."""
+ROWS = 512
+"""Rows of the Parquet file on which writing is measured."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Costs, and on what they were measured."""
+
+    costs: Costs
+    images: int
+    """That could be read."""
+    unread: tuple[str, ...]
+    """Why others could not."""
+    megapixels: float
+    """Of an average image."""
+    devices: Mapping[str, str]
+    """Where each model ran here; models that were not run are missing."""
+    waited: float
+    """How much longer decoding took on the clock than on the processor, as a ratio: above 1 others kept it busy."""
+    asked: Mapping[str, int] = field(default_factory=dict[str, int])
+    """How many of the images each model was asked about, where that was found out."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is to be measured."""
+
+    judge: Judge
+    gate: Gate
+    elsewhere: Mapping[str, float] = field(default_factory=dict[str, float])
+    """Seconds that a net takes for an image on a GPU of another machine, by model: it is not timed here."""
+    passes: Mapping[str, float] = field(default_factory=dict[str, float])
+    """As in `planner.reaches`."""
+    shares: bool = False
+    """Whether what `passes` leaves open is found by asking the gate about the images."""
+
+    @property
+    def specs(self) -> list[ModelSpec]:
+        """The models as they are asked: the cheapest first, without those that read another one's numbers only."""
+        found = (self.judge.registry.spec(model, self.judge.store) for model in self.gate.models)
+        asked: list[ModelSpec] = []
+        for spec in sorted(found, key=lambda spec: spec.cost):
+            if not spec.base or all(one.id != spec.base for one in asked):
+                asked.append(spec)
+        return asked
+
+
+def inline(specs: Sequence[ModelSpec]) -> list[str]:
+    """The models that are asked right where pictures are decoded: those at the start that need no files."""
+    return [spec.id for spec in itertools.takewhile(_is_free, specs)]
+
+
+def _is_free(spec: ModelSpec) -> bool:
+    return not spec.base and all(file.optional for file in spec.weights)
+
+
+def measure(question: Question, paths: Sequence[Path], say: Callable[[str], None] = lambda _: None) -> Measured:
+    """Measures every step on some image files; `say` is told what comes next.
+
+    Raises PlanError, and what loading a model raises.
+    """
+    specs = question.specs
+    say("loading")
+    start = perf_counter()
+    nets = [question.judge.classifier(spec.id) for spec in specs]
+    startup = STARTUP + perf_counter() - start
+    say("reading, decoding, preparing")
+    files = _Files(nets, question.judge.batch)
+    for path in paths:
+        files.take(path)
+    if not files.images:
+        raise PlanError(f"No image of the sample can be read. {next(iter(files.unread), '')}")
+    say("the nets")
+    free = inline(specs)
+    models = [_model_cost(net, files, net.spec.id in free, question.elsewhere.get(net.spec.id)) for net in nets]
+    asked = asked_of(question, files.paths) if question.shares else {}
+    shares = {model: count / len(files.paths) for model, count in asked.items()}
+    reach = reaches([spec.id for spec in specs], shares, question.passes)
+    megapixels, size = files.size()
+    block = max(LEAST_BLOCK, 2 * question.judge.batch)
+    costs = Costs(
+        *(files.mean(part) for part in ("read", "describe", "decode")),
+        write=_write_seconds(nets, files.images),
+        models=tuple(replace(one, reach=reach[one.model]) for one in models),
+        bytes=size,
+        overhead=BLOCK_OVERHEAD / block,
+        driving=BLOCK_DRIVING / block,
+        join=JOIN if any(spec.compare for spec in specs) else 0.0,
+        startup=startup,
+    )
+    ran = {net.spec.id: net.device.type for net in nets if net.spec.id not in question.elsewhere}
+    return Measured(costs, len(files.paths), tuple(files.unread), megapixels, ran, files.waited(), asked)
+
+
+def spent(work: Callable[[], T], rounds: int = ROUNDS) -> tuple[float, float, T]:
+    """Median processor seconds of all threads, median seconds on the clock, and what the work gave."""
+    processor: list[float] = []
+    clock: list[float] = []
+    while True:
+        before = process_time(), perf_counter()
+        result = work()
+        processor.append(process_time() - before[0])
+        clock.append(perf_counter() - before[1])
+        if len(clock) >= rounds or sum(clock) > PATIENCE:
+            return statistics.median(processor), statistics.median(clock), result
+
+
+class _Files:
+    """Takes files one by one through all that happens on processors, and remembers what that cost."""
+
+    def __init__(self, nets: Sequence[Classifier], batch: int) -> None:
+        self.nets = nets
+        self.paths: list[Path] = []
+        self.images: list[SeenImage] = []
+        self.unread: list[str] = []
+        self.ready: dict[str, list[Prepared]] = {net.spec.id: [] for net in nets}
+        """The views of the first pictures, as many as go through a net at once."""
+        self._batch = batch
+        self._bytes: list[int] = []
+        self._seconds: dict[str, list[float]] = {}
+        self._clock: dict[str, list[float]] = {}
+
+    def take(self, path: Path) -> None:
+        try:
+            data = self._timed("read", lambda: read_image_file(path))
+            picture = self._timed("decode", lambda: open_image(data, name=str(path)))
+        except UnreadableImage as error:
+            self.unread.append(str(error))
+            return
+        self.images.append(self._timed("describe", lambda: seen_image(hashlib.sha256(data).hexdigest(), data)))
+        self.paths.append(path)
+        self._bytes.append(len(data))
+        for net in self.nets:
+            views = self._timed(f"prepare {net.spec.id}", lambda net=net: net.prepare(picture))
+            if len(self.ready[net.spec.id]) < self._batch:
+                self.ready[net.spec.id].append(views)
+
+    def _timed(self, part: str, work: Callable[[], T]) -> T:
+        if part not in self._seconds:
+            work()  # the first time costs what no later one does
+        processor, clock, result = spent(work)
+        self._seconds.setdefault(part, []).append(processor)
+        self._clock.setdefault(part, []).append(clock)
+        return result
+
+    def mean(self, part: str) -> float:
+        """Processor seconds of an average file."""
+        return statistics.fmean(self._seconds[part])
+
+    def waited(self) -> float:
+        """As Measured.waited."""
+        return sum(self._clock["decode"]) / max(sum(self._seconds["decode"]), 1e-9)
+
+    def size(self) -> tuple[float, float]:
+        """Millions of pixels, and bytes, of an average file."""
+        pixels = statistics.fmean(image.width * image.height for image in self.images)
+        return pixels / 1e6, statistics.fmean(self._bytes)
+
+
+def _model_cost(net: Classifier, files: _Files, free: bool, elsewhere: float | None) -> ModelCost:
+    """One that runs on a GPU of another machine keeps one core busy while it does: torch waits for a GPU actively."""
+    name = net.spec.id
+    batch = min(len(files.ready[name]), net.network.batch or len(files.ready[name]))
+    ready = files.ready[name][:batch]
+    if elsewhere is None:
+        net.predict(ready)
+        processor, clock, _ = spent(lambda: net.predict(ready))
+        on_gpu = net.device.type != "cpu" and not free
+        seconds = processor / batch, clock / batch if on_gpu else 0.0
+    else:
+        seconds = elsewhere, elsewhere
+    weights = sum(one.nbytes for one in itertools.chain(net.network.module.parameters(), net.network.module.buffers()))
+    views = sum(view.nbytes for view in ready[0])
+    return ModelCost(name, files.mean(f"prepare {name}"), *seconds, free, 1.0, weights, views)
+
+
+def asked_of(question: Question, paths: Sequence[Path]) -> dict[str, int]:
+    """How many of the images each model is asked about, as far as no share of `passes` takes its place."""
+    subjects = [Subject(lambda path=path: open_image(path), name=str(path)) for path in paths]
+    answers: list[dict[str, Answer]] = [{} for _ in subjects]
+    asked: dict[str, int] = {}
+    models = [spec.id for spec in question.specs]
+    for model in models:
+        wanted = [place for place, known in enumerate(answers) if model in question.gate.decide(known).models]
+        asked[model] = len(wanted)
+        if model in question.passes or model == models[-1]:
+            break  # the last model's answers send no image anywhere
+        found = question.judge.predict([subjects[place] for place in wanted], model)
+        for place, answer in zip(wanted, found, strict=True):
+            answers[place][model] = answer
+    return asked
+
+
+def _write_seconds(nets: Sequence[Classifier], images: Sequence[SeenImage]) -> float:
+    """Processor seconds for an image's row, in a file of many."""
+    from ..output.output import Output
+    from ..output.schema import ImageRow, ModelColumn, table
+
+    columns = [ModelColumn(net.spec.id, net.fingerprint, net.labels) for net in nets]
+    random = np.random.RandomState(0)
+    rows = [
+        ImageRow(
+            Item(f"s3://bucket/images/{number:09}.png", size=1 << 20, mtime_ns=number),
+            images[number % len(images)],
+            Verdict("accept", "accept: all that was asked for"),
+            answers={net.spec.id: net.prediction(random.rand(len(net.labels)).astype(np.float32)) for net in nets},
+        )
+        for number in range(ROWS)
+    ]
+    with tempfile.TemporaryDirectory() as folder:
+        output = Output.at(folder)
+        output.write_rows(table(rows, columns))
+        return spent(lambda: output.write_rows(table(rows, columns)))[0] / ROWS

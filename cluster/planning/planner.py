@@ -1,0 +1,250 @@
+"""How long a scan over many machines takes: arithmetic on costs that were measured. No model, no machine here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from ...core.errors import KeepersError
+
+BLOCK_OVERHEAD = 0.032
+"""Processor seconds of all processes together, the engine's own included, for a block of images that a stage is handed.
+Measured with Ray 2.60 by passing tiny objects in blocks of 16 through one and through three stages that do nothing."""
+BLOCK_DRIVING = 0.008
+"""Seconds of these in the one process that drives the job, whatever the cluster: measured in the same way."""
+CARRY = 0.0012
+"""Processor seconds of all processes together for a million bytes that a stage is handed, on the same machine: packed,
+copied and unpacked. Measured in the same way, with objects of 2.2 MB."""
+LEAST_BLOCK = 32
+"""Images that are handed on together, at least; two batches where those are larger."""
+JOIN = 0.00014
+"""Processor seconds for an image's part in the search for near-duplicates at the end, with a million hashes of random
+bits; the comparing is half of that, and grows with their number."""
+STARTUP = 15.0
+"""Seconds until the engine takes its first image, and from its last one to the summary, without the loading of nets."""
+
+Pool = Literal["cores", "gpus", "driver"]
+
+
+class PlanError(KeepersError):
+    """A cluster that cannot do what is asked of it, or a cost that nobody told."""
+
+    code = "plan"
+
+
+@dataclass(frozen=True)
+class ModelCost:
+    """What one model costs an image that it is asked about, in seconds."""
+
+    model: str
+    prepare: float
+    """Of a processor: the views of a decoded picture."""
+    processor: float
+    """Of processors: the net; where it runs on a GPU, what the process that drives it needs."""
+    gpu: float = 0.0
+    """Of one GPU; 0 means that the net runs on the processor."""
+    inline: bool = False
+    """Whether it needs no files and is asked right where pictures are decoded first."""
+    reach: float = 1.0
+    """The share of all images that it is asked about."""
+    weights: int = 0
+    """Bytes that every loaded net holds."""
+    views: int = 0
+    """Bytes of what it reads of one image."""
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What one image costs at each step, in processor seconds unless it says otherwise."""
+
+    read: float
+    """The bytes of its file."""
+    describe: float
+    """Checksum, size and generation metadata."""
+    decode: float
+    write: float
+    """Its row in a Parquet file."""
+    models: tuple[ModelCost, ...] = ()
+    """In the order in which they are asked."""
+    carry: float = CARRY
+    """To hand on a million bytes."""
+    bytes: float = 0.0
+    """Of a file: it is handed on as long as a later net may have to see the picture."""
+    overhead: float = BLOCK_OVERHEAD / LEAST_BLOCK
+    """At every stage it is handed to, whatever it weighs."""
+    driving: float = BLOCK_DRIVING / LEAST_BLOCK
+    """The part of the overhead that falls on the one process that drives the job."""
+    join: float = 0.0
+    """Looking for near-duplicates when all is scanned."""
+    startup: float = STARTUP
+    """Seconds before the first image, once a job."""
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """What a job may use."""
+
+    cores: float
+    gpus: float = 0.0
+    actors: int = 0
+    """Of each net on GPUs; 0 fills the GPUs."""
+    gpus_per_actor: float = 0.0
+    """0 shares the GPUs among the nets as their work demands. More than one is no faster: a net runs on one."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One step of the job."""
+
+    name: str
+    share: float
+    """Of all images, those that come here."""
+    processor: float
+    """Processor seconds of one that comes here, handing over included."""
+    gpu: float = 0.0
+    """Seconds of a GPU, of one that comes here."""
+
+
+@dataclass(frozen=True)
+class Load:
+    """A stage in a cluster."""
+
+    stage: Stage
+    pool: Pool
+    """What it runs on."""
+    granted: float
+    """How much of that it may use at most: cores or GPUs."""
+    used: float
+    """How much of that it keeps busy while the whole job runs."""
+    alone: float
+    """Images of the job a second if all else were infinitely fast; infinite for a stage that no image reaches."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What comes of it."""
+
+    rate: float
+    """Images a second."""
+    seconds: float
+    """From the start to the last row."""
+    bound: Pool
+    """What all else waits for: all the cores; the GPUs of one net; or the process that drives the job, which no further
+    machine relieves."""
+    binding: str
+    """The stage that uses most of it."""
+    loads: tuple[Load, ...]
+    processor: float
+    """Processor seconds of an average image, over all stages."""
+    cores_to_fill: float
+    """Cores at which the GPUs never wait; 0 where no net runs on one."""
+    cores_per_gpu: float
+    """The same for each GPU."""
+
+
+def stages(costs: Costs) -> tuple[Stage, ...]:
+    """The steps of a job in order: every net after the first has its pictures decoded again, those still wanted."""
+    nets = [one for one in costs.models if not one.inline]
+    inline = sum(one.reach * (one.prepare + one.processor) for one in costs.models if one.inline)
+    first = nets[0].reach * nets[0].prepare if nets else 0.0
+    found = [Stage("read and decode", 1.0, costs.read + costs.describe + costs.decode + inline + first)]
+    for place, net in enumerate(nets):
+        if place:
+            handed = costs.overhead + costs.carry * costs.bytes / 1e6
+            found.append(Stage(f"decode for {net.model}", net.reach, handed + costs.decode + net.prepare))
+        carried = net.views + (costs.bytes if net is not nets[-1] else 0.0)
+        handed = costs.overhead + costs.carry * carried / 1e6
+        found.append(Stage(net.model, net.reach, handed + net.processor, net.gpu))
+    return (*found, Stage("write", 1.0, costs.overhead + costs.write))
+
+
+def estimate(costs: Costs, cluster: Cluster, images: int) -> Estimate:
+    """How long so many images take on a cluster. Raises PlanError where GPUs are too few for the actors, or not there.
+
+    All stages on processors share the cores, so they slow each other down; nets on GPUs have theirs to themselves.
+    """
+    found = stages(costs)
+    processor = sum(one.share * one.processor for one in found)
+    limits = _granted(found, cluster)
+    alone = {one.name: _alone(one, limits, cluster) for one in found}
+    own = [one for one in found if one.gpu]
+    by_own = min((alone[one.name] for one in own), default=float("inf"))
+    by_cores = cluster.cores / processor
+    by_driver = _rate(1.0, costs.driving * len(found))
+    rate = min(by_cores, by_own, by_driver)
+    loads = tuple(_load(one, limits, cluster, alone[one.name], rate) for one in found)
+    bound, binding = _binding(loads, rate, by_cores, by_driver)
+    on_gpus = any(one.gpu for one in found)
+    fill = by_own * processor if on_gpus and by_own < float("inf") else 0.0
+    seconds = costs.startup + images / rate + images * costs.join / cluster.cores
+    per_gpu = fill / cluster.gpus if fill else 0.0
+    return Estimate(rate, seconds, bound, binding, loads, processor, fill, per_gpu)
+
+
+def _granted(found: Sequence[Stage], cluster: Cluster) -> dict[str, float]:
+    """How many GPUs each net has, by its stage."""
+    wanted = {one.name: one.share * one.gpu for one in found if one.gpu}
+    if wanted and not cluster.gpus:
+        raise PlanError(f"No GPU is planned, but what is known of {', '.join(wanted)} is its time on one.")
+    return _gpus(wanted, cluster)
+
+
+def _gpus(wanted: Mapping[str, float], cluster: Cluster) -> dict[str, float]:
+    count, each, actors = len(wanted), cluster.gpus_per_actor, cluster.actors
+    asked = max(actors, 1) * each * count
+    if asked > cluster.gpus * (1 + 1e-9):
+        raise PlanError(
+            f"{max(actors, 1)} actors with {each:g} GPUs each for {count} nets need {asked:g} GPUs, but there are "
+            f"{cluster.gpus:g}: ask for fewer, or leave it out, and nets share them."
+        )
+    if count and each >= 1:
+        return dict.fromkeys(wanted, float(actors or cluster.gpus // (each * count)))
+    whole = sum(wanted.values())
+    shares = {name: cluster.gpus * share / whole if whole else 0.0 for name, share in wanted.items()}
+    return {name: min(share, actors or share) for name, share in shares.items()}
+
+
+def _rate(available: float, needed: float) -> float:
+    return available / needed if needed else float("inf")
+
+
+def _alone(stage: Stage, limits: Mapping[str, float], cluster: Cluster) -> float:
+    if stage.gpu:
+        return _rate(limits[stage.name], stage.share * stage.gpu)
+    return _rate(limits.get(stage.name, cluster.cores), stage.share * stage.processor)
+
+
+def _load(stage: Stage, limits: Mapping[str, float], cluster: Cluster, alone: float, rate: float) -> Load:
+    pool: Pool = "gpus" if stage.gpu else "cores"
+    used = rate * stage.share * (stage.gpu or stage.processor)
+    return Load(stage, pool, limits.get(stage.name, cluster.cores), used, alone)
+
+
+def _binding(loads: Sequence[Load], rate: float, by_cores: float, by_driver: float) -> tuple[Pool, str]:
+    """The cores are bound by the stage that takes most of them, GPUs by the net that has none to spare."""
+    if rate == by_cores:
+        return "cores", max(loads, key=lambda one: one.stage.share * one.stage.processor).stage.name
+    if rate == by_driver:
+        return "driver", "the handing over"
+    slowest = min((one for one in loads if one.stage.gpu), key=lambda one: one.alone)
+    return slowest.pool, slowest.stage.name
+
+
+def reaches(models: Sequence[str], measured: Mapping[str, float], passes: Mapping[str, float]) -> dict[str, float]:
+    """Which share of all images each model is asked about.
+
+    `passes` tells for a model which share of the images that reach it go on to the next; where it is silent, the
+    shares of `measured` decide, and what is not measured is asked about everything that came so far.
+    """
+    found: dict[str, float] = {}
+    for model, before in zip(models, (None, *models), strict=False):
+        seen = measured.get(model, 1.0)
+        if before is None:
+            found[model] = seen
+        elif before in passes:
+            found[model] = found[before] * passes[before]
+        else:
+            here = measured.get(before, 1.0)
+            found[model] = min(1.0, seen * (found[before] / here if here else 1.0))
+    return found

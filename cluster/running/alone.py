@@ -1,0 +1,65 @@
+"""Images over which workers died again and again: each once more, alone. Where that dies too, the image is an error."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import ray
+from ray.exceptions import RayError
+
+from ..output.manifest import PART, Survey, items, to_do
+from ..output.output import MANIFEST, Output
+from ..sources.item import Item
+from .connect import is_death, told
+from .pools import Pools
+from .stages import Classify, Look, Prepare, Write, column
+from .task import Task
+from .work import Work
+
+CRASHED = "crashed"
+_FLAW = "it cannot be judged: the process that looks at it dies each time, for want of memory or of a damaged file"
+
+
+def look_alone(task: Task, pools: Pools, output: Output, state: Survey) -> None:
+    """Look at what is missing, one image after the other, in one process, and in another one where that dies.
+
+    Raises KeepersError where that process dies before it has seen any image, and for whatever else stops it.
+    """
+    left = list(_missing(output, state))
+    looking: Any = ray.remote(num_cpus=1, num_gpus=pools.gpus, max_retries=0, num_returns="streaming")(_look_at_each)
+    while left:
+        ready = done = 0
+        try:
+            for reference in looking.remote(task, output.where, left):
+                ready, done = 1, done + int(ray.get(reference))
+        except RayError as error:
+            if not (ready and is_death(error)):
+                raise told(error) from error
+            _write_crashed(task, output, left[done])
+            done += 1
+        left = left[done:]
+
+
+def _missing(output: Output, state: Survey) -> Iterator[Item]:
+    for number, part in enumerate(output.parts(MANIFEST)):
+        found = to_do(output, part, number * PART, state.missing)
+        yield from items({name: found[name].to_numpy() for name in found.column_names})
+
+
+def _look_at_each(task: Task, where: str, left: Sequence[Item]) -> Iterator[int]:
+    """Gives 0 when all models are loaded, then 1 for every image that was written."""
+    look, write, nets = Look(task), Write(task, where), []
+    for number, model in enumerate(task.staged):
+        nets += [Prepare(task, model)] * (number > 0) + [Classify(task, model)]
+    yield 0
+    for item in left:
+        batch = look.each([item])
+        for stage in nets:
+            batch = stage(batch)
+        write(batch)
+        yield 1
+
+
+def _write_crashed(task: Task, output: Output, item: Item) -> None:
+    Write(task, output.where)(column([Work(item, error=CRASHED, flaw=_FLAW)]))

@@ -1,0 +1,260 @@
+"""A whole scan on a cluster: list, leave out what is done, look, ask, write, settle, account."""
+
+from __future__ import annotations
+
+import json
+import logging
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import takewhile
+from typing import Any, Protocol
+
+import ray
+import ray.data
+from ray.data import ActorPoolStrategy, DataContext, Dataset
+from ray.data.context import ShuffleStrategy
+from ray.exceptions import RayError
+
+from ...collection.scan import window_of
+from ...core.pictures.walk import Search
+from ..output.manifest import PART, Survey, survey, to_do, write_manifest
+from ..output.output import IMAGES, MANIFEST, SETTINGS, SUMMARY, Output, OutputError, Settings
+from ..planning.planner import LEAST_BLOCK
+from .alone import look_alone
+from .connect import Node, answer, is_free, precision, prepare_nodes, told, try_models, version
+from .finish import count_all, settle_all
+from .pools import Pools, plan_pools
+from .settle import Counts
+from .stages import Classify, Look, Prepare, Write
+from .task import Task, refuse_likeness
+
+LEAST_ROWS, MOST_ROWS = 16, 1024
+"""Of a written file: few where a net is slow, so that little is lost; many where it is fast."""
+LOSS = 60.0
+"""Seconds of work that a file stands for."""
+RETRIES = 60
+"""So many workers may die over the same images before these are left for later; Ray itself would go on for ever. A lost
+machine uses up about one a second until Ray knows of it."""
+ENDLESS = 2, 64
+"""From this version of Ray on there is no way to tell it how often; it goes on for ever again."""
+LATER = 8
+"""So many blocks of images may be left for later before the scan stops: then it is not the images."""
+
+
+class Watcher(Protocol):
+    """Is told how far the scan is."""
+
+    def phase(self, what: str) -> None:
+        """Something else begins."""
+        ...
+
+    def listed(self, count: int) -> None:
+        """So many inputs were found up to now."""
+        ...
+
+    def begin(self, todo: int, skipped: int, pools: Pools) -> None:
+        """So many will be looked at."""
+        ...
+
+    def done(self, counts: Mapping[str, int]) -> None:
+        """These were written, by outcome."""
+        ...
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What is scanned."""
+
+    uris: Sequence[str]
+    search: Search = field(default_factory=Search)
+    column: str = ""
+    """Of Parquet files: the one with the image."""
+
+
+@dataclass(frozen=True)
+class Wish:
+    """How many workers the user wants; 0 leaves it to us."""
+
+    actors: int = 0
+    gpus_per_actor: float = 0.0
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What a scan came to."""
+
+    counts: Counts
+    damaged: Sequence[str] = ()
+    """Files of the output that could not be read and were set aside; their images were looked at again."""
+
+
+def run(task: Task, sources: Sources, where: str, nodes: Sequence[Node], wish: Wish, watcher: Watcher) -> Finished:
+    """Scan into an output, going on from what is there.
+
+    Raises KeepersError for whatever stops it; what was written until then stays, and the next run goes on from there.
+    """
+    output = Output.at(where)
+    _adjust()
+    watcher.phase("models")
+    task, pools = _with_models(task, nodes, wish)
+    _agree(output, task)
+    watcher.phase("listing")
+    inputs = _list(output, sources, watcher)
+    state = _survey(output)
+    todo = int(state.missing.sum())
+    watcher.begin(todo, inputs - todo, pools)
+    shared = ray.put(state)
+    output.remove(SUMMARY)
+    if todo:
+        _look_at_all(task, pools, output, shared, todo, watcher)
+        left = _survey(output, forget=False)
+        if left.missing.any():
+            watcher.phase("alone")
+            look_alone(task, pools, output, left)
+    if task.compares:
+        watcher.phase("near-duplicates")
+        settle_all(task, output, shared, inputs)
+    watcher.phase("accounting")
+    counts = replace(count_all(output, shared), listed=inputs, skipped=inputs - todo)
+    output.write(json.dumps(vars(counts)).encode(), SUMMARY)
+    return Finished(counts, state.damaged)
+
+
+def _adjust() -> None:
+    """Ray Data's own settings: quiet, and joins by sorting (its hash shuffle fails where a part has no rows)."""
+    context = DataContext.get_current()
+    context.enable_progress_bars = False
+    context.enable_operator_progress_bars = False
+    context.shuffle_strategy = ShuffleStrategy.SORT_SHUFFLE_PULL_BASED
+    logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # what fails is raised, and told once
+
+
+def _with_models(task: Task, nodes: Sequence[Node], wish: Wish) -> tuple[Task, Pools]:
+    """The task with its models found and tried. Raises KeepersError."""
+    models = tuple(dict.fromkeys((*task.parsed.models, *task.taggers)))
+    prepare_nodes(task, models, nodes)
+    pools = plan_pools(
+        nodes, stages_of(task, models), wish.actors, wish.gpus_per_actor, cpu=task.device.startswith("cpu")
+    )
+    task = replace(task, threads=pools.threads, precision=precision(task, pools.gpus))
+    task = replace(task, models=try_models(task, models, pools.gpus))
+    refuse_likeness(task.parsed, task.models)
+    return task, pools
+
+
+def stages_of(task: Task, models: Sequence[str]) -> int:
+    """Models with a stage of their own, as `Task.staged` has them once all were tried."""
+    in_turn = sorted(task.parsed.models, key=lambda model: task.spec(model).cost)
+    free = takewhile(lambda model: is_free(task.spec(model)), in_turn)
+    return len(models) - len(list(free))
+
+
+def _agree(output: Output, task: Task) -> None:
+    """Write what all rows have in common, or see that it is the same. Raises OutputError."""
+    settings = settings_of(task)
+    there = output.settings
+    if there is None:
+        if output.parts():
+            raise OutputError(f"{output.where}/{IMAGES} holds files, but {SETTINGS} is not there: name another folder.")
+        output.write(json.dumps(settings.facts(), ensure_ascii=False).encode(), SETTINGS)
+        return
+    differences = there.differences(settings)
+    if differences:
+        raise OutputError(
+            f"{output.where} holds results of another scan: {'; '.join(differences)}\n"
+            "Results are never mixed: name another folder with --out, or delete this one."
+        )
+
+
+def settings_of(task: Task) -> Settings:
+    """What all rows of a task's output have in common."""
+    recipe = repr(task.recipe) if task.recipe else ""
+    return Settings(str(task.parsed), task.precision == "exact", task.everything, task.columns, recipe)
+
+
+def _list(output: Output, sources: Sources, watcher: Watcher) -> int:
+    """Write the manifest in a worker: the list may be longer than memory here. Gives how many inputs it has."""
+    listing: Any = ray.remote(num_cpus=0.5, num_returns="streaming")(write_manifest)
+    count = 0
+    try:
+        for reference in listing.remote(output, sources.uris, sources.search, sources.column):
+            count = int(ray.get(reference))
+            watcher.listed(count)
+    except RayError as error:
+        raise told(error, "the cluster while listing") from error
+    return count
+
+
+def _survey(output: Output, *, forget: bool = True) -> Survey:
+    surveying: Any = ray.remote(num_cpus=0.5)(survey)
+    return answer(surveying.remote(output, forget=forget), "the output")
+
+
+# --- looking ---------------------------------------------------------------------------------------------------------
+
+
+def _look_at_all(task: Task, pools: Pools, output: Output, shared: Any, todo: int, watcher: Watcher) -> None:
+    watcher.phase("scanning")
+    rows, context = _rows_in_a_file(task, pools, todo), DataContext.get_current()
+    context.max_errored_blocks = LATER
+    try:
+        for counts in pipeline(task, pools, output, shared, rows).iter_rows():
+            watcher.done(counts)
+    except RayError as error:
+        raise told(error) from error
+    finally:
+        context.max_errored_blocks = 0
+
+
+def _rows_in_a_file(task: Task, pools: Pools, todo: int) -> int:
+    seconds = sum(one.seconds for one in task.models) / max(1, pools.actors) + 0.01
+    rows = min(int(LOSS / seconds), MOST_ROWS, max(LEAST_ROWS, todo // 20))
+    return max(LEAST_ROWS, rows)
+
+
+def pipeline(task: Task, pools: Pools, output: Output, shared: Any, rows: int) -> Dataset:
+    """The stages, as Ray Data runs them: nothing begins before the result is read."""
+    cpu: dict[str, Any] = {"num_cpus": pools.share}
+    net: dict[str, Any] = {"num_cpus": 0, "num_gpus": pools.gpus} if pools.gpus else cpu
+    window = window_of(task.batch)
+    block = -(-LEAST_BLOCK // window) * window
+    found = _manifest(output, shared).repartition(target_num_rows_per_block=block)
+    found = _stage(found, Look, (task,), _pool(pools.looks), **cpu)
+    for number, model in enumerate(task.staged):
+        if number:
+            found = _stage(found, Prepare, (task, model), _pool(pools.prepares), **cpu)
+        rows_at_once = block if pools.gpus else None  # as blocks come; with GPUs Ray wants to be told
+        found = _stage(found, Classify, (task, model), ActorPoolStrategy(size=pools.actors), rows_at_once, **net)
+    return _stage(found, Write, (task, output.where), _pool(pools.writes), rows=rows, **cpu)
+
+
+def _stage(
+    found: Dataset, kind: Any, given: tuple[Any, ...], pool: Any, rows: int | None = None, **asked: Any
+) -> Dataset:
+    if version() < ENDLESS:
+        asked["max_task_retries"] = RETRIES
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Ray says already that it will not take this any more
+        return found.map_batches(
+            kind, batch_size=rows, batch_format="numpy", compute=pool, fn_constructor_args=given, **asked
+        )
+
+
+def _pool(most: int) -> ActorPoolStrategy:
+    return ActorPoolStrategy(min_size=1, max_size=most)
+
+
+def _manifest(output: Output, shared: Any) -> Dataset:
+    """The rows of the manifest that have to be looked at, in order."""
+    parts = output.parts(MANIFEST)
+    listed = ray.data.range(len(parts), override_num_blocks=max(1, min(len(parts), 1000)))
+    opened: Any = partial(_open_manifest, output, parts, shared)
+    return listed.map_batches(opened, batch_size=1, num_cpus=0, concurrency=1)
+
+
+def _open_manifest(output: Output, parts: list[str], shared: Any, batch: Mapping[str, Any]) -> Iterator[Any]:
+    state: Survey = ray.get(shared)
+    for number in batch["id"].tolist():
+        yield to_do(output, parts[number], number * PART, state.missing)

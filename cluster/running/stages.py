@@ -1,0 +1,238 @@
+"""The stages of a scan as Ray Data runs them: each class is loaded once in a worker and called with batches.
+
+Batches hold one column, "work", of `Work` objects; the first stage gets rows of the manifest, the last one
+gives counts.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...collection.scan import GIVE_UP, seen_image, window_of
+from ...core.captions.writer import CaptionWriter, taggers
+from ...core.errors import KeepersError, UnreadableImage
+from ...core.gates.gate import Verdict
+from ...core.judging.case import Case, predict_each
+from ...core.judging.classifier import Classifier, Prepared
+from ...core.judging.derive import Derived
+from ...core.prediction import Failure, Prediction
+from ..output.manifest import items
+from ..output.output import Output
+from ..output.schema import ImageRow, ModelColumn, table
+from ..sources.item import Item
+from ..sources.read_item import Reader
+from .task import Task
+from .work import Mind, Work
+
+Batch: TypeAlias = Mapping[str, NDArray[Any]]
+READERS = 4
+"""Pictures that one worker reads and decodes at a time: reading waits for the disk or the network."""
+
+
+class Look:
+    """Reads, decodes, asks the models that need no files, and prepares what the first net reads."""
+
+    def __init__(self, task: Task) -> None:
+        self._task, self._mind, self._reader = task, Mind(task), Reader()
+        store, runtime = task.weights.store(), task.runtime()
+        self._free = [Classifier.load(task.spec(model), store, runtime, "exact") for model in task.free]
+        self._pool = ThreadPoolExecutor(READERS, thread_name_prefix="keepers-look")
+        self._failed_in_a_row = 0
+
+    def __call__(self, batch: Batch) -> dict[str, Any]:
+        """From the rows of a manifest to work. Raises UnreadableImage when nothing can be read any more."""
+        return self.each(items(batch))
+
+    def each(self, listed: Sequence[Item]) -> dict[str, Any]:
+        """As above, from items."""
+        done = list(self._pool.map(self._look, listed))
+        for work in done:
+            self._failed_in_a_row = self._failed_in_a_row + 1 if work.error == "io" and not work.data else 0
+            if self._failed_in_a_row >= GIVE_UP:
+                detail = (
+                    f"{GIVE_UP} images in a row could not be read, so the scan stops ({work.flaw}). What was done is "
+                    "kept; when the source can be read again, run the same command."
+                )
+                raise UnreadableImage(work.item.name, "io", detail)
+        return column(done)
+
+    def _look(self, item: Item) -> Work:
+        work = Work(item)
+        try:
+            data = self._reader.read(item)
+        except UnreadableImage as error:
+            work.error, work.flaw = error.code, str(error)
+            return work
+        work.data = data
+        work.image = seen_image(hashlib.sha256(data).hexdigest(), data)
+        self._ask(work)
+        return work
+
+    def _ask(self, work: Work) -> None:
+        case = work.case(self._task, work.data)
+        for classifier in self._free:
+            model = classifier.spec.id
+            if self._mind.wants(work, model):
+                prepared = case.prepare(model, classifier.network.views)
+                answer = case.answers[model] if prepared is None else predict_each(classifier, [prepared])[0]
+                work.take(case)
+                work.hear(answer)
+        staged = self._task.staged
+        first = next((model for model in staged if self._mind.wants(work, model)), "")
+        if first and (first == staged[0] or not work.data):  # an empty file looks like one that nobody has to see
+            _prepare(work, case, self._task, first)
+        if not self._mind.open(work, staged[1:]):  # the first net has its views
+            work.data = b""
+
+
+class Prepare:
+    """Decodes again what a later net still has to see: far fewer pictures than there were."""
+
+    def __init__(self, task: Task, model: str) -> None:
+        self._task, self._model, self._mind = task, model, Mind(task)
+        self._pool = ThreadPoolExecutor(READERS, thread_name_prefix="keepers-prepare")
+
+    def __call__(self, batch: Batch) -> dict[str, Any]:
+        """From work to work."""
+        return column(list(self._pool.map(self._prepare, batch["work"])))
+
+    def _prepare(self, work: Work) -> Work:
+        if work.data and self._mind.wants(work, self._model):
+            _prepare(work, work.case(self._task, work.data), self._task, self._model)
+        return work
+
+
+class Classify:
+    """One net in memory, asked about the images of which the gate still wants to know it."""
+
+    def __init__(self, task: Task, model: str) -> None:
+        self._task, self._model, self._mind = task, model, Mind(task)
+        self._spec, self._store, self._runtime = task.spec(model), task.weights.store(), task.runtime()
+        staged = task.staged
+        self._later = staged[staged.index(model) + 1 :]
+        if task.threads:
+            import torch
+
+            torch.set_num_threads(task.threads)
+        self._derived = Derived.load(self._spec, self._store, self._runtime)
+        self._net = self._load()
+        self._exact = self._net if task.precision == "exact" else None
+
+    def _load(self, exact: bool = False) -> Classifier:
+        wanted = "exact" if exact else self._runtime.resolve(self._runtime.torch_device())
+        return Classifier.load(self._spec, self._store, self._runtime, wanted)
+
+    def __call__(self, batch: Batch) -> dict[str, Any]:
+        """From work to work, in the windows of a plain scan: the last bits hang on which images share a batch."""
+        works: list[Work] = list(batch["work"])
+        window = window_of(self._task.batch)
+        for start in range(0, len(works), window):
+            self._judge(works[start : start + window])
+        return column(works)
+
+    def _judge(self, works: Sequence[Work]) -> None:
+        asked = [work for work in works if work.views]
+        self._ask([work for work in asked if not self._follows(work)], self._net)
+        near = [work for work in asked if self._mind.blurred(work, self._model)]
+        if near:
+            self._exact = self._exact or self._load(exact=True)
+            self._ask(near, self._exact)
+        for work in works:
+            work.views = ()
+            if work.data and not self._mind.open(work, self._later):
+                work.data = b""
+
+    def _follows(self, work: Work) -> bool:
+        """Whether the answer follows from what another model said; it is then filled in."""
+        base = self._mind.answers(work).get(self._spec.base) if self._derived else None
+        if self._derived is None or not isinstance(base, Prediction):
+            return False
+        work.hear(self._derived(base))
+        return True
+
+    def _ask(self, works: Sequence[Work], net: Classifier) -> None:
+        size = min(self._task.batch, net.network.batch or self._task.batch)
+        for start in range(0, len(works), size):
+            part = works[start : start + size]
+            for work, answer in zip(part, predict_each(net, [_tensors(work) for work in part]), strict=True):
+                work.hear(answer)
+
+
+class Write:
+    """Decides, writes captions, and puts the rows into a file; gives what became of how many."""
+
+    def __init__(self, task: Task, where: str) -> None:
+        self._task, self._mind, self._output = task, Mind(task), Output.at(where)
+        specs = [task.spec(model) for model in task.taggers]
+        self._captions = CaptionWriter(task.recipe, taggers(specs)) if task.recipe else None
+
+    def __call__(self, batch: Batch) -> dict[str, Any]:
+        """From work to counts."""
+        done = [self.row(work) for work in batch["work"]]
+        self._output.write_rows(table(done, self._task.columns))
+        counts = Counter("error" if row.error else row.verdict.outcome for row in done)
+        return {name: [counts[name]] for name in ("accept", "review", "reject", "error")}
+
+    @property
+    def columns(self) -> Sequence[ModelColumn]:
+        """How predictions are written."""
+        return self._task.columns
+
+    def row(self, work: Work) -> ImageRow:
+        """One image as it is written, were there no duplicate of it."""
+        verdict = Verdict("review", f"review: {work.flaw}")
+        return self.decided(ImageRow(work.item, work.image, verdict, work.error, self._mind.answers(work)))
+
+    def decided(self, row: ImageRow) -> ImageRow:
+        """The row with the verdict that follows from its answers, and with its caption where it is accepted."""
+        if row.error:
+            return row
+        answers = row.answers
+        if row.distance is not None:
+            answers = self._mind.as_duplicate(answers, row.distance, row.duplicate_of) or answers
+        row = replace(row, verdict=self._mind.verdict(answers), caption=None)
+        return self._captioned(row) if self._captions and row.verdict.outcome == "accept" else row
+
+    def _captioned(self, row: ImageRow) -> ImageRow:
+        """With its caption, or with a note why it has none."""
+        assert self._captions is not None
+        failed = [answer for model in self._task.taggers if isinstance(answer := row.answers.get(model), Failure)]
+        heard = [answer for model in self._task.taggers if isinstance(answer := row.answers.get(model), Prediction)]
+        try:
+            if not failed:
+                return replace(row, caption=self._captions(heard, row.image).text)
+            reason = failed[0].reason
+        except KeepersError as error:  # too long for the recipe, which forbids to cut it
+            reason = str(error)
+        notes = tuple(dict.fromkeys((*row.image.notes, f"no caption: {reason}")))
+        return replace(row, image=replace(row.image, notes=notes))
+
+
+def _prepare(work: Work, case: Case, task: Task, model: str) -> None:
+    prepared = case.prepare(model, task.asked[model].views)
+    work.take(case)
+    if prepared is None:
+        work.hear(case.answers[model])
+    else:
+        work.views = tuple(view.numpy() for view in prepared)
+
+
+def _tensors(work: Work) -> Prepared:
+    import torch
+
+    return tuple(torch.from_numpy(view) for view in work.views)
+
+
+def column(works: Sequence[Work]) -> dict[str, Any]:
+    """Work as a batch."""
+    batch = np.empty(len(works), dtype=object)
+    batch[:] = works
+    return {"work": batch}

@@ -1,0 +1,172 @@
+"""What every worker of a scan knows: the gate, the models, and how they run. Sent to each of them once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+from ...core.captions.recipe import Recipe
+from ...core.errors import KeepersError
+from ...core.gates.gate import Gate
+from ...core.gates.tree import Comparison, Value, asked, terms
+from ...core.judging.judge import Registry
+from ...core.judging.near_duplicates import DUPLICATE, has_hash
+from ...core.pictures.open import PIXEL_LIMIT
+from ...core.prediction import Labels
+from ...core.runtime import Runtime
+from ...core.spec import ModelSpec, View
+from ...core.weights.store import WeightStore
+from ...models.registry import REGISTRY
+from ..output.schema import ModelColumn
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Where a worker finds weight files."""
+
+    folders: Sequence[Path] = ()
+    explicit: Mapping[str, Path] = field(default_factory=dict[str, Path])
+    download: bool = False
+
+    def store(self) -> WeightStore:
+        """The weight files of the machine this runs on."""
+        return WeightStore(self.folders or None, explicit=self.explicit, download=self.download)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One model of the scan, as it was found when it was tried before the start."""
+
+    model: str
+    labels: Labels
+    views: tuple[View, ...]
+    fingerprint: str
+    cost: float
+    """As ModelSpec.cost: the cheapest is asked first."""
+    free: bool
+    """Whether it needs no files: it is then computed where pictures are decoded."""
+    compared: bool
+    """Whether its answer also depends on the earlier images of the run."""
+    seconds: float = 0.0
+    """That one image took when it was tried, on one machine."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """One scan, the same for all its workers."""
+
+    gate: str
+    models: tuple[Asked, ...] = ()
+    """Those of the gate, the cheapest first; then the taggers of the captions."""
+    taggers: tuple[str, ...] = ()
+    recipe: Recipe | None = None
+    """How captions are written; None writes none."""
+    everything: bool = False
+    weights: Weights = field(default_factory=Weights)
+    device: str = "auto"
+    precision: Literal["auto", "exact", "fast"] = "auto"
+    """Settled before the stages begin."""
+    batch: int = 8
+    threads: int = 0
+    """Of torch in a worker that runs a net on the processor; 0 leaves torch its own choice."""
+    floor: float | None = 0.05
+    """Below this, values of taggers are not written; None writes all."""
+    pixel_limit: int = PIXEL_LIMIT
+    registry: Registry = REGISTRY
+
+    @cached_property
+    def parsed(self) -> Gate:
+        """The gate."""
+        return Gate.parse(self.gate)
+
+    @cached_property
+    def asked(self) -> Mapping[str, Asked]:
+        """By model."""
+        return {one.model: one for one in self.models}
+
+    @cached_property
+    def in_turn(self) -> tuple[str, ...]:
+        """The gate's models in the order in which they are asked: as the judge does, the cheapest first."""
+        return tuple(sorted(self.parsed.models, key=lambda model: self.asked[model].cost))
+
+    @cached_property
+    def free(self) -> tuple[str, ...]:
+        """The models at the start of the turn that need no files."""
+        found = [self.asked[model].free for model in self.in_turn]
+        return self.in_turn[: found.index(False) if False in found else len(found)]
+
+    @cached_property
+    def staged(self) -> tuple[str, ...]:
+        """The models that get a stage of their own, in order."""
+        later = self.in_turn[len(self.free) :]
+        return (*later, *(tagger for tagger in self.taggers if tagger not in self.in_turn))
+
+    @property
+    def compares(self) -> bool:
+        """Whether a verdict may hang on the other images."""
+        return any(self.asked[model].compared for model in self.parsed.models)
+
+    @cached_property
+    def columns(self) -> tuple[ModelColumn, ...]:
+        """How the models' predictions are written."""
+        return tuple(self._column(one) for one in self.models)
+
+    def _column(self, one: Asked) -> ModelColumn:
+        if self.floor is None or not self.spec(one.model).tags:
+            return ModelColumn(one.model, one.fingerprint, one.labels)
+        named = [value.label for value in gate_values(self.parsed) if value.model == one.model]
+        floor = min([self.floor, *self._thresholds(one.model)])  # captions may be written anew from what is kept
+        return ModelColumn(one.model, one.fingerprint, one.labels, floor, tuple(dict.fromkeys(named)))
+
+    def _thresholds(self, model: str) -> list[float]:
+        """From which values on the captions may take a tagger's tags; none where it writes none."""
+        tagger = next((one for one in self.recipe.taggers if one.model == model), None) if self.recipe else None
+        if self.recipe is None or tagger is None:
+            return []
+        own = self.recipe.threshold if tagger.threshold is None else tagger.threshold
+        usual = [own] if own is not None else [0.0] if self.recipe.top else [*self.spec(model).tags.values()]
+        weight = max(1.0, tagger.weight)
+        return [threshold / weight for threshold in (*usual, *(one for _, one in self.recipe.thresholds))]
+
+    def spec(self, model: str) -> ModelSpec:
+        """A model's description. Raises UnknownName."""
+        return self.registry.spec(model, self.weights.store())
+
+    def runtime(self) -> Runtime:
+        """How nets run here."""
+        return Runtime(device=self.device, precision=self.precision)
+
+
+def gate_values(gate: Gate) -> list[Value]:
+    """The numbers that a gate looks at."""
+    found = [term for clause in gate.clauses for term in terms(clause.when) if isinstance(term, Comparison)]
+    return [operand for term in found for operand in term.operands if isinstance(operand, Value)]
+
+
+def compared_with(gate: Gate) -> Mapping[str, frozenset[str]]:
+    """For each model of the gate the others with whose numbers its own are compared, as in a.good > b.good."""
+    found: dict[str, frozenset[str]] = {}
+    for clause in gate.clauses:
+        for term in terms(clause.when):
+            for link in term.links if isinstance(term, Comparison) else ():
+                both = frozenset(asked(link))
+                found |= {model: found.get(model, frozenset()) | both - {model} for model in both}
+    return found
+
+
+def refuse_likeness(gate: Gate, models: Sequence[Asked]) -> None:
+    """Refuse a gate that compares the likeness to earlier images as a number. Raises KeepersError.
+
+    How alike the most alike earlier image is would need every image beside every other one; here only near-duplicates
+    are looked for, which the label tells.
+    """
+    compared = {one.model for one in models if one.compared and has_hash(one.labels)}
+    for value in gate_values(gate):
+        if value.model in compared and value.label == DUPLICATE:
+            raise KeepersError(
+                f"{value} as a number is known to a plain scan only; with --engine ray ask "
+                f'{value.model}.label == "{DUPLICATE}" (at most 6 of 64 bits differ).'
+            )

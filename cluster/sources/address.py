@@ -1,0 +1,56 @@
+"""Addresses beyond this machine, as they are written into results: openable again, and without secrets."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import parse_qsl, quote
+
+from .error import SourceError
+
+_SECRET = re.compile(
+    r"secret|passw|pwd|token|signature|^sig$|sas|access_?key|account_?key|api_?key|credential$|^auth(orization)?$", re.I
+)
+_USER = re.compile(r"://[^/@]*:[^/@]*@")
+"""An address with a password, as the value of something asked for."""
+_BROKEN = re.compile(r"[^/@]*:(?!\d*/)[^@/]*/[^@]*@|[^/@?]*:(?!\d*\?)[^@/?]*\?[^@]*@")
+"""A password with a slash or a question mark in it that should have been escaped; behind a port stands a path."""
+_PLAIN = "".join(chr(c) for c in range(0x21, 0x7F) if chr(c) not in '%?#"<>[]^`{|}\\')
+
+
+def is_remote(source: str) -> bool:
+    """Whether a source is an address beyond this machine."""
+    return "://" in source and not source.startswith("file://")
+
+
+def quoted(path: str) -> str:
+    """A path as it stands in an address: letters of all scripts stay readable, what has a meaning is escaped."""
+    return "".join(c if ord(c) > 0xA0 else quote(c, safe=_PLAIN) for c in path)
+
+
+def check_secrets(uri: str) -> None:
+    """Raises SourceError where an address holds credentials: it would stand in every result."""
+    if without_secrets(uri) != uri:
+        advice = (
+            "give them by the environment or the configuration file of the storage, and take them out of the address"
+        )
+        raise SourceError(
+            without_secrets(uri), f"the address holds credentials, and results name every address; {advice}"
+        )
+    if "::" in uri.partition("?")[0]:
+        raise SourceError(uri, "chained addresses (with ::) are not taken; unpack the archive, or use a tar")
+
+
+def without_secrets(uri: str) -> str:
+    """An address as it may be shown: without password or access key, and without a query that holds a secret."""
+    scheme, colons, rest = uri.partition("://")
+    if (broken := _BROKEN.match(rest)) is not None:
+        rest = rest[broken.end() :]
+    rest, mark, query = rest.partition("?")
+    host, slash, path = rest.partition("/")
+    user, _, bare = host.rpartition("@")
+    if ":" in user or (scheme.lower() == "s3" and user != "anonymous"):
+        host = bare
+    told = parse_qsl(query, keep_blank_values=True)
+    if any(_SECRET.search(name) or _USER.search(value) for name, value in told):
+        mark = query = ""
+    return f"{scheme}{colons}{host}{slash}{path}{mark}{query}"

@@ -1,0 +1,131 @@
+"""Tars in the manner of WebDataset: where each picture lies, found by the headers alone."""
+
+from __future__ import annotations
+
+import re
+import tarfile
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any, BinaryIO, cast
+
+from ...core.errors import one_line
+from ...core.pictures.walk import Search, excluded, wanted
+from .item import Item
+from .trouble import StorageTrouble
+
+BLOCK = tarfile.BLOCKSIZE
+_ENDLESS = re.compile(rb"\d{1000}")
+"""The library of older Pythons takes time that grows with the square of such a row."""
+HEADER = 1 << 20
+"""Bytes of a header with long names and the like, at most: the library reads it whole, whatever it says of itself."""
+
+
+def tar_items(tar: Item, file: BinaryIO, search: Search) -> Iterator[Item]:
+    """The pictures in a tar, in its order; what no picture can be read from is told by an item with a code.
+
+    Nothing is extracted, so names that lead elsewhere do no harm.
+    Raises StorageTrouble and OSError.
+    """
+    names: set[str] = set()
+    try:
+        with _opened(file) as opened:
+            for member in _members(opened):
+                item = _item(tar, member)
+                if item is None:
+                    continue
+                taken = _taken(item.member, search)
+                if taken:
+                    yield replace(item, member=_unique(item, names))
+                if item.code == "truncated":
+                    if not taken:
+                        yield replace(tar, code=item.code, flaw=f"the tar is cut off at byte {tar.size}")
+                    return
+            yield from _end(tar, opened, file)
+    except tarfile.TarError as error:
+        yield replace(tar, code="corrupt", flaw=f"this is not a tar, or a damaged one ({one_line(str(error))[:160]})")
+
+
+class _Headers:
+    """A tar of which only pieces as small as headers are read."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.seek, self.tell, self._file = file.seek, file.tell, file
+
+    def read(self, size: int) -> bytes:
+        """A piece. Raises tarfile.ReadError where more is asked for than a header has."""
+        if not 0 <= size <= HEADER:
+            raise tarfile.ReadError(f"a header says that it has {size} bytes")
+        found = self._file.read(size)
+        if _ENDLESS.search(found):
+            raise tarfile.ReadError("a header has a number without end")
+        return found
+
+
+def _opened(file: BinaryIO) -> tarfile.TarFile:
+    try:
+        return tarfile.open(fileobj=cast(Any, _Headers(file)), mode="r:")
+    except Exception as error:
+        raise _damage(error) from error
+
+
+def _members(opened: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
+    """The members one after the other, without keeping them all as the library does."""
+    end = 0
+    while True:
+        try:
+            member = opened.next()
+        except Exception as error:
+            raise _damage(error) from error
+        if member is None:
+            return
+        if member.size < 0 or opened.offset <= end:
+            raise tarfile.ReadError(f"the file at byte {member.offset} is said to end before it begins")
+        end = opened.offset
+        vars(opened)["members"].clear()
+        yield member
+
+
+def _damage(error: Exception) -> Exception:
+    """What the library raises for headers that make no sense is nearly anything; trouble with storage stays such."""
+    if isinstance(error, (tarfile.TarError, StorageTrouble, OSError)):
+        return error
+    return tarfile.ReadError(f"a header makes no sense: {type(error).__name__}: {error}")
+
+
+def _item(tar: Item, member: tarfile.TarInfo) -> Item | None:
+    """What a member is to a scan; None for a folder."""
+    name = member.name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    item = replace(tar, member=name, offset=member.offset_data, length=member.size)
+    if member.isdir():
+        return None
+    if member.islnk() or member.issym():
+        return replace(item, length=0, code="not_followed", flaw="this is a link inside the tar")
+    if member.issparse() or not member.isreg():
+        return replace(item, length=0, code="not_a_file", flaw="this is not a regular file inside the tar")
+    if member.offset_data + member.size > tar.size:
+        return replace(item, length=0, code="truncated", flaw="the tar ends in the middle of this file")
+    return item
+
+
+def _taken(name: str, search: Search) -> bool:
+    base = name.rpartition("/")[2]
+    return wanted(base, search) and not any(excluded(part, search) for part in name.split("/"))
+
+
+def _unique(item: Item, names: set[str]) -> str:
+    """The name, with its place where another of that name came before: each is a picture of its own."""
+    name = item.member
+    while name in names:
+        name = f"{name} (at byte {item.offset})"
+    names.add(name)
+    return name
+
+
+def _end(tar: Item, opened: tarfile.TarFile, file: BinaryIO) -> Iterator[Item]:
+    """Nothing where the tar ends as it should; the library takes a damaged header for the end, too."""
+    file.seek(opened.offset)
+    block = file.read(BLOCK)
+    if block != bytes(BLOCK):
+        cut = len(block) < BLOCK
+        flaw = f"the tar is {'cut off' if cut else 'damaged'} at byte {opened.offset}; what came before was read"
+        yield replace(tar, code="truncated" if cut else "corrupt", flaw=flaw)

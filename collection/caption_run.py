@@ -1,0 +1,153 @@
+"""From image files to captions: reading, asking a gate and taggers, writing the caption."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..core.captions.writer import Caption, CaptionWriter
+from ..core.errors import KeepersError, UnreadableImage
+from ..core.gates.gate import Gate, Verdict
+from ..core.judging.case import Subject
+from ..core.judging.classifier import model_fingerprint
+from ..core.judging.judge import Judge
+from ..core.judging.near_duplicates import Run
+from ..core.metadata.read import Generation, read_generation
+from ..core.pictures.open import PIXEL_LIMIT, open_image, read_image_file
+from ..core.prediction import Answer, Failure, Prediction
+from .store import Store
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+WINDOW = 16
+"""Images that are looked at together."""
+
+
+@dataclass(frozen=True)
+class Captioned:
+    """What became of one image."""
+
+    path: Path
+    caption: Caption | None = None
+    """None when the image got none."""
+    reason: str = ""
+    """Why it got none."""
+    verdict: Verdict | None = None
+    """The gate's, where there is a gate."""
+    error: str = ""
+    """A code, when something was wrong: as UnreadableImage.code or Failure.code, "caption_too_long"."""
+
+
+@dataclass
+class CaptionRun:
+    """Makes captions for files by one recipe. Without taggers and gate only the files' metadata are read."""
+
+    writer: CaptionWriter
+    judge: Judge
+    models: Sequence[str] = ()
+    """The taggers to ask."""
+    gate: Gate | None = None
+    """With a gate, only accepted images get captions."""
+    store: Store | None = None
+    """Where predictions are looked up and kept."""
+    pixel_limit: int = PIXEL_LIMIT
+    _run: Run = field(default_factory=Run)
+
+    def captions(self, paths: Iterable[Path]) -> Iterator[Captioned]:
+        """One result for each file, in order. Raises StoreError, and what the runtime raises to cancel."""
+        waiting = iter(paths)
+        while window := [self._load(path) for path in islice(waiting, WINDOW)]:
+            yield from self._window(window)
+
+    def _load(self, path: Path) -> _Image:
+        try:
+            if not self.models and self.gate is None:
+                return _Image(path, generation=read_generation(path))
+            data = read_image_file(path)
+        except UnreadableImage as error:
+            return _Image(path, failed=Captioned(path, None, str(error), None, error.code))
+        content = hashlib.sha256(data).hexdigest()
+        return _Image(path, content, lambda: self._open(data, path), read_generation(data))
+
+    def _open(self, data: bytes, path: Path) -> Image:
+        return open_image(data, name=str(path), pixel_limit=self.pixel_limit)
+
+    def _window(self, window: Sequence[_Image]) -> Iterator[Captioned]:
+        for image in window:
+            image.answers.update(self._known(image))
+        self._ask_gate([image for image in window if image.failed is None])
+        self._ask_taggers([image for image in window if image.failed is None])
+        yield from (image.failed or self._captioned(image) for image in window)
+
+    def _known(self, image: _Image) -> Mapping[str, Prediction]:
+        if self.store is None or not image.content:
+            return {}
+        exact = self.judge.runtime.resolve(self.judge.runtime.torch_device()) == "exact"
+        wanted = {model: found for model in self._asked() if (found := self._fingerprint(model))}
+        return self.store.predictions([image.content], wanted, exact=exact).get(image.content, {})
+
+    def _asked(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys((*(self.gate.models if self.gate else ()), *self.models)))
+
+    def _fingerprint(self, model: str) -> str:
+        try:
+            return model_fingerprint(self.judge.registry.spec(model, self.judge.store), self.judge.store)
+        except KeepersError:
+            return ""
+
+    def _ask_gate(self, images: Sequence[_Image]) -> None:
+        if self.gate is None:
+            return
+        subjects = [image.subject() for image in images]
+        for image, judged in zip(images, self.judge.judge(subjects, self.gate, run=self._run), strict=True):
+            image.verdict = judged.verdict
+            image.answers.update(judged.answers)
+            self._keep([(image.content, fresh) for fresh in judged.fresh.values()])
+            if judged.verdict.outcome != "accept":
+                image.failed = Captioned(image.path, None, judged.verdict.reason, judged.verdict, judged.error)
+
+    def _ask_taggers(self, images: Sequence[_Image]) -> None:
+        for model in self.models:
+            asked = [i for i in images if i.failed is None and not isinstance(i.answers.get(model), Prediction)]
+            answers = self.judge.predict([image.subject(without=model) for image in asked], model)
+            for image, answer in zip(asked, answers, strict=True):
+                image.answers[model] = answer
+                if isinstance(answer, Failure):
+                    image.failed = Captioned(image.path, None, answer.reason, image.verdict, answer.code)
+            self._keep([(i.content, a) for i, a in zip(asked, answers, strict=True) if isinstance(a, Prediction)])
+
+    def _keep(self, predictions: Sequence[tuple[str, Prediction]]) -> None:
+        if self.store is not None and predictions:
+            self.store.add(predictions=predictions)
+
+    def _captioned(self, image: _Image) -> Captioned:
+        predictions = [answer for answer in image.answers.values() if isinstance(answer, Prediction)]
+        heard = [prediction for prediction in predictions if prediction.model in self.models]
+        try:
+            caption = self.writer(heard, image.generation)
+        except KeepersError as error:
+            return Captioned(image.path, None, str(error), image.verdict, error.code)
+        return Captioned(image.path, caption, "", image.verdict)
+
+
+@dataclass
+class _Image:
+    """One file on its way to a caption."""
+
+    path: Path
+    content: str = ""
+    open: Callable[[], Image] | None = None
+    generation: Generation = field(default_factory=Generation)
+    answers: dict[str, Answer] = field(default_factory=dict[str, Answer])
+    verdict: Verdict | None = None
+    failed: Captioned | None = None
+
+    def subject(self, without: str = "") -> Subject:
+        assert self.open is not None
+        known = {m: a for m, a in self.answers.items() if isinstance(a, Prediction) and m != without}
+        return Subject(self.open, known, name=str(self.path))

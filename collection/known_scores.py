@@ -1,0 +1,121 @@
+"""What one model says of images that are known by their content: from the store, or scored now and stored."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..core.errors import KeepersError, UnreadableImage
+from ..core.judging.case import Subject
+from ..core.judging.classifier import model_fingerprint
+from ..core.judging.judge import Judge
+from ..core.pictures.open import open_image, read_image_file
+from ..core.prediction import Prediction
+from .mark_store import LabelStore
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+WINDOW = 32
+"""Images that are scored, then stored, together."""
+
+
+def _silent(done: int, total: int) -> None:
+    """Show no progress."""
+
+
+@dataclass(frozen=True)
+class KnownScores:
+    """The predictions, and why some images have none."""
+
+    found: Mapping[str, Prediction] = field(default_factory=dict[str, Prediction])
+    """By content."""
+    vanished: Sequence[str] = ()
+    """Contents whose files are gone or hold something else now, so that they could not be scored."""
+    failed: Sequence[tuple[Path, str]] = ()
+    """Files that are there and could not be scored, with the reason."""
+    fresh: int = 0
+    """How many were scored now."""
+    outdated: int = 0
+    """How many of those that had to be scored were scored before, with other weights."""
+
+
+def known_scores(
+    judge: Judge,
+    labels: LabelStore,
+    model: str,
+    contents: Iterable[str],
+    progress: Callable[[int, int], None] = _silent,
+) -> KnownScores:
+    """What a model says of images; those that its weights have not scored are opened, scored and stored.
+
+    Raises UnknownName, StoreError, what loading the model raises where it is needed, and what the runtime raises.
+    """
+    listed = list(dict.fromkeys(contents))
+    if base := judge.base(model):
+        return _derived(judge, model, base, known_scores(judge, labels, base, listed, progress))
+    spec = judge.registry.spec(model, judge.store)
+    fingerprint = model_fingerprint(spec, judge.store)
+    found = _stored(labels, model, fingerprint, listed)
+    missing = [content for content in listed if content not in found]
+    if not missing:
+        return KnownScores(found)
+    outdated = labels.other_fingerprints(missing, model, fingerprint)
+    places = _places(labels.paths(missing))
+    wanted = [content for content in missing if content in places]
+    if wanted:
+        judge.classifier(model)  # says what is missing before anything is opened
+    failed: list[tuple[Path, str]] = []
+    gone = [content for content in missing if content not in places]
+    for start in range(0, len(wanted), WINDOW):
+        part = wanted[start : start + WINDOW]
+        answers = judge.predict([Subject(_opener(content, places[content])) for content in part], model)
+        fresh = [(content, one) for content, one in zip(part, answers, strict=True) if isinstance(one, Prediction)]
+        labels.store.add(predictions=fresh)
+        found.update(fresh)
+        for content, answer in zip(part, answers, strict=True):
+            if isinstance(answer, Prediction):
+                continue
+            if answer.code == "changed":
+                gone.append(content)
+            else:
+                failed.append((places[content][0], answer.reason))
+        progress(min(start + WINDOW, len(wanted)), len(wanted))
+    return KnownScores(found, gone, failed, sum(content in found for content in wanted), len(outdated))
+
+
+def _derived(judge: Judge, model: str, base: str, known: KnownScores) -> KnownScores:
+    """What a model that reads another one's numbers makes of them. Raises what loading it raises."""
+    made = {content: judge.derive(model, {base: prediction}) for content, prediction in known.found.items()}
+    if any(prediction is None for prediction in made.values()):
+        judge.classifier(model)  # says what is wrong with its file
+    return replace(known, found={content: one for content, one in made.items() if one is not None})
+
+
+def _stored(labels: LabelStore, model: str, fingerprint: str, contents: Sequence[str]) -> dict[str, Prediction]:
+    if not fingerprint:
+        return {}
+    return labels.predictions(contents, model, fingerprint)
+
+
+def _places(paths: Mapping[str, Sequence[Path]]) -> dict[str, list[Path]]:
+    """The files that are there, of those that were seen."""
+    there = {content: [path for path in listed if path.is_file()] for content, listed in paths.items()}
+    return {content: listed for content, listed in there.items() if listed}
+
+
+def _opener(content: str, paths: Sequence[Path]) -> Callable[[], Image]:
+    def open_one() -> Image:
+        for path in paths:
+            try:
+                data = read_image_file(path)
+            except KeepersError:
+                continue
+            if hashlib.sha256(data).hexdigest() == content:
+                return open_image(data, name=str(path))
+        raise UnreadableImage(paths[0], "changed", "is another image now than the one that was labelled")
+
+    return open_one

@@ -1,0 +1,348 @@
+"""A scan: many files through the judge, with everything that is known already left alone."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import time
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..core.errors import KeepersError, UnreadableImage
+from ..core.gates.gate import Gate, Outcome, Verdict
+from ..core.judging.case import Judged, Subject
+from ..core.judging.classifier import model_fingerprint
+from ..core.judging.judge import Judge
+from ..core.judging.near_duplicates import Run
+from ..core.metadata.read import read_generation
+from ..core.pictures.open import PIXEL_LIMIT, image_size, open_image, read_image_file
+from ..core.pictures.walk import Found
+from ..core.prediction import Answer, Prediction
+from .store import SeenFile, SeenImage, SeenVerdict, Store
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from ..core.spec import ModelSpec
+
+WINDOW = 16
+"""Images that are judged together, at least; two batches where those are larger. The next are decoded meanwhile."""
+
+WINDOW_PIXELS = 64_000_000
+"""A window ends earlier when its pictures are large: two windows are decoded at a time, and memory stays bounded."""
+
+GIVE_UP = 20
+"""So many read errors in a row mean that the disk or the network share is gone."""
+
+
+@dataclass(frozen=True)
+class Scanned:
+    """What became of one file."""
+
+    path: Path
+    verdict: Verdict
+    image: SeenImage
+    answers: Mapping[str, Answer] = field(default_factory=dict[str, Answer])
+    error: str = ""
+    """The code of what made the file unreadable; empty where there was a picture to judge."""
+    known: bool = False
+    """Whether the verdict was taken from the store."""
+    thumbnail: str = ""
+    mtime: float = 0.0
+    """Seconds since 1970."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a scan is going to do, in the order of the files."""
+
+    files: tuple[Found, ...]
+    known: Mapping[Path, SeenVerdict]
+    """Files whose verdict under this gate stands in the store."""
+
+    @property
+    def to_scan(self) -> int:
+        """How many files have to be opened."""
+        return len(self.files) - len(self.known)
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a scan goes about it."""
+
+    everything: bool = False
+    """Ask every model of the gate about every image."""
+    fresh: bool = False
+    """Take nothing from the store."""
+    details: bool = False
+    """Look up predictions, metadata and thumbnails of files whose verdict is known."""
+    thumbnail: Callable[[Image], str] | None = None
+    pixel_limit: int = PIXEL_LIMIT
+    threads: int = 4
+
+
+class Scan:
+    """Plans, then runs. One scan at a time over one store object."""
+
+    def __init__(self, judge: Judge, gate: Gate, store: Store | None = None, options: Options | None = None) -> None:
+        self.judge = judge
+        self.gate = gate
+        self.store = store
+        self.options = options or Options()
+        self._run = Run()
+        self._window = window_of(judge.batch)
+        self._recalls = self._needs_recall()
+        self._exact = judge.runtime.resolve(judge.runtime.torch_device()) == "exact"
+        self.fingerprints = self._fingerprints()
+        self._bases = self._base_fingerprints()
+        self.basis = self._basis()
+
+    def _needs_recall(self) -> bool:
+        """Whether files with a known verdict still matter: to be shown, or to be found again as near-duplicates."""
+        if self.options.details:
+            return True
+        return any(spec.compare for model in self.gate.models if (spec := self._spec(model)))
+
+    def _fingerprints(self) -> dict[str, str]:
+        """Of the gate's models whose weights are here. Where they are not, a verdict is not worth remembering."""
+        found: dict[str, str] = {}
+        for model in self.gate.models:
+            spec = self._spec(model)
+            found[model] = model_fingerprint(spec, self.judge.store) if spec else ""
+        return found
+
+    def _base_fingerprints(self) -> dict[str, str]:
+        """Of the models whose stored numbers are all that some of the gate's models read."""
+        bases = {spec.base for model in self.gate.models if (spec := self._spec(model)) and spec.base}
+        found = {base: model_fingerprint(spec, self.judge.store) for base in bases if (spec := self._spec(base))}
+        return {base: fingerprint for base, fingerprint in found.items() if fingerprint}
+
+    def _spec(self, model: str) -> ModelSpec | None:
+        try:
+            return self.judge.registry.spec(model, self.judge.store)
+        except KeepersError:
+            return None
+
+    def _basis(self) -> str:
+        parts = [str(self.gate), f"exact={self._exact}", f"everything={self.options.everything}"]
+        parts += [f"{model}={fingerprint}" for model, fingerprint in sorted(self.fingerprints.items())]
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+    def plan(self, files: Iterable[Found]) -> Plan:
+        """What is to be opened, and what is known. Raises StoreError."""
+        listed = tuple(files)
+        if self.store is None or self.options.fresh:
+            return Plan(listed, {})
+        seen = self.store.files(found.path for found in listed)
+        same = {found.path: seen[found.path].content for found in listed if _unchanged(found, seen.get(found.path))}
+        verdicts = self.store.verdicts(set(same.values()), self.basis)
+        return Plan(listed, {path: verdicts[content] for path, content in same.items() if content in verdicts})
+
+    def run(self, plan: Plan) -> Generator[Scanned]:
+        """One result a file, in the order of the plan; stored window by window.
+
+        Closing the generator stops cleanly: what was given out is stored. Raises StoreError, what the runtime raises to
+        cancel, and UnreadableImage when nothing can be read any more.
+        """
+        with ThreadPoolExecutor(self.options.threads, thread_name_prefix="keepers-read") as pool:
+            try:
+                yield from self._windows_judged(plan, pool)
+            finally:
+                pool.shutdown(wait=False, cancel_futures=True)
+
+    def _windows_judged(self, plan: Plan, pool: ThreadPoolExecutor) -> Iterator[Scanned]:
+        windows = self._windows(self._loads(plan, pool))
+        nothing: list[_Loaded] = []
+        ready = self._subjects(next(windows, nothing), pool)
+        while ready:
+            following = self._subjects(next(windows, nothing), pool)  # is decoded while this window is judged
+            yield from self._judged(ready)
+            ready = following
+
+    # --- reading -------------------------------------------------------------------------------------------------
+
+    def _loads(self, plan: Plan, pool: ThreadPoolExecutor) -> Iterator[_Loaded]:
+        """The plan's files in order, read ahead by one window."""
+        ahead: deque[Future[_Loaded]] = deque()
+        waiting = iter(plan.files)
+        failed_in_a_row = 0
+        while True:
+            for found in itertools.islice(waiting, self._window - len(ahead)):
+                ahead.append(pool.submit(self._load, found, plan.known.get(found.path)))
+            if not ahead:
+                return
+            loaded = ahead.popleft().result()
+            failed_in_a_row = failed_in_a_row + 1 if loaded.code == "io" else 0
+            if failed_in_a_row >= GIVE_UP:
+                detail = (
+                    f"{GIVE_UP} files in a row could not be read, so the scan stops: is the disk or share still there?"
+                )
+                raise UnreadableImage(loaded.found.path, "io", detail)
+            yield loaded
+
+    def _load(self, found: Found, known: SeenVerdict | None) -> _Loaded:
+        if known is not None:
+            return _Loaded(found, known.content, known=known)
+        try:
+            data = read_image_file(found.path)
+        except UnreadableImage as error:
+            return _Loaded(found, code=error.code, flaw=str(error))
+        content = hashlib.sha256(data).hexdigest()
+        return _Loaded(found, content, data, image=seen_image(content, data))
+
+    def _windows(self, loads: Iterator[_Loaded]) -> Iterator[list[_Loaded]]:
+        window: list[_Loaded] = []
+        pixels = 0
+        for loaded in loads:
+            window.append(loaded)
+            pixels += loaded.image.width * loaded.image.height if loaded.data else 0
+            if len(window) >= self._window or pixels >= WINDOW_PIXELS:
+                yield window
+                window, pixels = [], 0
+        if window:
+            yield window
+
+    def _subjects(self, window: Sequence[_Loaded], pool: ThreadPoolExecutor) -> list[tuple[_Loaded, Subject]]:
+        """What the judge gets; pictures that a model still has to see begin to be decoded."""
+        wanted = [one.content for one in window if one.content and (one.known is None or self._recalls)]
+        known = self._known(wanted)
+        return [(loaded, self._subject(loaded, known.get(loaded.content, {}), pool)) for loaded in window]
+
+    def _known(self, contents: Sequence[str]) -> dict[str, dict[str, Prediction]]:
+        if self.store is None or self.options.fresh:
+            return {}
+        fingerprints = {model: fingerprint for model, fingerprint in self.fingerprints.items() if fingerprint}
+        known = self.store.predictions(contents, fingerprints | self._bases, exact=self._exact)
+        for answers in known.values() if self._bases else ():
+            missing = [model for model in self.fingerprints if model not in answers]
+            made = {model: self.judge.derive(model, answers, exact=self._exact) for model in missing}
+            answers.update({model: answer for model, answer in made.items() if answer is not None})
+        return known
+
+    def _subject(self, loaded: _Loaded, known: Mapping[str, Prediction], pool: ThreadPoolExecutor) -> Subject:
+        name = str(loaded.found.path)
+        if loaded.flaw:
+            return Subject(_never, flaw=loaded.flaw, name=name)
+        if loaded.known:
+            verdict = Verdict(seen_outcome(loaded.known), loaded.known.reason)
+            return Subject(_never, known=known, name=name, settled=verdict)
+        decided = not self.options.everything and self.gate.decide(known).verdict is not None
+        decided = decided or all(model in known for model in self.gate.models)
+        if decided and not self.options.thumbnail:
+            return Subject(lambda: self._open(loaded), known=known, name=name)
+        future = pool.submit(self._open, loaded)
+        return Subject(future.result, known=known, name=name)
+
+    def _open(self, loaded: _Loaded) -> Image:
+        picture = open_image(loaded.data, name=str(loaded.found.path), pixel_limit=self.options.pixel_limit)
+        loaded.data = b""  # the picture is there; its file's bytes may go
+        if self.options.thumbnail:
+            loaded.thumbnail = self.options.thumbnail(picture)
+        return picture
+
+    # --- judging -------------------------------------------------------------------------------------------------
+
+    def _judged(self, window: Sequence[tuple[_Loaded, Subject]]) -> Iterator[Scanned]:
+        judged = self.judge.judge(
+            [subject for _, subject in window], self.gate, everything=self.options.everything, run=self._run
+        )
+        results = [(loaded, one) for (loaded, _), one in zip(window, judged, strict=True)]
+        for loaded, one in results:
+            loaded.image = replace(loaded.image, notes=tuple(dict.fromkeys((*loaded.image.notes, *one.notes))))
+        self._remember(results)
+        yield from self._scanned(results)
+
+    def _remember(self, results: Sequence[tuple[_Loaded, Judged]]) -> None:
+        new = [(loaded, judged) for loaded, judged in results if loaded.content and not loaded.known]
+        if self.store is None or not new:
+            return
+        now = time.time()
+        self.store.add(
+            files=[SeenFile(one.found.path, one.found.size, one.found.mtime_ns, one.content) for one, _ in new],
+            images=[loaded.image for loaded, judged in new if judged.fresh or judged.error],
+            predictions=[(loaded.content, answer) for loaded, judged in new for answer in judged.fresh.values()],
+            verdicts=[self._verdict(loaded, judged, now) for loaded, judged in new if self._lasting(judged)],
+            thumbnails=[(loaded.content, loaded.thumbnail) for loaded, _ in new if loaded.thumbnail],
+        )
+
+    def _lasting(self, judged: Judged) -> bool:
+        """Whether the verdict would be the same next time: not when a model was missing or failed."""
+        return bool(judged.error) or all(isinstance(answer, Prediction) for answer in judged.answers.values())
+
+    def _verdict(self, loaded: _Loaded, judged: Judged, now: float) -> SeenVerdict:
+        verdict = judged.verdict
+        return SeenVerdict(
+            loaded.content, self.basis, self.gate.text, verdict.outcome, verdict.reason, judged.error, now
+        )
+
+    def _scanned(self, results: Sequence[tuple[_Loaded, Judged]]) -> Iterator[Scanned]:
+        known = [loaded.content for loaded, _ in results if loaded.known]
+        details = self.options.details and self.store is not None and bool(known)
+        images = self.store.images(known) if details and self.store else {}
+        thumbnails = self.store.thumbnails(known) if details and self.store and self.options.thumbnail else {}
+        for loaded, judged in results:
+            error = loaded.known.error if loaded.known else loaded.code or judged.error
+            yield Scanned(
+                path=loaded.found.path,
+                verdict=judged.verdict,
+                image=images.get(loaded.content, loaded.image),
+                answers=judged.answers,
+                error=error,
+                known=loaded.known is not None,
+                thumbnail=thumbnails.get(loaded.content, "") if loaded.known else loaded.thumbnail,
+                mtime=loaded.found.mtime_ns / 1e9,
+            )
+
+
+def window_of(batch: int) -> int:
+    """How many images are judged together where a net takes batches of this size."""
+    return max(WINDOW, 2 * batch)
+
+
+def seen_image(content: str, data: bytes) -> SeenImage:
+    """What a file's header and metadata tell of its image; no pixel is decoded."""
+    width, height = image_size(data)
+    generation = read_generation(data)
+    return SeenImage(
+        content,
+        width,
+        height,
+        generation.positive,
+        generation.negative,
+        str(generation.seed if generation.seed is not None else ""),
+        generation.sampler,
+        generation.model,
+        generation.source,
+        generation.notes,
+    )
+
+
+@dataclass
+class _Loaded:
+    """A file on its way to the judge. Its bytes are dropped as soon as the picture is decoded."""
+
+    found: Found
+    content: str = ""
+    data: bytes = b""
+    image: SeenImage = field(default_factory=lambda: SeenImage(""))
+    known: SeenVerdict | None = None
+    thumbnail: str = ""
+    code: str = ""
+    flaw: str = ""
+
+
+def _unchanged(found: Found, seen: SeenFile | None) -> bool:
+    return seen is not None and (seen.size, seen.mtime_ns) == (found.size, found.mtime_ns)
+
+
+def seen_outcome(seen: SeenVerdict) -> Outcome:
+    """A verdict's word as the store kept it; anything unknown is review."""
+    return "accept" if seen.outcome == "accept" else "reject" if seen.outcome == "reject" else "review"
+
+
+def _never() -> Image:
+    raise AssertionError("an image whose verdict stands is not opened")

@@ -1,0 +1,136 @@
+"""Takes a sorting run back, step by step, from its log; what was changed or moved since is left and told."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from ...core.errors import KeepersError
+from ...core.files import content_hash, move_whole
+from ...core.paths import inside
+from .journal import Journal, Step, read_journal
+
+
+@dataclass(frozen=True)
+class Undone:
+    """What an undo did."""
+
+    restored: tuple[Path, ...] = ()
+    """Files that are back where they were."""
+    removed: tuple[Path, ...] = ()
+    """Copies and links that are gone; their originals are where they were."""
+    left: tuple[tuple[Path, str], ...] = ()
+    """Files that stay in the sorted folder, with the reason."""
+
+
+class _Left(Exception):
+    """A step is not taken back; says why."""
+
+
+def undo(log: Path) -> Undone:
+    """Takes back all steps of a log that were not taken back yet, the last one first.
+
+    A copy or link is removed only while its original is there, and both hold what the run left; nothing else is ever
+    removed but folders that became empty. May be repeated, also after a crash. Raises BadJournal.
+    """
+    folder = log.parent.resolve()
+    steps = [step for step in reversed(read_journal(log)) if step.state in ("begun", "done")]
+    found: dict[str, list[tuple[Path, str]]] = {"restored": [], "removed": [], "left": [], "": []}
+    journal = Journal(folder / log.name)
+    try:
+        for step in steps:
+            kind, path, reason = _attempt(step, folder)
+            found[kind].append((path, reason))
+            if kind != "left":
+                journal.undone(step)
+    finally:
+        journal.close()
+    restored, removed = (tuple(path for path, _ in found[kind]) for kind in ("restored", "removed"))
+    return Undone(restored, removed, tuple(found["left"]))
+
+
+def _attempt(step: Step, folder: Path) -> tuple[str, Path, str]:
+    """What became of a step: "restored", "removed", "left" with its reason, or empty; and the file concerned."""
+    try:
+        target = inside(folder, step.target, native=True)
+        taken = _take_back(step, target)
+        _drop_empty(target.parent, folder)
+    except (_Left, KeepersError, OSError) as error:
+        return "left", folder / step.target, str(error)
+    if not taken:
+        return "", target, ""
+    return ("restored", step.source, "") if step.act == "move" else ("removed", target, "")
+
+
+def _take_back(step: Step, target: Path) -> bool:
+    """False when there was nothing to take back. Raises _Left."""
+    if target == step.source or target.suffix != step.source.suffix:
+        raise _Left("the log does not fit it")
+    if not os.path.lexists(target):
+        if step.state == "begun" or (step.act != "move" and step.source.exists()) or _is_left(step, step.source):
+            return False
+        raise _Left("it was moved or removed since")
+    if target.is_symlink() or not target.is_file():
+        raise _Left("something else is there now")
+    {"move": _move_back, "copy": _remove_copy, "link": _remove_link}[step.act](step, target)
+    return True
+
+
+def _move_back(step: Step, target: Path) -> None:
+    if not os.path.lexists(step.source):
+        if not _is_left(step, target):
+            raise _Left("it was changed since")
+        try:
+            move_whole(target, step.source)
+        except FileExistsError as error:
+            raise _Left(f"there is another file at {step.source}") from error
+    elif step.state == "begun" and _is_twin(step.source, target):
+        target.unlink()  # the run was killed between the two halves of this move
+    else:
+        raise _Left(f"there is another file at {step.source}")
+
+
+def _remove_copy(step: Step, target: Path) -> None:
+    if not step.source.is_file():
+        raise _Left("it is the only copy: its original is gone")
+    if target.samefile(step.source):
+        raise _Left("it is the original")
+    digest = content_hash(target)
+    if step.sha256 and digest != step.sha256:
+        raise _Left("it was changed since")
+    if content_hash(step.source) != digest:
+        raise _Left("its original was changed since")
+    target.unlink()
+
+
+def _remove_link(step: Step, target: Path) -> None:
+    if not step.source.is_file() or not _is_twin(step.source, target, content=False):
+        raise _Left("it is the only name of its file: the original is gone or was replaced")
+    target.unlink()
+
+
+def _is_twin(one: Path, other: Path, content: bool = True) -> bool:
+    """Whether two names hold the same file, so that one of them can go."""
+    if one.is_symlink() or not one.is_file():
+        return False
+    if one.samefile(other):
+        return one.stat().st_nlink > 1  # else it is one name, seen along two paths
+    return content and content_hash(one) == content_hash(other)
+
+
+def _is_left(step: Step, path: Path) -> bool:
+    """Whether a file is as the run left it."""
+    with suppress(OSError):
+        found = path.stat()
+        return (found.st_size, found.st_mtime_ns) == (step.size, step.mtime_ns)
+    return False
+
+
+def _drop_empty(folder: Path, top: Path) -> None:
+    """Removes the folders that sorting made and that are empty again."""
+    with suppress(OSError):
+        while folder != top and folder.is_relative_to(top):
+            folder.rmdir()
+            folder = folder.parent

@@ -1,0 +1,248 @@
+"""What the prompts of one group of images have that those of another have not.
+
+Counts are compared by the difference of their means, with a bootstrap under the hypothesis that both groups come from
+the same prompts; the realism study's own bootstrap, of one group against all prompts, is given beside it. Words are
+compared by log-odds with an informative prior (Monroe, Colaresi, Quinn: "Fightin' Words", 2008), which neither rare nor
+common words win by being so. Many comparisons are corrected for together (Holm for counts, Benjamini and Hochberg for
+words).
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from array import array
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from statistics import NormalDist
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ...core.captions.prompt_text import clean_prompt, prompt_tags
+from .metrics import RESAMPLES, resampled_means
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+WORD = re.compile(r"\b(?=\d*[^\W\d_])\w[\w'’-]*")
+"""Words have a letter, as 1girl has."""
+LORA = re.compile(r"<(?:lora|lyco|lycoris):([^:<>]+)[^<>]*>", re.IGNORECASE)
+WEIGHT = re.compile(r":\s*[+-]?(?:\d+\.?\d*|\.\d+)\s*\)")
+PRIOR = 20.0
+"""How many prompts the prior is worth: each group is believed to be like all prompts until so many say otherwise."""
+
+Nouns = Callable[[str], list[str]]
+"""The nouns of a text, in order."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One count, such as the number of words, in two groups of prompts."""
+
+    name: str
+    means: tuple[float, float]
+    variances: tuple[float, float]
+    """As the study computed them, over N."""
+    p: float
+    """How often two groups of these sizes, drawn from all prompts, differ by as much."""
+    study: float
+    """The study's p: how often so many prompts as the first group has, drawn from all, are as far from the mean of all.
+    With a first group that makes most of all prompts it can find nothing."""
+    corrected: float = float("nan")
+    """`p`, with all counts taken together (Holm 1979)."""
+
+
+@dataclass(frozen=True)
+class Word:
+    """One word in two groups of prompts."""
+
+    word: str
+    counts: tuple[int, int]
+    """Prompts that have it, once each."""
+    score: float
+    """The z-score of its log-odds: above 0 for words of the first group."""
+    p: float
+    corrected: float = float("nan")
+    """With all words taken together (Benjamini and Hochberg 1995): the share of false finds up to here."""
+
+
+def words(prompt: str) -> list[str]:
+    """The words of a prompt in lower case, without weights, LoRA calls and other commands."""
+    return [word.lower() for word in WORD.findall(clean_prompt(prompt))]
+
+
+@dataclass
+class PromptGroup:
+    """What is compared of the prompts of one group: numbers and words. The prompts themselves are not kept."""
+
+    nouns: Nouns | None = None
+    size: int = 0
+    having: dict[str, Counter[str]] = field(default_factory=dict[str, Counter[str]])
+    """By kind (words, LoRAs, nouns with a tagger), how many prompts have each word; once each."""
+    _numbers: dict[str, array[int]] = field(default_factory=dict[str, "array[int]"])
+
+    def add(self, prompt: str) -> None:
+        """Take one prompt."""
+        self.size += 1
+        kinds = {"words": words(prompt), "LoRAs": loras(prompt)}
+        if self.nouns:
+            kinds["nouns"] = self.nouns(clean_prompt(prompt))
+        for kind, found in kinds.items():
+            self.having.setdefault(kind, Counter()).update(set(found))
+        numbers = {
+            "words": len(kinds["words"]),
+            "tags": len(prompt_tags(prompt)),
+            "characters": len(clean_prompt(prompt)),
+            "weights": len(WEIGHT.findall(LORA.sub("", prompt))),
+            **{kind: len(found) for kind, found in kinds.items() if kind != "words"},
+        }
+        for name, number in numbers.items():
+            self._numbers.setdefault(name, array("q")).append(number)
+
+    @property
+    def numbers(self) -> dict[str, NDArray[np.float64]]:
+        """By name, one number for each prompt."""
+        return {name: np.array(found, dtype=np.float64) for name, found in self._numbers.items()}
+
+
+def counts(prompts: Sequence[str], nouns: Nouns | None = None) -> dict[str, NDArray[np.float64]]:
+    """By name, one number for each prompt; "nouns" only with a tagger."""
+    return _group(prompts, nouns).numbers
+
+
+def _group(prompts: Iterable[str], nouns: Nouns | None) -> PromptGroup:
+    group = PromptGroup(nouns)
+    for prompt in prompts:
+        group.add(prompt)
+    return group
+
+
+def compare_counts(
+    first: Sequence[str],
+    second: Sequence[str],
+    nouns: Nouns | None = None,
+    *,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> list[Comparison]:
+    """Every count in both groups. Both must have prompts."""
+    return compare_numbers(_group(first, nouns), _group(second, nouns), resamples=resamples, seed=seed)
+
+
+def compare_numbers(
+    first: PromptGroup, second: PromptGroup, *, resamples: int = RESAMPLES, seed: int = 0
+) -> list[Comparison]:
+    """As `compare_counts`."""
+    mine, others = first.numbers, second.numbers
+    found = [
+        Comparison(
+            name,
+            (float(values.mean()), float(others[name].mean())),
+            (float(values.var()), float(others[name].var())),
+            difference_p(values, others[name], resamples, seed),
+            bootstrap_p(np.concatenate([values, others[name]]), values, resamples, seed),
+        )
+        for name, values in mine.items()
+    ]
+    corrected = holm([one.p for one in found])
+    return [replace(one, corrected=p) for one, p in zip(found, corrected, strict=True)]
+
+
+def difference_p(
+    first: NDArray[np.float64], second: NDArray[np.float64], resamples: int = RESAMPLES, seed: int = 0
+) -> float:
+    """How often two groups of these sizes, drawn from all values, have means as far apart (Efron and Tibshirani 1993).
+
+    The observed difference counts as one more draw (Davison and Hinkley 1997), so that p is never 0.
+    """
+    everything = np.concatenate([first, second])
+    drawn = [resampled_means(everything, len(one), resamples, seed * 2 + n) for n, one in enumerate((first, second))]
+    observed = abs(first.mean() - second.mean())
+    # Sums of equal numbers differ in their last bits by the order they were added in.
+    extreme = np.count_nonzero(np.abs(drawn[0] - drawn[1]) >= observed * (1 - 1e-9))
+    return float((extreme + 1) / (resamples + 1))
+
+
+def bootstrap_p(
+    everything: NDArray[np.float64], group: NDArray[np.float64], resamples: int = RESAMPLES, seed: int = 0
+) -> float:
+    """How often as many values drawn from all differ from the mean of all by as much as the group does: the study's."""
+    middle = everything.mean()
+    difference = abs(middle - group.mean())
+    means = resampled_means(everything, len(group), resamples, seed)
+    return float(np.count_nonzero(np.abs(means - middle) >= difference * (1 - 1e-9)) / resamples)
+
+
+def compare_words(first: Iterable[Sequence[str]], second: Iterable[Sequence[str]]) -> list[Word]:
+    """Every word of the prompts of both groups, each prompt a list of words, the most telling first.
+
+    A word counts once a prompt: a prompt that says "cat" ten times is still one prompt.
+    """
+    sizes: list[int] = []
+    having: list[Counter[str]] = []
+    for group in (first, second):
+        prompts = [set(prompt) for prompt in group]
+        having.append(Counter(word for prompt in prompts for word in prompt))
+        sizes.append(len(prompts))
+    return compare_having((having[0], having[1]), (sizes[0], sizes[1]))
+
+
+def compare_having(having: tuple[Counter[str], Counter[str]], sizes: tuple[int, int]) -> list[Word]:
+    """As `compare_words`, from how many prompts of both groups have each word, and how many prompts there are."""
+    mine, others = having
+    if not min(sizes):
+        return []
+    normal = NormalDist()
+    found: list[Word] = []
+    for word in mine + others:
+        score = _score((mine[word], others[word]), sizes)
+        found.append(Word(word, (mine[word], others[word]), score, 2 * normal.cdf(-abs(score))))
+    found.sort(key=lambda one: (-abs(one.score), one.word))
+    corrected = benjamini_hochberg([one.p for one in found])
+    return [replace(one, corrected=p) for one, p in zip(found, corrected, strict=True)]
+
+
+def _score(counts: tuple[int, int], sizes: tuple[int, int]) -> float:
+    """The difference of the log-odds of having the word, over its standard deviation; the prior pulls both to all."""
+    share = (sum(counts) + 1) / (sum(sizes) + 2)
+    odds = spread = 0.0
+    for count, size, sign in zip(counts, sizes, (1, -1), strict=True):
+        having, lacking = count + PRIOR * share, size - count + PRIOR * (1 - share)
+        odds += sign * math.log(having / lacking)
+        spread += 1 / having + 1 / lacking
+    return odds / math.sqrt(spread)
+
+
+def loras(prompt: str) -> list[str]:
+    """The names of the LoRAs that a prompt calls."""
+    return [name.strip() for name in LORA.findall(prompt)]
+
+
+def holm(values: Sequence[float]) -> list[float]:
+    """p-values such that a false find among all of them is as rare as each says."""
+    order = sorted(range(len(values)), key=lambda place: values[place])
+    found = [0.0] * len(values)
+    highest = 0.0
+    for rank, place in enumerate(order):
+        highest = max(highest, min(1.0, values[place] * (len(values) - rank)))
+        found[place] = highest
+    return found
+
+
+def benjamini_hochberg(values: Sequence[float]) -> list[float]:
+    """The share of false finds among all comparisons that are at least as small."""
+    order = sorted(range(len(values)), key=lambda place: values[place])
+    found = [0.0] * len(values)
+    lowest = 1.0
+    for rank in range(len(values) - 1, -1, -1):
+        place = order[rank]
+        lowest = min(lowest, values[place] * len(values) / (rank + 1))
+        found[place] = lowest
+    return found
+
+
+def summarise(prompts: Sequence[str], nouns: Nouns | None = None) -> Mapping[str, tuple[float, float]]:
+    """Mean and variance of every count of one group."""
+    return {name: (float(values.mean()), float(values.var())) for name, values in counts(prompts, nouns).items()}

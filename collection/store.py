@@ -1,0 +1,311 @@
+"""What was seen: images, predictions and verdicts in one SQLite file, safe with several processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import time
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..core.errors import StoreError, encodable
+from ..core.prediction import Labels, Prediction, Range
+from .store_schema import MIGRATIONS
+
+CHUNK = 500
+"""Rows a query asks for at once: SQLite limits the number of variables in a statement."""
+
+
+@dataclass(frozen=True)
+class SeenFile:
+    """A file as it was when its content was last read."""
+
+    path: Path
+    size: int
+    mtime_ns: int
+    content: str
+    """sha256 of the bytes, hex."""
+
+
+@dataclass(frozen=True)
+class SeenImage:
+    """What is known of an image whatever file it stands in."""
+
+    content: str
+    width: int = 0
+    height: int = 0
+    positive: str = ""
+    negative: str = ""
+    seed: str = ""
+    sampler: str = ""
+    model: str = ""
+    source: str = ""
+    """"a1111", "comfyui", "keepers" or empty."""
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class SeenVerdict:
+    """An outcome under one basis: gate text, fingerprints of its models, and precision."""
+
+    content: str
+    basis: str
+    gate: str
+    outcome: str
+    reason: str
+    error: str = ""
+    """The code of what made the file unreadable; empty otherwise."""
+    time: float = 0.0
+    """Seconds since 1970."""
+
+
+class Store:
+    """Opens the file, creating or migrating it. Use as a context manager, from one thread at a time."""
+
+    def __init__(self, path: Path, *, wait: float = 30.0) -> None:
+        """`wait`: seconds to wait for another process that writes. Raises StoreError."""
+        self.path = path
+        self._labels: dict[str, Labels] = {}
+        with self._told("opened"):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._db = sqlite3.connect(path, timeout=wait, isolation_level=None, check_same_thread=False)
+        try:
+            with self._told("opened"):
+                self._prepare()
+        except StoreError:
+            self._db.close()
+            raise
+
+    def _prepare(self) -> None:
+        self._db.execute("PRAGMA journal_mode = WAL")
+        self._db.execute("PRAGMA synchronous = NORMAL")
+        found = self._version()
+        if found > len(MIGRATIONS):
+            raise StoreError(
+                f"{self.path} was written by a newer Keepers (its version {found}, here {len(MIGRATIONS)}). "
+                "Update Keepers, or name another file with --db."
+            )
+        if found < len(MIGRATIONS):
+            with self.writing():
+                for migration in MIGRATIONS[self._version() :]:  # asked again: another process may have been quicker
+                    for statement in filter(str.strip, migration.split(";")):
+                        self._db.execute(statement)
+                self._db.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
+
+    def _version(self) -> int:
+        return int(self._db.execute("PRAGMA user_version").fetchone()[0])
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+    @contextmanager
+    def _told(self, what: str) -> Generator[None]:
+        """Turn SQLite's errors into one sentence with a remedy."""
+        try:
+            yield
+        except (sqlite3.Error, OSError) as error:
+            text = str(error)
+            if "locked" in text:
+                remedy = "Another program keeps it locked: wait for it, or name another file with --db."
+            elif "full" in text or "No space" in text:
+                remedy = "The disk is full. What was stored before is safe."
+            elif "readonly" in text or "unable to open" in text or isinstance(error, PermissionError):
+                remedy = "Check that the folder exists and may be written, or name another file with --db."
+            else:
+                remedy = "Move it away and scan again: it holds only what a scan can find anew, and your own labels."
+            raise StoreError(f"{self.path} cannot be {what} ({text}). {remedy}") from error
+
+    @contextmanager
+    def writing(self) -> Generator[sqlite3.Connection]:
+        """One transaction: all of it or nothing, whatever happens to the process. Raises StoreError."""
+        with self._told("written"):
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._db
+                self._db.execute("COMMIT")
+            except BaseException:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise
+
+    def query(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """All rows of a query. Raises StoreError."""
+        with self._told("read"):
+            return self._db.execute(sql, values).fetchall()
+
+    def in_chunks(self, sql: str, keys: Iterable[Any], *fixed: Any) -> Iterator[tuple[Any, ...]]:
+        """Rows of a query whose {} stands for a list of keys; `fixed` values come first."""
+        listed = list(keys)
+        for start in range(0, len(listed), CHUNK):
+            part = listed[start : start + CHUNK]
+            yield from self.query(sql.format(",".join("?" * len(part))), (*fixed, *part))
+
+    # --- what is known -------------------------------------------------------------------------------------------
+
+    def files(self, paths: Iterable[Path]) -> dict[Path, SeenFile]:
+        """The files among `paths` that were read before, as they were then."""
+        sql = "SELECT path, size, mtime_ns, content FROM file WHERE path IN ({})"
+        rows = self.in_chunks(sql, (_key(path) for path in paths))
+        return {
+            path: SeenFile(path, size, mtime, content) for raw, size, mtime, content in rows for path in [path_of(raw)]
+        }
+
+    def images(self, contents: Iterable[str]) -> dict[str, SeenImage]:
+        """What is known of images, by content."""
+        columns = "content, width, height, positive, negative, seed, sampler, model, source, notes"
+        rows = self.in_chunks(f"SELECT {columns} FROM image WHERE content IN ({{}})", contents)  # noqa: S608
+        return {row[0]: SeenImage(*row[:9], notes=tuple(json.loads(row[9]))) for row in rows}
+
+    def verdicts(self, contents: Iterable[str], basis: str) -> dict[str, SeenVerdict]:
+        """Verdicts under one basis, by content."""
+        sql = (
+            "SELECT content, basis, gate, outcome, reason, error, time FROM verdict WHERE basis = ? AND content IN ({})"
+        )
+        return {row[0]: SeenVerdict(*row) for row in self.in_chunks(sql, contents, basis)}
+
+    def newest_verdicts(self, contents: Iterable[str]) -> dict[str, SeenVerdict]:
+        """The verdict that was given last, whatever its basis, by content."""
+        sql = (
+            "SELECT content, basis, gate, outcome, reason, error, MAX(time) FROM verdict"
+            " WHERE content IN ({}) GROUP BY content"
+        )
+        return {row[0]: SeenVerdict(*row) for row in self.in_chunks(sql, contents)}
+
+    def paths(self) -> Iterator[list[Path]]:
+        """All files that were ever read, in order, some hundred at a time."""
+        last: list[tuple[Any, ...]] = self.query("SELECT path FROM file ORDER BY path LIMIT ?", (CHUNK,))
+        while last:
+            yield [path_of(key) for (key,) in last]
+            last = self.query("SELECT path FROM file WHERE path > ? ORDER BY path LIMIT ?", (last[-1][0], CHUNK))
+
+    def fingerprints(self) -> dict[str, str]:
+        """Of every model that ever gave a prediction, the fingerprint that came last."""
+        return dict(self.query("SELECT model, fingerprint FROM labels ORDER BY rowid"))
+
+    def predictions(
+        self, contents: Iterable[str], fingerprints: Mapping[str, str], *, exact: bool = False
+    ) -> dict[str, dict[str, Prediction]]:
+        """Predictions by content and model id, for the models and fingerprints asked for.
+
+        Of an exact prediction and one of limited precision the exact one is given; with `exact`, no other.
+        """
+        found: dict[str, dict[str, Prediction]] = {}
+        sql = (
+            "SELECT content, tolerance, value, label, margin FROM prediction"
+            " WHERE fingerprint = ? AND tolerance <= ? AND content IN ({}) ORDER BY tolerance DESC"
+        )
+        listed = list(contents)
+        for model, fingerprint in fingerprints.items():
+            labels = self._labels_of(fingerprint)
+            limit = 0.0 if exact else 1e300
+            for content, tolerance, values, label, margin in (
+                self.in_chunks(sql, listed, fingerprint, limit) if labels else ()
+            ):
+                assert labels is not None
+                prediction = Prediction(
+                    model, labels, np.frombuffer(values, dtype="<f4"), label, margin, tolerance, fingerprint
+                )
+                found.setdefault(content, {})[model] = prediction
+        return found
+
+    def _labels_of(self, fingerprint: str) -> Labels | None:
+        if fingerprint not in self._labels:
+            rows = self.query("SELECT names, groups, ranges FROM labels WHERE fingerprint = ?", (fingerprint,))
+            if not rows:
+                return None
+            names, groups, ranges = (json.loads(text) for text in rows[0])
+            self._labels[fingerprint] = Labels(
+                tuple(names), tuple(groups), tuple(Range(float(low), float(high), unit) for low, high, unit in ranges)
+            )
+        return self._labels[fingerprint]
+
+    def thumbnails(self, contents: Iterable[str]) -> dict[str, str]:
+        """Stored thumbnails as data URIs, by content."""
+        return dict(self.in_chunks("SELECT content, data FROM thumbnail WHERE content IN ({})", contents))
+
+    def counts(self) -> dict[str, int]:
+        """How many rows each table holds."""
+        tables = ("file", "image", "prediction", "verdict")
+        return {table: int(self.query(f"SELECT COUNT(*) FROM {table}")[0][0]) for table in tables}  # noqa: S608
+
+    # --- what is added -------------------------------------------------------------------------------------------
+
+    def add(
+        self,
+        *,
+        files: Iterable[SeenFile] = (),
+        images: Iterable[SeenImage] = (),
+        predictions: Iterable[tuple[str, Prediction]] = (),
+        verdicts: Iterable[SeenVerdict] = (),
+        thumbnails: Iterable[tuple[str, str]] = (),
+    ) -> None:
+        """Write everything in one transaction; what is there already is replaced. Raises StoreError."""
+        now = time.time()
+        with self.writing():
+            self._db.executemany(
+                "INSERT OR REPLACE INTO file VALUES (?, ?, ?, ?)",
+                ((_key(one.path), one.size, one.mtime_ns, one.content) for one in files),
+            )
+            self._db.executemany(
+                "INSERT OR REPLACE INTO image VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (_image_row(one) for one in images),
+            )
+            for content, prediction in predictions:
+                self._add_prediction(content, prediction, now)
+            self._db.executemany(
+                "INSERT OR REPLACE INTO verdict VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (
+                    (one.content, one.basis, one.gate, one.outcome, encodable(one.reason), one.error, one.time or now)
+                    for one in verdicts
+                ),
+            )
+            self._db.executemany("INSERT OR REPLACE INTO thumbnail VALUES (?, ?)", thumbnails)
+
+    def _add_prediction(self, content: str, prediction: Prediction, now: float) -> None:
+        fingerprint = prediction.fingerprint
+        if self._labels_of(fingerprint) is None:
+            labels = prediction.labels
+            texts = (json.dumps(labels.names), json.dumps(labels.groups), json.dumps([list(r) for r in labels.ranges]))
+            self._db.execute(
+                "INSERT OR IGNORE INTO labels VALUES (?, ?, ?, ?, ?)", (fingerprint, prediction.model, *texts)
+            )
+        self._db.execute(
+            "INSERT OR REPLACE INTO prediction VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                content,
+                fingerprint,
+                prediction.model,
+                prediction.tolerance,
+                prediction.values.astype("<f4").tobytes(),
+                prediction.label,
+                min(float(prediction.margin), 1e300),
+                now,
+            ),
+        )
+
+
+def _image_row(image: SeenImage) -> tuple[Any, ...]:
+    texts = (image.positive, image.negative, image.seed, image.sampler, image.model, image.source)
+    return (image.content, image.width, image.height, *map(encodable, texts), json.dumps(image.notes))
+
+
+def _key(path: Path) -> bytes:
+    return os.fsencode(path)
+
+
+def path_of(key: bytes) -> Path:
+    """A path from the bytes that stand for it in the store."""
+    return Path(os.fsdecode(key))

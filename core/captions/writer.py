@@ -1,0 +1,250 @@
+"""Captions from predictions, for all doors.
+
+    recipe = Recipe(threshold=0.4, first=("my_trigger",), exclude=("*_background",))
+    caption = write_caption(predictions, generation, recipe, taggers(registry))
+    caption.text
+
+`predictions` are those of one image; classifiers among them are passed over. `generation` is anything that has its
+prompt as `positive`, or None. `taggers` tells which models have tags; without it every probability outside a group
+"rating" is a tag. Who makes many captions keeps one CaptionWriter; write_caption keeps the last few by itself.
+"""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+from ..errors import CaptionTooLong
+from ..prediction import Prediction
+from ..spec import ModelSpec
+from .plan import RATING, Plans, Said, Taggers, Word, Words, implications, tags_of_model
+from .prompt_text import clean_prompt, prompt_tags
+from .recipe import Recipe
+from .template import parse_template
+from .text import matcher, normal
+
+
+class Prompted(Protocol):
+    """Where an image's prompt is found."""
+
+    @property
+    def positive(self) -> str:
+        """The positive prompt as it was written; empty when unknown."""
+        ...
+
+
+class Tag(NamedTuple):
+    """A tag in a caption."""
+
+    name: str
+    """As the tagger spells it, or as the recipe renames it."""
+    score: float
+    """Weighted probability in [0, 1]; 1 for a tag from the prompt."""
+    category: str = ""
+
+
+@dataclass(frozen=True)
+class Caption:
+    """A caption with what it was made of."""
+
+    text: str
+    """Empty when nothing was left to say, or when the image lacks a required tag."""
+    tags: tuple[Tag, ...] = ()
+    """In the order of the caption."""
+    rating: str = ""
+    """As the model says it; also when the caption does not."""
+    missing: tuple[str, ...] = ()
+    """The required patterns for which the image has no tag."""
+    notes: tuple[str, ...] = ()
+    """What a user should know of this caption."""
+
+
+class CaptionWriter:
+    """Makes captions by one recipe, fast for many images: what depends only on the labels is worked out once."""
+
+    def __init__(self, recipe: Recipe, taggers: Taggers | None = None) -> None:
+        self.recipe = recipe
+        self._taggers = taggers or {}
+        self._words = Words(recipe)
+        self._plans = Plans(recipe, self._taggers, self._words)
+        self._implied = implications(recipe)
+        self._required = tuple((pattern, matcher((pattern,))) for pattern in recipe.require)
+        self._fixed = tuple(matcher((pattern,)) for pattern in recipe.fixed)
+        self._ratings = {normal(old): new for old, new in recipe.rating_words}
+
+    def __call__(self, predictions: Iterable[Prediction], generation: Prompted | None = None) -> Caption:
+        """The caption of one image. Raises CaptionTooLong."""
+        given = list(predictions)
+        heard = self._heard(given)
+        prompt = generation.positive if generation is not None else ""
+        notes = [f"{p.model} has values that are not numbers" for p in heard if np.isnan(p.values).any()]
+        said = self._said(heard, prompt)
+        rating = next((word for word in map(rating_of, given) if word), "")
+        missing = tuple(pattern for pattern, fits in self._required if not _any(fits, said))
+        if missing:
+            return Caption("", (), rating, missing, (*notes, f"lacks the required {', '.join(missing)}"))
+        best = self._best(said)
+        text, best = self._fit(best, rating, prompt)
+        tags = tuple(Tag(each.word.name, each.score, each.word.category) for each in self._ordered(best))
+        return Caption(text, tags, rating, (), tuple(notes))
+
+    def _heard(self, predictions: list[Prediction]) -> list[Prediction]:
+        """The predictions of the taggers that the recipe listens to."""
+        if self.recipe.source == "prompt":
+            return []
+        if self.recipe.taggers:
+            named = {tagger.model for tagger in self.recipe.taggers}
+            return [p for p in predictions if p.model in named]
+        return [p for p in predictions if not self._taggers or tags_of_model(self._taggers, p.model)]
+
+    def _said(self, heard: list[Prediction], prompt: str) -> list[Said]:
+        """All tags of the image, most probable first; of equal tags the more probable one."""
+        found: dict[str, Said] = {}
+        if heard:
+            for prediction, plan in zip(heard, self._plans.of(heard), strict=True):
+                for word, score in plan.read(prediction.values):
+                    _join(found, word, score)
+        elif self.recipe.source != "tags":
+            for word in (word for name in prompt_tags(prompt) for word in self._words.make(name)):
+                _join(found, word, 1.0)
+        ranked = sorted(found.values(), key=lambda each: -each.score)
+        return ranked[: self.recipe.top] if self.recipe.top else ranked
+
+    def _best(self, said: list[Said]) -> list[Said]:
+        """The tags that may stand in the caption, most probable first."""
+        kept = [each for each in said if each.word.kept]
+        if self.recipe.implied:
+            rank = {each.word.key: index for index, each in enumerate(kept)}
+            dropped: set[str] = set()
+            for key in rank:
+                implied = (other for other in self._implied(key) if other in rank)
+                # Of tags that imply each other the most probable one stays.
+                dropped.update(o for o in implied if rank[o] > rank[key] or key not in self._implied(o))
+            kept = [each for each in kept if each.word.key not in dropped]
+        return kept[: self.recipe.limit] if self.recipe.limit else kept
+
+    def _fit(self, best: list[Said], rating: str, prompt: str) -> tuple[str, list[Said]]:
+        """The text within the recipe's length, with the tags that are in it."""
+        recipe = self.recipe
+        cleaned = clean_prompt(prompt) if "prompt" in parse_template(recipe.template).fields else ""
+        text = self._text(best, rating, cleaned)
+        most = recipe.max_characters
+        if not most or len(text) <= most or recipe.too_long == "keep":
+            return text, best
+        low, high = 0, len(best)
+        while recipe.too_long == "cut" and low < high:
+            middle = (low + high) // 2
+            low, high = (middle + 1, high) if len(self._text(best[:middle], rating, cleaned)) <= most else (low, middle)
+        fitting = best[: max(low - 1, 0)]
+        shorter = self._text(fitting, rating, cleaned)
+        if recipe.too_long == "fail" or len(shorter) > most:
+            raise CaptionTooLong(len(text) if recipe.too_long == "fail" else len(shorter), most)
+        return shorter, fitting
+
+    def _text(self, best: list[Said], rating: str, prompt: str) -> str:
+        recipe = self.recipe
+        ordered = self._ordered(best)
+        shown = self._ratings.get(normal(rating), rating) if recipe.says_rating else ""
+        if recipe.style == "json":
+            return _json(recipe, ordered, shown)
+        fields = parse_template(recipe.template).fields
+        species = [each.word.text for each in ordered if each.word.category == "species"] if "species" in fields else []
+        tags = [e.word.text for e in ordered if "species" not in fields or e.word.category != "species"]
+        first, last = recipe.joint.join(recipe.first), recipe.joint.join(recipe.last)
+        if recipe.template:
+            values = {"trigger": first, "rating": shown, "species": recipe.joint.join(species)}
+            values |= {"tags": recipe.joint.join(tags), "last": last, "prompt": prompt}
+            body = parse_template(recipe.template).fill(values)
+            parts = ["" if "trigger" in fields else first, body, "" if "last" in fields else last]
+        else:
+            parts = [first, shown, *tags, last]
+        text = recipe.joint.join(filter(None, parts))
+        return _printable(text + recipe.joint.rstrip() if text and recipe.trailing else text)
+
+    def _ordered(self, best: list[Said]) -> list[Said]:
+        """The tags in the order of the caption; those of equal standing by score."""
+        match self.recipe.order:
+            case "given":
+                return sorted(best, key=lambda each: each.place)
+            case "alphabet":
+                return sorted(best, key=lambda each: each.word.key)
+            case "category":
+                places = {category: index for index, category in enumerate(self.recipe.category_order)}
+                return sorted(best, key=lambda e: (places.get(e.word.category, len(places)), e.word.category))
+            case "fixed":
+                return sorted(best, key=self._fixed_place)
+            case _:
+                return best
+
+    def _fixed_place(self, said: Said) -> int:
+        return next((i for i, fits in enumerate(self._fixed) if fits(said.word.key)), len(self._fixed))
+
+
+def write_caption(
+    predictions: Iterable[Prediction],
+    generation: Prompted | None,
+    recipe: Recipe,
+    taggers: Taggers | None = None,
+) -> Caption:
+    """The caption of one image by a recipe; see the head of this file. Raises CaptionTooLong."""
+    key = tuple((model, tuple(groups.items())) for model, groups in (taggers or {}).items())
+    return _writer(recipe, key)(predictions, generation)
+
+
+def taggers(specs: Iterable[ModelSpec]) -> dict[str, dict[str, float]]:
+    """Which of the models and their variants are taggers, and what they recommend."""
+    return {one.id: dict(one.tags) for spec in specs for one in (spec, *spec.variants) if one.tags}
+
+
+def rating_of(prediction: Prediction) -> str:
+    """How explicit a prediction calls the image; empty when it says nothing of that.
+
+    Several labels in the group "rating" are probabilities of which the largest one wins; of a single one, a scalar,
+    the model's own `label` is the word.
+    """
+    members = prediction.labels.members(RATING) if prediction.labels.groups else ()
+    values = prediction.values[list(members)]
+    if not members or np.isnan(values).any():
+        return ""
+    return prediction.label if len(members) == 1 else prediction.labels.names[members[int(values.argmax())]]
+
+
+@lru_cache(maxsize=8)
+def _writer(recipe: Recipe, taggers: tuple[tuple[str, tuple[tuple[str, float], ...]], ...]) -> CaptionWriter:
+    return CaptionWriter(recipe, {model: dict(groups) for model, groups in taggers})
+
+
+def _join(found: dict[str, Said], word: Word, score: float) -> None:
+    old = found.get(word.key)
+    if old is None:
+        found[word.key] = Said(word, score, len(found))
+    elif score > old.score:
+        found[word.key] = Said(word, score, old.place)
+
+
+def _any(fits: Callable[[str], bool], said: Sequence[Said]) -> bool:
+    return any(fits(each.word.key) or fits(each.word.was) for each in said)
+
+
+def _json(recipe: Recipe, ordered: list[Said], rating: str) -> str:
+    content = {
+        "first": list(recipe.first),
+        "rating": rating,
+        "tags": {each.word.text: round(each.score, 4) for each in ordered},
+        "last": list(recipe.last),
+    }
+    filled = {key: value for key, value in content.items() if value}
+    return json.dumps(filled, ensure_ascii=False) if filled else ""
+
+
+def _printable(text: str) -> str:
+    """Text without control characters and lone surrogates, which no caption file can hold."""
+    if text.isprintable():
+        return text
+    return "".join(c for c in text if c == "\n" or unicodedata.category(c) not in ("Cc", "Cs"))

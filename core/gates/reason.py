@@ -1,0 +1,101 @@
+"""Says why, for people: "faramir.accept 0.31 < 0.50; degraded"."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from ..errors import one_line
+from ..prediction import Answers, Prediction
+from .tree import Leaf, Link, Number, Operand, Value, WordTest, asked
+from .truth import Reading, Unjudged, holds, read, word
+
+_SHOWN = 3
+_OPPOSITE = {"<": ">=", ">=": "<", ">": "<=", "<=": ">", "==": "!=", "!=": "=="}
+_MIRRORED = {"<": ">", ">": "<", "<=": ">=", ">=": "<=", "==": "==", "!=": "!="}
+
+
+def told(leaves: Iterable[Leaf], answers: Answers) -> str:
+    """What is the case in the terms that decided, then the answers in one word of the models whose numbers are told."""
+    chosen = list(dict.fromkeys(leaves))
+    shown = chosen[:_SHOWN]
+    text = _joined([_told(leaf, answers) for leaf in shown], len(chosen) - len(shown))
+    words = _words(shown, answers)
+    return f"{text}; {words}" if words else text
+
+
+def unjudged(leaves: Iterable[Leaf], answers: Answers) -> str:
+    """Why terms could not be judged; empty where all could."""
+    reasons = list(dict.fromkeys(reason for leaf in leaves for reason in _reasons(leaf, answers)))
+    return _joined(reasons[:_SHOWN], len(reasons[_SHOWN:]))
+
+
+def undecided(missing: Sequence[str], blurred: Sequence[str]) -> str:
+    """Why an outcome stays open where no model can be asked, nor asked to look closer."""
+    if missing:
+        return f"not asked about this image: {', '.join(missing)}"
+    return f"too near a threshold to tell without a closer look: {', '.join(blurred)}"
+
+
+def _joined(parts: Sequence[str], more: int) -> str:
+    return " and ".join([*parts, f"{more} more"] if more else parts)
+
+
+def _told(leaf: Leaf, answers: Answers) -> str:
+    return _told_test(leaf, answers) if isinstance(leaf, WordTest) else _told_link(leaf, answers)
+
+
+def _told_test(test: WordTest, answers: Answers) -> str:
+    answer = str(word(test, answers))
+    is_it = f"{test.model} is {one_line(answer)}"
+    return is_it if answer in test.names else f"{is_it}, not {one_line(' or '.join(test.names))}"
+
+
+def _told_link(link: Link, answers: Answers) -> str:
+    left, right, sign = link.left, link.right, link.operator
+    if isinstance(left, Number):
+        left, right, sign = right, left, _MIRRORED[sign]
+    a, b = read(left, answers), read(right, answers)
+    assert isinstance(a, Reading) and isinstance(b, Reading), "only decided terms are told"
+    sign = sign if holds(sign, a.value, b.value) else _OPPOSITE[sign]
+    first, second = _apart(a.value, b.value, right)
+    other = f"{one_line(str(right))} " if isinstance(right, Value) else ""
+    return f"{one_line(str(left))} {first} {sign} {other}{second}"
+
+
+def _apart(a: float, b: float, right: Operand) -> tuple[str, str]:
+    """Two numbers with two decimals, and with more only where a threshold has more, or where they would look equal."""
+    shown = right.value if isinstance(right, Number) else b
+    if a == b:
+        a = shown
+    least = max(2, len(f"{shown:.9f}".rstrip("0").partition(".")[2])) if isinstance(right, Number) else 2
+    for decimals in range(least, 10):
+        first, second = _plain(a, decimals), _plain(shown, decimals)
+        if a == shown or first != second:
+            return first, second
+    return f"{a:.9g}", f"{shown:.9g}"
+
+
+def _plain(value: float, decimals: int) -> str:
+    return f"{value:.{decimals}f}" if abs(value) < 1e6 else f"{value:.9g}"
+
+
+def _words(leaves: Sequence[Leaf], answers: Answers) -> str:
+    said = {leaf.model for leaf in leaves if isinstance(leaf, WordTest)}
+    models = dict.fromkeys(model for leaf in leaves for model in asked(leaf) if model not in said)
+    words = {model: _label(model, answers) for model in models}
+    found = {model: label for model, label in words.items() if label}
+    if len(models) == 1:
+        return "".join(found.values())
+    return ", ".join(f"{model}: {label}" for model, label in found.items())
+
+
+def _label(model: str, answers: Answers) -> str:
+    answer = answers.get(model)
+    return one_line(answer.label) if isinstance(answer, Prediction) else ""
+
+
+def _reasons(leaf: Leaf, answers: Answers) -> list[str]:
+    found = (
+        [word(leaf, answers)] if isinstance(leaf, WordTest) else [read(leaf.left, answers), read(leaf.right, answers)]
+    )
+    return [one_line(one.reason) for one in found if isinstance(one, Unjudged)]

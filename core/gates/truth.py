@@ -1,0 +1,180 @@
+"""What can be said of a gate's terms by the answers so far: Kleene's logic, with a lasting unknown beside the open one.
+
+A truth is a set of what a node may still turn out to be, once every model has answered exactly: any of FALSE,
+UNJUDGED and TRUE. An unjudged term (a failure, a NaN) stays so whatever else is asked; an open one may become any.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from ..errors import UnknownName
+from ..prediction import Answer, Answers, Failure, Prediction
+from .tree import And, Comparison, Leaf, Link, Node, Not, Number, Operand, Or, WordTest, asked
+
+FALSE, UNJUDGED, TRUE = 1, 2, 4
+OPEN = FALSE | UNJUDGED | TRUE
+
+_HOLDS: Mapping[str, Callable[[float, float], bool]] = {
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+    "==": operator.eq,
+    "!=": operator.ne,
+}
+
+
+class Reading(NamedTuple):
+    """A number that can be compared, and how far it may be off."""
+
+    value: float
+    tolerance: float
+
+
+class Unjudged(NamedTuple):
+    """There is no number or word to compare, and no further model will bring one."""
+
+    reason: str
+
+
+class Finding(NamedTuple):
+    """What a node may turn out to be, and the terms that make it so, as written."""
+
+    truth: int
+    leaves: tuple[Leaf, ...]
+
+
+def find(node: Node, answers: Answers) -> Finding:
+    """What a node may turn out to be.
+
+    The leaves of a false `and` are those of its false parts, those of a true `or` the first true part's; those of a
+    node that is neither true nor false are the ones that keep it open or unjudged.
+    """
+    if isinstance(node, And):
+        return _all([find(part, answers) for part in node.parts])
+    if isinstance(node, Or):
+        return _any([find(part, answers) for part in node.parts])
+    if isinstance(node, Not):
+        truth, leaves = find(node.part, answers)
+        return Finding(_negated(truth), leaves)
+    if isinstance(node, Comparison):
+        return _all([Finding(_link(link, answers), (link,)) for link in node.links])
+    return Finding(_test(node, answers), (node,))
+
+
+def read(operand: Operand, answers: Answers) -> Reading | Unjudged | None:
+    """The number that an operand stands for; None while its model has no answer."""
+    if isinstance(operand, Number):
+        return Reading(operand.single, 0.0)
+    answer = answers.get(operand.model)
+    if not isinstance(answer, Prediction):
+        return None if answer is None else could_not(operand.model, answer)
+    try:
+        value = answer[operand.label]
+    except UnknownName as error:
+        return Unjudged(str(error).rstrip("."))
+    if not math.isfinite(value):
+        return Unjudged(no_number(operand.model, operand.label))
+    return Reading(value, answer.drift(operand.label))
+
+
+def word(test: WordTest, answers: Answers) -> str | Unjudged | None:
+    """A model's answer in one word; None while the model has not answered, or while its answer may still change."""
+    answer = answers.get(test.model)
+    if not isinstance(answer, Prediction):
+        return None if answer is None else could_not(test.model, answer)
+    if not answer.label or np.isnan(answer.values).all():
+        return Unjudged(f"{test.model} gave no answer in one word")
+    if answer.tolerance != 0 and not answer.margin > answer.tolerance:
+        return None
+    return answer.label
+
+
+def no_number(model: str, label: str) -> str:
+    """What a value that is none means to a gate."""
+    return f"{model} gave no number for {label}"
+
+
+def could_not(model: str, failure: Failure) -> Unjudged:
+    """What a failure means to a gate."""
+    return Unjudged(f"{model} could not be judged: {failure.reason}")
+
+
+def needs(leaf: Leaf, answers: Answers) -> tuple[list[str], list[str]]:
+    """The models that an open term waits for: those without an answer, else those whose answer is too coarse."""
+    truth = _test(leaf, answers) if isinstance(leaf, WordTest) else _link(leaf, answers)
+    if truth != OPEN:
+        return [], []
+    models = asked(leaf)
+    absent = [model for model in models if model not in answers]
+    return absent, [] if absent else [model for model in models if _coarse(answers[model])]
+
+
+def holds(sign: str, left: float, right: float) -> bool:
+    """Whether a comparison is true of two numbers."""
+    return _HOLDS[sign](left, right)
+
+
+def _coarse(answer: Answer) -> bool:
+    return isinstance(answer, Prediction) and answer.tolerance != 0
+
+
+def _link(link: Link, answers: Answers) -> int:
+    left, right = read(link.left, answers), read(link.right, answers)
+    if isinstance(left, Unjudged) or isinstance(right, Unjudged):
+        return UNJUDGED
+    if left is None or right is None:
+        return OPEN
+    tolerance = left.tolerance + right.tolerance
+    if tolerance != 0 and not abs(left.value - right.value) > tolerance:
+        return OPEN
+    return TRUE if holds(link.operator, left.value, right.value) else FALSE
+
+
+def _test(test: WordTest, answers: Answers) -> int:
+    found = word(test, answers)
+    if found is None:
+        return OPEN
+    if isinstance(found, Unjudged):
+        return UNJUDGED
+    return TRUE if (found in test.names) != test.negated else FALSE
+
+
+def _all(parts: Sequence[Finding]) -> Finding:
+    if len(parts) == 1:
+        return parts[0]
+    truth = _least([part.truth for part in parts])
+    if truth == FALSE:
+        return Finding(truth, _leaves(part for part in parts if part.truth == FALSE))
+    return Finding(truth, _leaves(part for part in parts if truth == TRUE or part.truth != TRUE))
+
+
+def _any(parts: Sequence[Finding]) -> Finding:
+    truth = _negated(_least([_negated(part.truth) for part in parts]))
+    if truth == TRUE:
+        return Finding(truth, next(part.leaves for part in parts if part.truth == TRUE))
+    return Finding(truth, _leaves(part for part in parts if truth == FALSE or part.truth != FALSE))
+
+
+def _least(truths: Sequence[int]) -> int:
+    """All values that the least of several independent truths may have, where FALSE < UNJUDGED < TRUE."""
+    some, every, above = 0, OPEN, True
+    for truth in truths:
+        some |= truth
+        every &= truth
+        above = above and truth != FALSE
+    return (some & FALSE) | (every & TRUE) | (UNJUDGED if above and some & UNJUDGED else 0)
+
+
+def _negated(truth: int) -> int:
+    return (truth & UNJUDGED) | (TRUE if truth & FALSE else 0) | (FALSE if truth & TRUE else 0)
+
+
+def _leaves(parts: Iterable[Finding]) -> tuple[Leaf, ...]:
+    return tuple(leaf for part in parts for leaf in part.leaves)

@@ -1,0 +1,138 @@
+"""One image on its way to a verdict: what is known of it, what is asked, what could not be done and why."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from ..errors import KeepersError, one_line
+from ..gates.gate import Gate, Verdict
+from ..prediction import Answer, Failure, Prediction
+from .classifier import Classifier, Prepared
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+    from torch import Tensor
+
+    from ..spec import View
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One image to be judged."""
+
+    open: Callable[[], Image]
+    """Gives the picture; called at most once for a judgement, and not at all when `known` suffices."""
+    known: Mapping[str, Prediction] = field(default_factory=dict[str, Prediction])
+    """Predictions made earlier, by model id."""
+    flaw: str = ""
+    """Why the image cannot be judged whatever a model says (NaN in its pixels): the verdict is then review."""
+    name: str = ""
+    """How duplicates of it call it."""
+    settled: Verdict | None = None
+    """A verdict that stands already: no model is asked, but the search for near-duplicates still sees the image."""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What became of one image."""
+
+    verdict: Verdict
+    answers: Mapping[str, Answer]
+    """By model id; only models that were asked or known."""
+    fresh: Mapping[str, Prediction] = field(default_factory=dict[str, Prediction])
+    """The predictions that were made now, without what depends on the other images of this run: fit to be stored."""
+    notes: tuple[str, ...] = ()
+    """What is worth knowing of the file ("first of 3 frames")."""
+    error: str = ""
+    """The code of what made the image itself unreadable; empty where a picture was there to judge."""
+
+
+class Case:
+    """A subject on its way to a verdict. Its picture is opened when a model first wants to see it."""
+
+    def __init__(self, subject: Subject) -> None:
+        self.subject = subject
+        self.answers: dict[str, Answer] = dict(subject.known)
+        self.fresh: dict[str, Prediction] = {}
+        self.notes: tuple[str, ...] = ()
+        self.flaw = subject.flaw
+        self.error = "non_finite" if subject.flaw else ""
+        self._image: Image | None = None
+        self._views: dict[View, Tensor] = {}
+
+    def wants(self, model: str, gate: Gate, everything: bool) -> bool:
+        """Whether a model's answer is still missing and could change the outcome; with `everything`, just missing."""
+        if model in self.answers or self.subject.settled:
+            return False
+        return not self.flaw and (everything or model in gate.decide(self.answers).models)
+
+    def blurred(self, model: str, gate: Gate) -> bool:
+        """Whether a model's answer is too near a threshold for its tolerance."""
+        return not self.flaw and not self.subject.settled and model in gate.decide(self.answers).blurred
+
+    def prepare(self, model: str, views: Sequence[View]) -> Prepared | None:
+        """A model's views of the picture, computed once; where that fails, the reason becomes the model's answer."""
+        if not self._opened():
+            self.answers[model] = Failure(model, self.error, self.flaw)
+            return None
+        assert self._image is not None
+        try:
+            for view in views:
+                if view not in self._views:
+                    self._views[view] = view(self._image)
+        except Exception as error:  # whatever breaks a view, the image goes to review, and the others go on
+            self.answers[model] = _failed(model, error)
+            return None
+        return tuple(self._views[view] for view in views)
+
+    def _opened(self) -> bool:
+        if self._image is None and not self.flaw:
+            try:
+                self._image = self.subject.open()
+                self.notes = tuple(self._image.info.get("keepers_notes", ()))
+            except Exception as error:  # as above
+                known = isinstance(error, KeepersError)
+                self.flaw = str(error) if known else f"it cannot be opened ({_say(error)})"
+                self.error = error.code if known else "io"
+        return not self.flaw
+
+    def receive(self, answer: Answer) -> None:
+        """Take what a model said now."""
+        self.answers[answer.model] = answer
+        if isinstance(answer, Prediction):
+            self.fresh[answer.model] = answer
+
+    def judged(self, gate: Gate) -> Judged:
+        """The result, once every model that could change it was asked."""
+        return Judged(self._verdict(gate), self.answers, self.fresh, self.notes, self.error)
+
+    def _verdict(self, gate: Gate) -> Verdict:
+        if self.subject.settled:
+            return self.subject.settled
+        if self.flaw:
+            return Verdict("review", f"review: {self.flaw}")
+        verdict = gate.decide(self.answers).verdict
+        assert verdict is not None, "every model was asked"
+        return verdict
+
+
+def predict_each(classifier: Classifier, prepared: Sequence[Prepared]) -> Sequence[Answer]:
+    """An answer for each prepared picture. Never raises: what a net cannot do becomes a Failure, image by image."""
+    try:
+        return classifier.predict(prepared)
+    except Exception as error:  # out of memory, a lost device, an odd shape: each image by itself, then its reason
+        if len(prepared) == 1:
+            return [_failed(classifier.spec.id, error)]
+        return [answer for one in prepared for answer in predict_each(classifier, [one])]
+
+
+def _failed(model: str, error: Exception) -> Failure:
+    if isinstance(error, KeepersError):
+        return Failure(model, error.code, str(error))
+    return Failure(model, "model_failed", _say(error))
+
+
+def _say(error: Exception) -> str:
+    return one_line(f"{type(error).__name__}: {error}")[:300]

@@ -1,0 +1,140 @@
+"""One model, loaded: from pictures to predictions."""
+
+# pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false
+# torch leaves parts of its interface untyped.
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..prediction import Floats, Labels, Prediction
+from ..runtime import Runtime, whole_float32
+from ..spec import Build, ModelSpec, Network, Precision, View
+
+if TYPE_CHECKING:
+    import torch
+    from PIL.Image import Image
+    from torch import Tensor, nn
+
+    from ..weights.store import WeightStore
+
+Prepared = tuple["Tensor", ...]
+"""One tensor per view of the model, without batch dimension, on the CPU."""
+
+Shared = Callable[[str, Callable[[], "nn.Module"]], "nn.Module"]
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """A model with its net in memory. `prepare` may run in many threads; `predict` in one at a time."""
+
+    spec: ModelSpec
+    network: Network
+    fingerprint: str
+    runtime: Runtime
+    device: torch.device
+
+    @classmethod
+    def load(
+        cls, spec: ModelSpec, store: WeightStore, runtime: Runtime, precision: Precision, shared: Shared | None = None
+    ) -> Classifier:
+        """Find the weights and build the net, outside any inference mode, so that it stays differentiable.
+
+        `shared` hands out modules that several models use; without it, nothing is shared.
+        Raises MissingWeights, DownloadFailed, CorruptWeights, UnsafeWeights, WrongWeights.
+        """
+        import torch
+
+        for file in spec.weights:
+            if not file.optional:
+                store.path(file)  # downloads what may be downloaded, or says what is missing
+        device = runtime.torch_device()
+        with torch.inference_mode(False), torch.no_grad():
+            network = spec.build(
+                Build(
+                    tensors=store.tensors,
+                    metadata=store.metadata,
+                    path=store.path,
+                    precision=precision,
+                    device=device,
+                    shared=shared or (lambda _key, make: make()),
+                )
+            )
+            network.module.eval()
+        return cls(spec, network, model_fingerprint(spec, store), runtime, device)
+
+    @property
+    def labels(self) -> Labels:
+        """The labels of every prediction of this model."""
+        return self.network.labels
+
+    def prepare(self, image: Image, done: Mapping[View, Tensor] | None = None) -> Prepared:
+        """What the net reads of one picture. Views found in `done` are not computed again."""
+        done = done or {}
+        return tuple(done[view] if view in done else view(image) for view in self.network.views)
+
+    def predict(self, prepared: Sequence[Prepared]) -> list[Prediction]:
+        """One prediction for each prepared picture, in order; at most one batch of the caller's choosing."""
+        if not prepared:
+            return []
+        values = self._run(self.network.module, prepared)
+        return [self.prediction(row) for row in values]
+
+    def classify(self, images: Sequence[Image]) -> list[Prediction]:
+        """Prepare and predict, for callers with a handful of pictures."""
+        return self.predict([self.prepare(image) for image in images])
+
+    def features(self, prepared: Sequence[Prepared]) -> Floats:
+        """[B, F] feature vectors, for models whose module offers `features(*views)`.
+
+        Raises AttributeError for models that have none: ask `has_features` first.
+        """
+        return self._run(self.network.module.features, prepared)  # pyright: ignore[reportArgumentType]
+
+    @property
+    def has_features(self) -> bool:
+        """Whether `features` can be asked."""
+        return callable(getattr(self.network.module, "features", None))
+
+    def _run(self, function: Callable[..., Tensor], prepared: Sequence[Prepared]) -> Floats:
+        import torch
+
+        parts = self.network.parts or (self.network.module,)
+        device = self.runtime.place(parts, self.device)
+        exactly = whole_float32() if device.type == "cuda" and not self.network.tolerance else nullcontext()
+        with torch.inference_mode(), exactly:
+            views = [torch.stack(view).to(device, non_blocking=True) for view in zip(*prepared, strict=True)]
+            return function(*views).float().cpu().numpy()
+
+    def prediction(self, values: Floats) -> Prediction:
+        """The prediction that the values of one picture make, [len(labels)]."""
+        values = np.array(values, dtype=np.float32)
+        label, margin = self.network.name(values)
+        return Prediction(
+            model=self.spec.id,
+            labels=self.network.labels,
+            values=values,
+            label=label,
+            margin=margin,
+            tolerance=self.network.tolerance,
+            fingerprint=self.fingerprint,
+        )
+
+
+def model_fingerprint(spec: ModelSpec, store: WeightStore) -> str:
+    """Identifies what decides a model's values: its id, our version of its arithmetic, and the bytes of its weights.
+
+    Precision is not part of it: a prediction tells its own tolerance. Empty when a needed file is not on this machine.
+    """
+    parts = [spec.id, spec.version]
+    for file in spec.weights:
+        path = store.find(file)
+        if path is None and not file.optional:
+            return ""
+        parts.append(store.fingerprint(path) if path else "")
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]

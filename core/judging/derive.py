@@ -1,0 +1,48 @@
+"""Models that read nothing but another model's numbers: where those are known, no picture is opened and no net runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..prediction import Prediction
+from ..spec import Build, Derivation, ModelSpec
+from .classifier import model_fingerprint
+
+if TYPE_CHECKING:
+    from ..runtime import Runtime
+    from ..weights.store import WeightStore
+
+
+@dataclass(frozen=True)
+class Derived:
+    """One such model, ready to be asked."""
+
+    spec: ModelSpec
+    derivation: Derivation
+    fingerprint: str
+
+    @classmethod
+    def load(cls, spec: ModelSpec, store: WeightStore, runtime: Runtime) -> Derived | None:
+        """None for a model that looks at pictures itself. Raises what the files' readers raise."""
+        if spec.derive is None:
+            return None
+        device = runtime.torch_device()
+        given = Build(store.tensors, store.metadata, store.path, "exact", device, lambda _key, make: make())
+        return cls(spec, spec.derive(given), model_fingerprint(spec, store))
+
+    def __call__(self, base: Prediction) -> Prediction:
+        """The prediction that follows from the base's; it is as exact as that one."""
+        values = self.derivation.values(base.values)
+        label, margin = self.derivation.name(values)
+        return Prediction(
+            model=self.spec.id,
+            labels=self.derivation.labels,
+            values=np.asarray(values, dtype=np.float32),
+            label=label,
+            margin=margin,
+            tolerance=self.derivation.tolerance if base.tolerance else 0.0,
+            fingerprint=self.fingerprint,
+        )

@@ -1,0 +1,166 @@
+"""Reads how an image was generated from its file: A1111 and Forge infotext, ComfyUI prompts."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from PIL import Image
+
+from .comfy_graph import BadPrompt, parse_prompt
+from .comfy_prompt import ComfyFound, find_in
+from .comfy_workflow import parse_workflow
+from .infotext import Infotext, parse_infotext
+from .raw import RawMetadata, decoded, read_raw
+
+Source = Literal["a1111", "comfyui", "keepers", ""]
+
+_USER_COMMENT, _EXIF_IFD = 0x9286, 0x8769
+_COMFY_TAGS = (0x0110, *range(0x010F, 0x0100, -1))
+"""ComfyUI's WebP: "prompt:{...}" in Model, then "workflow:{...}" and what else there is in Make and downwards."""
+_COMFY_TEXT = re.compile(r"([\w .-]{1,80}):\s*(?=[\[{\"])")
+_XMP_TEXT = re.compile(
+    rb"<(exif:UserComment|dc:description|xmp:parameters)\b[^>]{0,500}>(.{0,200000}?)</\1>", re.DOTALL
+)
+_TAG = re.compile(r"<[^<>]{0,500}>")
+
+
+@dataclass(frozen=True)
+class Generation:
+    """How an image was made, as its file says; empty and None where it does not say."""
+
+    positive: str = ""
+    negative: str = ""
+    seed: int | None = None
+    sampler: str = ""
+    """As the host names it: "Euler a", "euler_ancestral"."""
+    scheduler: str = ""
+    steps: int | None = None
+    cfg: float | None = None
+    model: str = ""
+    """A1111's model name, or ComfyUI's file name of the checkpoint or diffusion model."""
+    width: int | None = None
+    """Pixels of the first pass, as the settings say; the file's own size may differ."""
+    height: int | None = None
+    source: Source = ""
+    """Which form the values come from; "keepers" when the file has only a record of ours."""
+    settings: Mapping[str, str] = field(default_factory=dict[str, str])
+    """All settings of an infotext, by the host's names ("Lora hashes", "VAE", ...)."""
+    texts: Mapping[str, str] = field(default_factory=dict[str, str])
+    """The raw texts: "parameters", "prompt", "workflow", "keepers", ... Untrusted: escape before showing."""
+    notes: tuple[str, ...] = ()
+    """What could not be read, and why."""
+
+
+def read_generation(source: Path | bytes | Image.Image) -> Generation:
+    """Reads the generation metadata of a file, or of an image that Pillow opened, from headers alone.
+
+    Damaged, hostile or unknown metadata gives an emptier result with notes, never an error.
+    Raises UnreadableImage only when the file itself cannot be opened.
+    """
+    raw = read_raw(source)
+    _take_exif(raw)
+    _take_xmp(raw)
+    return replace(_interpret(raw), texts=raw.texts, notes=tuple(raw.notes))
+
+
+def _interpret(raw: RawMetadata) -> Generation:
+    if infotext := next(filter(None, map(parse_infotext, _infotexts(raw.texts))), None):
+        return _from_infotext(infotext)
+    if comfy := _comfy(raw):
+        return _from_comfy(comfy, raw)
+    if "parameters" in raw.texts:
+        raw.note("the parameters have no line of settings that A1111 writes")
+    return Generation(source="keepers" if "keepers" in raw.texts else "")
+
+
+def _infotexts(texts: Mapping[str, str]) -> list[str]:
+    return [texts[key] for key in ("parameters", "UserComment", "comment", "xmp", "postprocessing") if key in texts]
+
+
+def _comfy(raw: RawMetadata) -> ComfyFound | None:
+    for key, parse in (("prompt", parse_prompt), ("workflow", parse_workflow)):
+        if (text := raw.texts.get(key, "")).lstrip()[:1] == "{":
+            try:
+                return find_in(parse(text))
+            except BadPrompt as error:
+                raw.note(str(error))
+    return None
+
+
+def _from_infotext(found: Infotext) -> Generation:
+    get = found.settings.get
+    size = re.fullmatch(r"(\d{1,6})x(\d{1,6})", get("Size", ""))
+    return Generation(
+        found.positive,
+        found.negative,
+        _number(int, get("Seed", "")),
+        get("Sampler", ""),
+        get("Schedule type", ""),
+        _number(int, get("Steps", "")),
+        _number(float, get("CFG scale", "")),
+        get("Model", "") or get("Model hash", ""),
+        int(size[1]) if size else None,
+        int(size[2]) if size else None,
+        "a1111",
+        found.settings,
+    )
+
+
+def _from_comfy(found: ComfyFound, raw: RawMetadata) -> Generation:
+    for note in found.notes:
+        raw.note(note)
+    return Generation(*found[:-1], source="comfyui")
+
+
+def _number(kind: type[Any], text: str) -> Any:
+    try:
+        value = kind(text[:40])
+    except ValueError:
+        return None
+    return value if abs(value) < float("inf") else None
+
+
+def _take_exif(raw: RawMetadata) -> None:
+    if not raw.exif:
+        return
+    try:
+        exif = Image.Exif()
+        exif.load(b"Exif\0\0" + raw.exif)
+        comment = exif.get_ifd(_EXIF_IFD).get(_USER_COMMENT)
+        entries = [value for tag in _COMFY_TAGS if isinstance(value := exif.get(tag), str)]
+    except Exception as error:  # a hostile EXIF block may make Pillow raise anything; only the metadata is lost
+        raw.note(f"EXIF ignored: {error}")
+        return
+    if isinstance(comment, (bytes, str)):
+        raw.add("UserComment", user_comment(comment) if isinstance(comment, bytes) else comment)
+    for text in entries:
+        if found := _COMFY_TEXT.match(text):
+            raw.add(found[1], text[found.end() :].rstrip("\0"))
+
+
+def user_comment(data: bytes) -> str:
+    """The text of an EXIF UserComment, whose first eight bytes name its encoding."""
+    head, body = data[:8], data[8:]
+    if head == b"UNICODE\0":
+        if body[:2] in (b"\xff\xfe", b"\xfe\xff"):
+            return body.decode("utf-16", "replace").rstrip("\0")
+        # A1111 writes big endian whatever the file's order is, others follow the file: the zeros of Latin text tell.
+        big = body[0::2].count(0) >= body[1::2].count(0)
+        return body.decode("utf-16-be" if big else "utf-16-le", "replace").rstrip("\0")
+    if head in (b"ASCII\0\0\0", b"\0" * 8):
+        return decoded(body).rstrip("\0")
+    return decoded(data).rstrip("\0")
+
+
+def _take_xmp(raw: RawMetadata) -> None:
+    """Some tools keep the infotext in XMP when they convert files."""
+    for found in _XMP_TEXT.finditer(raw.xmp[: 1 << 20]):
+        text = html.unescape(_TAG.sub("", decoded(found[2]))).strip()
+        if parse_infotext(text):
+            raw.add("xmp", text)
+            return

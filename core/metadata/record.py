@@ -1,0 +1,108 @@
+"""What Keepers writes into an image about itself: the verdict, its reason and the values behind it, as JSON.
+
+    {"keepers": 1, "verdict": "accept", "reason": "...", "gate": "...",
+     "scores": {model: {label: value or null}}, "labels": {model: label}, "failures": {model: reason}, "caption": "..."}
+
+"keepers" is the version of this form and always there; all else may be missing and is then empty. Values are rounded to
+six digits; null stands for a value that is no number. Readers ignore keys they do not know.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from ..prediction import Answers, Prediction
+
+KEY = "keepers"
+"""The keyword of the PNG text, and the name of the XMP property's namespace."""
+VERSION = 1
+_SIZE_LIMIT = 1 << 20
+
+Scores = Mapping[str, Mapping[str, float]]
+
+
+@dataclass(frozen=True)
+class Record:
+    """What is written into, and read from, one image."""
+
+    verdict: str = ""
+    """"accept", "review", "reject", or empty when no gate was asked."""
+    reason: str = ""
+    gate: str = ""
+    scores: Scores = field(default_factory=dict[str, dict[str, float]])
+    """By model, then label. Of large taggers only the highest."""
+    labels: Mapping[str, str] = field(default_factory=dict[str, str])
+    """By model: its answer in one word, for those that have one."""
+    failures: Mapping[str, str] = field(default_factory=dict[str, str])
+    """By model: why it could not judge."""
+    caption: str = ""
+
+
+def record_of(
+    answers: Answers, verdict: str = "", reason: str = "", gate: str = "", caption: str = "", top: int = 32
+) -> Record:
+    """The record of an image's answers; of each model, the `top` highest values."""
+    given = {model: answer for model, answer in answers.items() if isinstance(answer, Prediction)}
+    failures = {model: answer.reason for model, answer in answers.items() if not isinstance(answer, Prediction)}
+    scores = {model: _scores(answer, top) for model, answer in given.items()}
+    labels = {model: answer.label for model, answer in given.items() if answer.label}
+    return Record(verdict, reason, gate, scores, labels, failures, caption)
+
+
+def to_json(record: Record) -> str:
+    """The record as one line of ASCII; what is empty is left out."""
+    data: dict[str, Any] = {KEY: VERSION}
+    data |= {name: value for name in _TEXTS if (value := getattr(record, name))}
+    data |= {name: dict(value) for name in ("labels", "failures") if (value := getattr(record, name))}
+    if record.scores:
+        data["scores"] = {model: {k: _rounded(v) for k, v in row.items()} for model, row in record.scores.items()}
+    return json.dumps(data, separators=(",", ":"), allow_nan=False)
+
+
+def from_json(text: str) -> Record | None:
+    """The record in a text, or None when it holds none; entries of a wrong type are left out. Never raises."""
+    if len(text) > _SIZE_LIMIT:
+        return None
+    try:
+        data: object = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    found = _table(data)
+    if not isinstance(found.get(KEY), int):
+        return None
+    scores = {model: _values(row) for model, row in _table(found.get("scores")).items()}
+    texts = {name: text for name, text in _strings(found).items() if name in _TEXTS}
+    return Record(
+        scores=scores, labels=_strings(found.get("labels")), failures=_strings(found.get("failures")), **texts
+    )
+
+
+_TEXTS = ("verdict", "reason", "gate", "caption")
+
+
+def _scores(answer: Prediction, top: int) -> dict[str, float]:
+    """The highest values in the order of the labels, so that equal answers give equal texts."""
+    names = answer.labels.names
+    kept = set(names) if len(names) <= top else {score.label for score in answer.top(top)}
+    return {name: float(value) for name, value in zip(names, answer.values, strict=True) if name in kept}
+
+
+def _rounded(value: float) -> float | None:
+    return float(f"{value:.6g}") if math.isfinite(value) else None
+
+
+def _table(data: object) -> dict[str, object]:
+    return cast(dict[str, object], data) if isinstance(data, dict) else {}
+
+
+def _values(data: object) -> dict[str, float]:
+    row = {label: math.nan if value is None else value for label, value in _table(data).items()}
+    return {k: float(v) for k, v in row.items() if isinstance(v, float) or (type(v) is int and abs(v) < 1 << 53)}
+
+
+def _strings(data: object) -> dict[str, str]:
+    return {key: value for key, value in _table(data).items() if isinstance(value, str)}

@@ -1,0 +1,209 @@
+"""Opening image files: only known formats, only regular files, only within a pixel budget, with typed errors.
+
+The picture keeps the mode, the ICC profile and the transparency it was stored with, because each model's original
+converts them in its own way. Only what Pillow would get silently wrong is settled here: 16-bit and float grey become
+8-bit by scaling, and of an animation the first frame is taken.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import stat
+import struct
+import warnings
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageFile, UnidentifiedImageError
+
+from ..errors import UnreadableImage
+
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000", "MPO", "PPM", "TGA", "QOI")
+"""No format that starts another program (EPS), holds a document (PDF) or has no business here (FITS, PSD, …)."""
+
+SUFFIXES = frozenset(
+    f".{ending}"
+    for ending in (
+        *("png", "apng", "jpg", "jpeg", "jfif", "webp", "gif", "bmp", "tif", "tiff"),
+        *("avif", "jp2", "j2k", "mpo", "ppm", "pgm", "tga", "qoi"),
+    )
+)
+"""Endings that a walk through folders takes for images; a file named by hand may have any ending."""
+
+PIXEL_LIMIT = 100_000_000
+"""The default budget: 100 megapixels, about 400 MB while an RGBA picture is being converted."""
+
+FILE_LIMIT = 1 << 30
+"""A picture within the pixel budget is never larger than this many bytes."""
+
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+
+
+def open_image(source: Path | bytes, *, name: str = "", pixel_limit: int = PIXEL_LIMIT) -> Image.Image:
+    """The first frame of an image, decoded, in the mode it was stored in, 8 bits a channel.
+
+    `info["keepers_notes"]` is a tuple of what a user should know of the file. `info` keeps icc_profile, exif and
+    transparency. The result owns its memory, and the file is closed.
+
+    Raises UnreadableImage.
+    """
+    label = name or (str(source) if isinstance(source, Path) else "image")
+    data = source if isinstance(source, bytes) else read_image_file(source)
+    if not data:
+        raise UnreadableImage(label, "empty", "the file is empty (0 bytes)")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow warns of large pictures and odd EXIF; our own checks decide
+        picture, notes = _identify(data, label)
+        with picture:
+            return _decode(picture, label, pixel_limit, notes)
+
+
+def image_size(data: bytes) -> tuple[int, int]:
+    """Width and height from the header alone, as stored; (0, 0) where there is none to be read."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            picture, _ = _identify(data, "image")
+            with picture:
+                return picture.size
+    except UnreadableImage:
+        return 0, 0
+
+
+def read_image_file(path: Path) -> bytes:
+    """The whole file, checked to be regular and unchanged: a FIFO would hang, a device would never end.
+
+    Raises UnreadableImage.
+    """
+    try:
+        before = path.stat()
+        if not stat.S_ISREG(before.st_mode):
+            raise UnreadableImage(path, "not_a_file", "this is not a regular file")
+        if before.st_size > FILE_LIMIT:
+            raise UnreadableImage(path, "too_large", f"the file has {before.st_size / 1e9:.1f} GB")
+        with path.open("rb") as file:
+            data = file.read()
+            after = os.fstat(file.fileno())
+    except UnreadableImage:
+        raise
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise UnreadableImage(path, "not_a_file", "the file is not there (any more)") from error
+    except PermissionError as error:
+        raise UnreadableImage(path, "io", "no permission to read it") from error
+    except (OSError, ValueError) as error:  # a link loop, a failing disk, a NUL in the name
+        raise UnreadableImage(path, "io", f"it cannot be read ({error})") from error
+    if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns) or len(data) != after.st_size:
+        raise UnreadableImage(path, "changed", "the file changed while it was read; try again when it is finished")
+    return data
+
+
+def _identify(data: bytes, label: str) -> tuple[ImageFile.ImageFile, tuple[str, ...]]:
+    known = [name for name in FORMATS if name in _registered()]
+    try:
+        return Image.open(io.BytesIO(data), formats=known), ()
+    except Image.DecompressionBombError as error:
+        raise UnreadableImage(label, "too_large", f"too many pixels ({error})") from error
+    except UnidentifiedImageError as error:
+        refused = _other_format(data)
+        if refused:
+            raise UnreadableImage(label, "format_not_allowed", f"{refused} files are not opened") from error
+        raise UnreadableImage(label, "not_image", "this is not an image of a known format") from error
+    except Exception as error:
+        bare = _without_text(data)
+        if len(bare) < len(data):
+            return _identify(bare, label)[0], ("its text metadata is damaged or too large, and was ignored",)
+        raise UnreadableImage(label, "corrupt", f"its header is damaged ({_say(error)})") from error
+
+
+def _without_text(data: bytes) -> bytes:
+    """A PNG without its text, EXIF and ICC chunks, where Pillow gives up a sound picture over broken words about it."""
+    if not data.startswith(PNG_SIGNATURE):
+        return data
+    kept, position = [PNG_SIGNATURE], len(PNG_SIGNATURE)
+    while position + 12 <= len(data):
+        (length,) = struct.unpack_from(">I", data, position)
+        end = position + 12 + length
+        if data[position + 4 : position + 8] not in (b"tEXt", b"zTXt", b"iTXt", b"eXIf", b"iCCP"):
+            kept.append(data[position:end])
+        position = end
+    return b"".join(kept)
+
+
+def _registered() -> dict[str, object]:
+    Image.init()
+    return Image.OPEN  # pyright: ignore[reportReturnType]  Pillow types this as its own plugin tuples
+
+
+def _other_format(data: bytes) -> str:
+    """The name of a format that is recognised but never opened."""
+    starts = {b"%!PS": "PostScript", b"\xc5\xd0\xd3\xc6": "EPS", b"%PDF": "PDF", b"SIMPLE  =": "FITS", b"8BPS": "PSD"}
+    found = [name for start, name in starts.items() if data.startswith(start)]
+    if not found and b"<svg" in data[:1024].lower():
+        found = ["SVG"]
+    return found[0] if found else ""
+
+
+def _decode(picture: ImageFile.ImageFile, label: str, pixel_limit: int, notes: tuple[str, ...]) -> Image.Image:
+    width, height = picture.size
+    if width * height > pixel_limit:
+        detail = f"{width}x{height} is {width * height / 1e6:.0f} megapixels, over the limit of {pixel_limit / 1e6:.0f}"
+        raise UnreadableImage(label, "too_large", detail)
+    if width < 1 or height < 1:
+        raise UnreadableImage(label, "too_small", f"{width}x{height} has no pixels")
+    notes = (*notes, *_frame_notes(picture))
+    try:
+        picture.load()
+    except (OSError, SyntaxError, ValueError, EOFError, MemoryError) as error:
+        text = _say(error)
+        cut = "truncated" in text or "Truncated" in text or isinstance(error, EOFError)
+        raise UnreadableImage(
+            label, "truncated" if cut else "corrupt", f"its pixels cannot be decoded ({text})"
+        ) from error
+    except Exception as error:  # decoders for odd files raise nearly anything
+        raise UnreadableImage(label, "corrupt", f"its pixels cannot be decoded ({_say(error)})") from error
+    result, more = _eight_bits(picture, label)
+    info = {key: value for key, value in picture.info.items() if key in ("icc_profile", "exif", "transparency")}
+    result = result if result is not picture else picture.copy()
+    result.info = {**info, "keepers_notes": (*notes, *more, *_transparency_notes(result))}
+    return result
+
+
+def _frame_notes(picture: ImageFile.ImageFile) -> tuple[str, ...]:
+    frames = int(getattr(picture, "n_frames", 1))
+    return (f"first of {frames} frames",) if frames > 1 else ()
+
+
+def _transparency_notes(picture: Image.Image) -> tuple[str, ...]:
+    """A picture that shows nothing still has colours, which some models judge as if they were seen."""
+    if picture.mode in ("RGBA", "LA") and picture.getchannel("A").getextrema()[1] == 0:
+        return ("fully transparent",)
+    return ()
+
+
+def _eight_bits(picture: Image.Image, label: str) -> tuple[Image.Image, tuple[str, ...]]:
+    """Grey of more than 8 bits, scaled; Pillow's own conversion would clip it to white."""
+    if picture.mode.startswith("I;16"):
+        grey = np.asarray(picture).astype(np.uint16)
+        return Image.fromarray(_scaled(grey)), ("16-bit grey scaled to 8 bits",)
+    if picture.mode == "I":
+        grey = np.asarray(picture)
+        if grey.min() < 0 or grey.max() > 65535:
+            raise UnreadableImage(label, "unsupported_depth", "32-bit integer pixels have no known range")
+        return Image.fromarray(_scaled(grey)), ("16-bit grey scaled to 8 bits",)
+    if picture.mode == "F":
+        values = np.asarray(picture)
+        if not np.isfinite(values).all() or values.min() < 0 or values.max() > 1:
+            raise UnreadableImage(
+                label, "unsupported_depth", "float pixels outside 0 to 1, or NaN, have no known range"
+            )
+        return Image.fromarray((values * 255 + 0.5).astype(np.uint8)), ("float grey scaled to 8 bits",)
+    return picture, ()
+
+
+def _scaled(grey: np.ndarray) -> np.ndarray:
+    return ((grey.astype(np.uint32) + 128) // 257).astype(np.uint8)
+
+
+def _say(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}".replace("\n", " ")[:160]

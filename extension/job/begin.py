@@ -1,0 +1,96 @@
+"""The beginning of a job: what the user chose, what is possible here, and a fresh state on the host's object."""
+
+# pyright: reportMissingImports=false
+# The WebUI's own modules are only there inside the WebUI.
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from modules import processing, shared
+
+from ...core.errors import KeepersError
+from .. import axes, host
+from ..choices import Choices, choices_of, is_on
+from ..settings import check_settings, settings
+from .job import ATTRIBUTE, Job, told
+from .retry import add_budget
+from .told import all_keys, install_keys
+
+PLOT = "x/y/z plot"
+"""The host's own script that shows the first image of each job."""
+LIST = "prompts from file or textbox"
+"""The host's own script that puts the results of jobs in a row. Others count on every image of a job."""
+
+
+def begin(p: Any, arguments: Sequence[Any]) -> Job | None:
+    """A new state for a new job; None where Keepers is off, and for calls from inside a running job."""
+    if not (is_on(arguments) or axes.chosen_by_plot(p)) or getattr(p, "_ad_inner", False):
+        setattr(p, ATTRIBUTE, None)
+        return None
+    running = getattr(p, ATTRIBUTE, None)
+    if isinstance(running, Job) and not running.over:
+        return None  # ADetailer and others call this again for a copy of p, in the midst of the job
+    host.judge().retry()
+    job = _new(p, arguments)
+    setattr(p, ATTRIBUTE, job)
+    add_budget(job, p)
+    job.outpath = str(getattr(p, "outpath_samples", "") or "")
+    job.no_grid = bool(getattr(p, "do_not_save_grid", False))
+    if not job.only_notes and (shared.opts.return_grid or shared.opts.grid_save) and not job.no_grid:
+        job.own_grid = p.do_not_save_grid = True  # the host's would have the rejected in it
+    return job
+
+
+def _new(p: Any, arguments: Sequence[Any]) -> Job:
+    found = settings()
+    trouble, gate, choices = "", None, found.choices()
+    try:
+        check_settings(found)
+        choices = choices_of(arguments, choices)
+        choices = axes.changed_by_plot(p, replace(choices, enabled=True))
+        gate = choices.parsed_gate
+        host.judge().check(gate)
+        if choices.captions:
+            choices.caption_recipe(found.ending)
+    except KeepersError as error:
+        trouble, gate = told(error), None
+        choices = _careful(choices)
+    job = Job(choices, found, gate, trouble)
+    script = _selected(p)
+    job.only_notes = script not in ("", PLOT, LIST)
+    job.in_list = script == LIST
+    job.keeps_one = script == PLOT or bool(getattr(p, "txt2img_upscale", False))
+    if trouble:
+        job.note(f"Nothing was judged: {trouble}")
+    return job
+
+
+def _careful(choices: Choices) -> Choices:
+    """What is done where the choices make no sense: nothing that costs images or time."""
+    return replace(choices, on_review="keep", on_reject="keep", attempts=1, tagger="none", heatmap="none", early=False)
+
+
+def _selected(p: Any) -> str:
+    """The title of the script that the user chose from the list, in lower case; empty for none."""
+    arguments = getattr(p, "script_args", None) or [0]
+    scripts = getattr(getattr(p, "scripts", None), "selectable_scripts", [])
+    place = arguments[0] if isinstance(arguments[0], int) else 0
+    return str(scripts[place - 1].title()).lower() if 0 < place <= len(scripts) else ""
+
+
+def install(job: Job, p: Any) -> None:
+    """Put the keys of the infotext in place, for the hosts that ask for each image's values."""
+    job.extra_keys = all_keys(job)
+    if asks_each_image():
+        install_keys(job, p, job.current)
+
+
+def asks_each_image() -> bool:
+    """Whether this host calls the infotext's parameters for each image; older ones take them as they are."""
+    try:
+        return "callable(" in inspect.getsource(processing.create_infotext)
+    except (OSError, TypeError):
+        return True

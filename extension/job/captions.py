@@ -1,0 +1,77 @@
+"""Captions of the images of a job, beside the files in which they are saved."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from ...core.captions.recipe import Recipe
+from ...core.captions.sidecar import plan_sidecar, write_sidecar
+from ...core.captions.writer import taggers, write_caption
+from ...core.errors import KeepersError
+from ...core.prediction import Failure, Prediction
+from ...models.registry import REGISTRY
+from ..settings import caption_ending
+from .job import Item, Job, told
+from .judging import predict
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+
+class Prompted(NamedTuple):
+    """The prompt in the form in which captions read it."""
+
+    positive: str
+
+
+def tagger_ids() -> list[str]:
+    """The models that can write captions, as users choose them."""
+    return [spec.id for spec in REGISTRY if spec.tags]
+
+
+def caption(job: Job, item: Item, picture: Image) -> None:
+    """Fill in an image's caption, if it is to have one. What goes wrong is told, and the image stays as it is."""
+    if not job.choices.captions or item.verdict is None or item.outcome == "reject":
+        return
+    try:
+        item.caption = caption_of(picture, job.choices.tagger, recipe_of_job(job), item.prompt, item)
+    except Exception as error:
+        job.note(f"Captions: {told(error)}")
+
+
+def caption_of(picture: Image, tagger: str, recipe: Recipe, prompt: str = "", item: Item | None = None) -> str:
+    """The caption of a picture. Raises NoTags, CaptionTooLong, Cancelled."""
+    answer = item.answers.get(tagger) if item is not None else None
+    if not isinstance(answer, Prediction):
+        answer = predict(picture, tagger)
+    if isinstance(answer, Failure):
+        raise NoTags(answer.reason)
+    family = tagger.partition(":")[0]
+    tags = taggers(spec for spec in REGISTRY if spec.id == family)
+    tags |= {tagger: tags[family]} if family in tags else {}
+    return write_caption([answer], Prompted(prompt), recipe, tags).text
+
+
+class NoTags(KeepersError):
+    """The tagger could not look at the image."""
+
+    code = "no_tags"
+
+
+def recipe_of_job(job: Job) -> Recipe:
+    """The recipe that the panel describes. Raises RecipeError, UnknownName, WrongChoice."""
+    ending, moved = caption_ending(job.settings.ending)
+    if moved:
+        job.note(f"The WebUI writes its own text files (.txt), so captions are in {ending}.")
+    return job.choices.caption_recipe(ending)
+
+
+def write_beside(job: Job, item: Item, image: Path) -> None:
+    """Write an image's caption beside its file, as the recipe treats a caption that is there already."""
+    if not item.caption or item.outcome == "reject":
+        return
+    try:
+        write_sidecar(plan_sidecar(image, item.caption, recipe_of_job(job)))
+    except Exception as error:
+        job.note(f"Captions: {told(error)}")

@@ -1,0 +1,49 @@
+"""Heatmaps behind the images of the gallery."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ...core.errors import KeepersError
+from ...core.heatmaps.heatmap import heatmaps, overlay
+from ...models.registry import REGISTRY
+from .. import host
+from ..choices import NONE
+from .job import Item, Job, told
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+FAMILIES = ("faramir", "realism")
+"""Whose nets say where they found their answer."""
+MOST = 64
+"""So many heatmaps a job: each is a picture in memory, and a night's batch has thousands."""
+
+
+def models_with_heatmaps() -> list[str]:
+    """The models that may be asked."""
+    return [model for model in FAMILIES if model in REGISTRY.ids()]
+
+
+def show(job: Job, p: Any, item: Item, picture: Image) -> None:
+    """Append the picture's heatmap to the job's result. What goes wrong is told, and nothing else happens."""
+    model = job.choices.heatmap
+    shown = getattr(p, "extra_result_images", None)
+    if model in ("", NONE) or item.verdict is None:
+        return
+    if shown is None:
+        job.note("This WebUI has no place for heatmaps.")
+        return
+    if len(shown) >= MOST:
+        job.note(f"Heatmaps were made of the first {MOST} images only.")
+        return
+    try:
+        shown.append(heatmap_of(picture, model))
+    except (KeepersError, RuntimeError) as error:
+        job.note(f"Heatmap: {told(error)}")
+
+
+def heatmap_of(picture: Image, model: str) -> Image:
+    """The picture under the map of the model's own answer. Raises NotExplainable, MissingWeights and its siblings."""
+    rgb = picture.convert("RGB")
+    return overlay(rgb, heatmaps(host.judge().classifier(model), [rgb])[0])

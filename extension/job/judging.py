@@ -1,0 +1,99 @@
+"""Asks the models about an image of a job: early, by the cheap ones, and when it is final."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ...core.errors import Cancelled, KeepersError
+from ...core.gates.gate import Gate, Verdict
+from ...core.judging.case import Subject
+from ...core.prediction import Answer, Prediction
+from ...models.registry import REGISTRY
+from .. import host
+from .job import Item, Job, told
+from .nearness import nearness
+from .pictures import same
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+CHEAP = 20.0
+"""GFLOP an image: what costs less is asked before face restoration. `signals` and `coherence` do, FARAMIR does not."""
+
+
+def judge_final(job: Job, item: Item, picture: Image) -> None:
+    """Fill in the verdict on the picture as it will be saved. Never raises: what goes wrong becomes `trouble`."""
+    if item.flaw:
+        item.verdict = Verdict("review", f"review: {item.flaw}")
+        return
+    if job.gate is None:
+        item.verdict = Verdict("review", f"review: {job.trouble}")
+        item.trouble = job.trouble
+        return
+    try:
+        host.check_interrupt()
+        known = item.known if item.early is not None and same(item.early, picture) else {}
+        judged = _ask(job, job.gate, item, picture, known)
+    except Cancelled:
+        item.trouble = "the job was interrupted before it was judged"
+        return
+    except Exception as error:
+        item.trouble = f"Keepers failed ({told(error)})"
+        item.verdict = Verdict("review", f"review: {item.trouble}")
+        return
+    finally:
+        item.early, item.known = None, {}
+    item.answers, item.verdict = judged
+    item.fidelity = nearness(job.gate, item.answers, item.outcome)
+
+
+def judge_early(job: Job, item: Item, picture: Image) -> bool:
+    """Ask the cheap models about the picture before it is finished; whether they reject it. Raises Cancelled."""
+    assert job.gate is not None
+    item.early = picture
+    found: dict[str, Answer] = {}
+    for model in cheap_models(job.gate):
+        if job.gate.decide(found).verdict is None:
+            found[model] = predict(picture, model)
+    item.known = found_predictions(found)
+    decided = job.gate.decide(found).verdict
+    if decided is None or decided.outcome != "reject":
+        return False
+    item.answers, item.verdict = found, decided
+    item.fidelity = nearness(job.gate, found, decided.outcome)
+    return True
+
+
+def cheap_models(gate: Gate) -> tuple[str, ...]:
+    """The models of a gate that cost little, the cheapest first."""
+    costs = {model: _cost(model) for model in gate.models}
+    return tuple(sorted((m for m in gate.models if costs[m] <= CHEAP), key=lambda model: costs[model]))
+
+
+def predict(picture: Image, model: str, known: dict[str, Prediction] | None = None) -> Answer:
+    """What one model says of a picture. Raises Cancelled."""
+    return host.judge().predict([Subject(lambda: picture, known or {})], model)[0]
+
+
+def found_predictions(answers: dict[str, Answer]) -> dict[str, Prediction]:
+    """Of answers, those that are no failures."""
+    return {model: answer for model, answer in answers.items() if isinstance(answer, Prediction)}
+
+
+def _ask(
+    job: Job, gate: Gate, item: Item, picture: Image, known: dict[str, Prediction]
+) -> tuple[dict[str, Answer], Verdict]:
+    subject = Subject(lambda: picture, known, name=_name(item))
+    judged = host.judge().judge([subject], gate, everything=job.choices.everything, run=job.run)[0]
+    return dict(judged.answers), judged.verdict
+
+
+def _name(item: Item) -> str:
+    return f"image {item.iteration + 1}.{item.place + 1} (seed {item.seed})"
+
+
+def _cost(model: str) -> float:
+    try:
+        return REGISTRY.spec(model, host.judge().store).cost
+    except KeepersError:
+        return float("inf")

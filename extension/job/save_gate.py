@@ -1,0 +1,95 @@
+"""Where the files of an image go: the host's own folder, a subfolder, or nowhere.
+
+The host saves right after the last hook, to `p.outpath_samples`, and masks after it. So this is set for every image
+and put back at the end. A host has no way to not save one image of a batch: what is to be dropped goes to a temporary
+folder that is emptied at the next image.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from ...core.errors import KeepersError
+from ...core.files import move_whole
+from ...core.paths import numbered
+from .job import Item, Job, Stage
+
+BEFORE = ("-before-highres-fix", "-before-face-restoration", "-before-color-correction")
+"""How the hosts mark the files of an image's earlier stages."""
+_BESIDE = (".txt",)
+
+
+def direct(job: Job, p: Any, item: Item) -> None:
+    """Send the files of this image where its verdict says, and those of its earlier stages after it."""
+    base = Path(job.outpath or p.outpath_samples)
+    item.base = base
+    old, job.dropped = job.dropped, None
+    target = folder_for(job, item)
+    p.outpath_samples = str(target)
+    for stage in item.before:
+        follow(job, stage, item)
+    if old is not None:
+        old.cleanup()
+
+
+def folder_for(job: Job, item: Item) -> Path:
+    """The folder for an image; made where it is a subfolder."""
+    base = item.base or Path(job.outpath)
+    match job.policy(item):
+        case "keep":
+            return base
+        case "subfolder":
+            target = job.settings.subfolder(item.outcome, base)
+            target.mkdir(parents=True, exist_ok=True)
+            return target
+        case _:
+            job.dropped = job.dropped or TemporaryDirectory(prefix="keepers-", ignore_cleanup_errors=True)
+            return Path(job.dropped.name)
+
+
+def put_back(job: Job, p: Any) -> None:
+    """Leave the host's folders as they were found."""
+    if job.outpath:
+        p.outpath_samples = job.outpath
+    if job.dropped is not None:
+        job.dropped.cleanup()
+        job.dropped = None
+
+
+def is_before(path: Path) -> bool:
+    """Whether a file shows an earlier stage of an image."""
+    return path.stem.rstrip("0123456789").removesuffix("-").endswith(BEFORE) or path.stem.endswith(BEFORE)
+
+
+def follow(job: Job, stage: Stage, item: Item) -> None:
+    """Move a file of an earlier stage to its image's folder, or remove it with a dropped image."""
+    if not stage.path.is_file():
+        return
+    if job.policy(item) == "drop":
+        for each in with_text(stage.path):
+            each.unlink(missing_ok=True)
+        return
+    try:
+        target = folder_for(job, item) / stage.path.parent.relative_to(stage.below)
+        if target.resolve() != stage.path.parent.resolve():
+            for each in with_text(stage.path):
+                move_free(each, target)
+    except (KeepersError, OSError, ValueError) as error:
+        job.note(f"{stage.path.name} could not follow its image: {error}")
+
+
+def move_free(path: Path, folder: Path) -> Path:
+    """Move a file into a folder under its own name, or the next free one. Raises WriteFailed, UnreadableImage."""
+    for target in numbered(folder / path.name):
+        with suppress(FileExistsError):
+            move_whole(path, target)
+            return target
+    raise AssertionError("numbered() has no end")
+
+
+def with_text(path: Path) -> list[Path]:
+    """A file and the infotext that the host may have written beside it."""
+    return [path, *(beside for ending in _BESIDE if (beside := path.with_suffix(ending)).is_file())]

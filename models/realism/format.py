@@ -1,0 +1,118 @@
+"""What a detector's file says of itself: net, classes, view, and how it was trained. No torch here."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from ...core.errors import WrongWeights
+from ...core.weights.formats.safetensors_header import read_metadata
+from .view import Window
+
+KEY = "keepers_detector"
+"""The entry of a safetensors file's metadata that holds the description, as JSON."""
+FORMAT = 1
+WHAT = "a realism detector"
+
+Kind = Literal["resnet", "basic", "probe"]
+NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+CLASS = re.compile(r'[^\x00-\x1f"\\]{1,64}')
+
+
+@dataclass(frozen=True)
+class Shape:
+    """How a net is built."""
+
+    kind: Kind
+    blocks: tuple[int, ...] = (2, 2, 2, 2)
+    """Of each stage of a residual net."""
+    width: int = 64
+    """Channels of a residual net's first stage; features of a probe's backbone."""
+    outputs: int = 0
+    """Of the small net; 0 means as many as there are classes."""
+    base: str = ""
+    """A probe's backbone, as "siglip" or "timm:convnext_tiny.fb_in22k"."""
+
+
+@dataclass(frozen=True)
+class Description:
+    """All that is needed to use a detector, and what a user wants to know of it."""
+
+    classes: tuple[str, ...]
+    shape: Shape
+    view: Window
+    trained: str = ""
+    """ISO 8601, UTC."""
+    training: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """Recipe, data and course of the training, for reading."""
+    metrics: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """What it reached on images that it never saw."""
+
+    def metadata(self) -> dict[str, str]:
+        """The metadata of a safetensors file."""
+        return {KEY: json.dumps({"format": FORMAT, **asdict(self)}, ensure_ascii=False), "format": "pt"}
+
+
+def describe(metadata: Mapping[str, str], path: object) -> Description:
+    """What a file's metadata says. Raises WrongWeights for a file that `keepers train realism` did not write."""
+    if KEY not in metadata:
+        raise WrongWeights(path, WHAT, detail="it says nothing of itself: train one with keepers train")
+    try:
+        found = json.loads(metadata[KEY])
+        if found["format"] != FORMAT:
+            raise WrongWeights(path, WHAT, detail="it was made by a newer Keepers")
+        return _checked(found)
+    except WrongWeights:
+        raise
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise WrongWeights(path, WHAT, detail=f"its description is damaged ({error})") from None
+
+
+def _checked(found: Mapping[str, Any]) -> Description:
+    classes = tuple(str(name) for name in found["classes"])
+    if not 2 <= len(classes) <= 1000 or len(set(classes)) != len(classes) or not all(map(CLASS.fullmatch, classes)):
+        raise ValueError("its classes are not 2 to 1000 different names")
+    return Description(
+        classes=classes,
+        shape=_shape(found["shape"]),
+        view=_view(found["view"]),
+        trained=str(found.get("trained", "")),
+        training=dict(found.get("training", {})),
+        metrics=dict(found.get("metrics", {})),
+    )
+
+
+def _shape(found: Mapping[str, Any]) -> Shape:
+    shape = Shape(
+        found["kind"], tuple(map(int, found["blocks"])), int(found["width"]), int(found["outputs"]), str(found["base"])
+    )
+    sound = (
+        shape.kind in ("resnet", "basic", "probe")
+        and 1 <= len(shape.blocks) <= 6
+        and all(1 <= count <= 64 for count in shape.blocks)
+        and 1 <= shape.width <= 65536
+        and 0 <= shape.outputs <= 1000
+    )
+    if not sound:
+        raise ValueError(f"there is no such net: {found}")
+    return shape
+
+
+def _view(found: Mapping[str, Any]) -> Window:
+    mean, std = (tuple(float(value) for value in found[name]) for name in ("mean", "std"))
+    size = int(found["size"])
+    if len(mean) != 3 or len(std) != 3 or not 32 <= size <= 2048 or min(std) <= 0:
+        raise ValueError(f"there is no such view: {found}")
+    return Window(size, bool(found["grey"]), (mean[0], mean[1], mean[2]), (std[0], std[1], std[2]))
+
+
+def read_description(path: Path) -> Description:
+    """The description in a file, read from its header alone and remembered while the file stays as it is.
+
+    Raises WrongWeights.
+    """
+    return describe(read_metadata(path, WHAT), path)

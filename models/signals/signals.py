@@ -1,0 +1,140 @@
+"""The classifier that needs no weights: it finds failed generations by looking at their pixels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+from ...core.judging.near_duplicates import DUPLICATE, HASH_GROUP, with_duplicate
+from ...core.pictures.phash import hash_words
+from ...core.prediction import PROBABILITY, Floats, Labels, Range
+from ...core.spec import Build, ModelSpec, Network
+from .detail import measure_blur, measure_noise
+from .levels import measure_clipping, measure_levels
+from .tiling import EXACT, measure_repetition
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+_LEVELS = Range(0, 255, "levels")
+_WORD = Range(0, 65535, "16 bits")
+_RANGES = {
+    "ok": PROBABILITY,
+    "side": Range(1, np.inf, "pixels"),
+    "brightest": _LEVELS,
+    "darkest": _LEVELS,
+    "spread": _LEVELS,
+    "noise": Range(0, 1, "whiteness"),
+    "blur": Range(0, np.inf, "thousandths of the shorter side"),
+    "clipped": Range(0, 1, "share of pixels"),
+    "repetition": Range(0, 1, "likeness"),
+    DUPLICATE: Range(0, 1, "likeness"),
+    "hash0": _WORD,
+    "hash1": _WORD,
+    "hash2": _WORD,
+    "hash3": _WORD,
+}
+LABELS = Labels(
+    names=tuple(_RANGES),
+    groups=tuple(HASH_GROUP if name.startswith("hash") else "signal" for name in _RANGES),
+    ranges=tuple(_RANGES.values()),
+)
+RUN_LABELS = (DUPLICATE,)
+"""Values that `core.near_duplicates.with_duplicate` fills in for one run; the store keeps them as they were, 0."""
+
+SMALLEST_SIDE = 32
+_WORK_SIDE = 256
+
+
+def name_failure(values: Floats) -> tuple[str, float]:
+    """The first failure in this order that the values show, or "ok"; with an infinite margin, since they are exact."""
+    value = dict(zip(LABELS.names, values.tolist(), strict=True))
+    failures = {
+        "tiny": value["side"] < SMALLEST_SIDE,
+        "black": value["brightest"] < 16,
+        "blank": value["darkest"] > 239,
+        "solid": value["spread"] < 16,
+        "noise": value["noise"] >= 0.7,
+        "blur": value["blur"] >= 14,
+        "clipped": value["clipped"] >= 0.5,
+        "tiled": value["repetition"] >= EXACT,
+    }
+    return next((name for name, failed in failures.items() if failed), "ok"), np.inf
+
+
+def flatten(image: Image.Image) -> Image.Image:
+    """The picture in mode L or RGB; what is transparent lies on mid grey, so hidden colours do not count."""
+    if image.mode in ("L", "RGB"):
+        return image
+    if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
+        coloured = image.convert("RGBA")
+        ground = Image.new("RGBA", coloured.size, (128, 128, 128, 255))
+        return Image.alpha_composite(ground, coloured).convert("RGB")
+    if image.mode.startswith("I;16"):
+        return Image.fromarray((np.asarray(image).astype(np.uint16) >> 8).astype(np.uint8))
+    return image.convert("L" if image.mode == "1" else "RGB")
+
+
+@dataclass(frozen=True)
+class Measure:
+    """The view of this classifier: all values are measured here, and the net passes them on."""
+
+    def __call__(self, image: Image.Image) -> Tensor:
+        """The values of one image, float32 [len(LABELS)], as the ranges of `LABELS` say."""
+        import torch
+
+        return torch.from_numpy(measure(image))
+
+
+def measure(image: Image.Image) -> Floats:
+    """The values of one image in the order of `LABELS`."""
+    picture = flatten(image)
+    grey = picture if picture.mode == "L" else picture.convert("L")
+    side = min(picture.size)
+    halved = picture.reduce(2) if side >= 2 else picture
+    small = grey.reduce(max(1, side // _WORK_SIDE))
+    values = (
+        side,
+        *measure_levels(halved),
+        measure_noise(grey, halved),
+        measure_blur(np.asarray(small)),
+        measure_clipping(halved.reduce(2)),
+        measure_repetition(np.asarray(grey)),
+        0.0,
+        *hash_words(small),
+    )
+    found = np.array([0.0, *values], dtype=np.float32)
+    found[0] = name_failure(found)[0] == "ok"
+    return found
+
+
+def build(build: Build) -> Network:  # noqa: ARG001 (the contract of every model)
+    """The net, which has nothing to compute: the view has done it."""
+    from torch import nn
+
+    return Network(module=nn.Identity(), labels=LABELS, views=(Measure(),), name=name_failure)
+
+
+HELP = """\
+The label is "ok", or the first of: tiny, black, blank, solid, noise, blur, clipped, tiled, duplicate.
+It knows nothing of content: a sharp picture of a hand with seven fingers is ok.
+An exactly repeated wallpaper is told as tiled. A smooth gradient is not told as blurred, nor is a blurred picture of
+nothing but a gradient. Grey pictures are never told as clipped. Transparent parts are seen on mid grey.
+"duplicate" compares with earlier images of the same run only, so it depends on their order."""
+
+SPEC = ModelSpec(
+    id="signals",
+    title="Signals",
+    summary="Finds failed generations by their pixels: black, blank, solid, noise, blur, clipping, tiling, duplicates.",
+    source="https://github.com/keepers-project/keepers",
+    licence="Apache-2.0",
+    build=build,
+    cost=0.01,
+    gate='accept: signals.ok >= 0.5\nreview: signals.label in ("tiny", "tiled", "duplicate")',
+    labels=lambda: LABELS,
+    help=HELP,
+    compare=with_duplicate,
+)

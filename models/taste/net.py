@@ -1,0 +1,52 @@
+"""A vector of SigLIP's for each picture, and a linear probe on any model's numbers."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from ..nets.siglip import SigLip
+
+
+class Pooled(nn.Module):
+    """SigLIP's pooled vector, scaled to the length 1: [B, 3, H, W] from -1 to 1 become [B, C]."""
+
+    def __init__(self, tower: SigLip) -> None:
+        super().__init__()
+        self.tower = tower
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        return nn.functional.normalize(self.tower(pixels).float(), dim=-1)
+
+
+class Probe(nn.Module):
+    """The probability of keep: a sigmoid over a weighted sum of the base's columns."""
+
+    def __init__(self, base: nn.Module, columns: Tensor, weight: Tensor, bias: Tensor) -> None:
+        """`columns` are positions among the base's outputs, `weight` [len(columns)] and `bias` [1] belong to them."""
+        super().__init__()
+        self.base = base
+        self.columns: Tensor
+        self.weight: Tensor
+        self.bias: Tensor
+        for name, value in (("columns", columns), ("weight", weight), ("bias", bias)):
+            self.register_buffer(name, value)
+
+    def forward(self, *views: Tensor) -> Tensor:
+        return self.read(self.base(*views))
+
+    def read(self, values: Tensor) -> Tensor:
+        """From the base's outputs [B, F] to [B, 1]."""
+        weight, bias = self.weight.to(values.device), self.bias.to(values.device)
+        return (values[:, self.columns.to(values.device)].float() @ weight + bias)[:, None].sigmoid()
+
+
+def head(columns: Tensor, weight: Tensor, bias: Tensor) -> Probe:
+    """A probe without its base, for `read`."""
+    return Probe(nn.Identity(), columns, weight, bias).eval()
+
+
+def probability(probe: Probe, values: Tensor) -> Tensor:
+    """`read` without gradients, for one image: [F] to [1]."""
+    with torch.inference_mode():
+        return probe.read(values[None])[0]

@@ -1,0 +1,184 @@
+"""Taste: a linear probe on another model's numbers, learned from the user's keeps and rejects: `taste:NAME.keep`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ...core.errors import KeepersError, WrongWeights
+from ...core.prediction import Floats, Labels
+from ...core.spec import Build, Derivation, LookUp, ModelSpec, Network
+from ...core.weights.checksum import fingerprint
+from ...core.weights.weight_file import WeightFile
+from .. import jtp, siglip_vector
+from ..faramir import faramir
+from .format import Provenance, describe, read_provenance, require_base, trained_files
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ...core.weights.store import WeightStore
+    from .net import Probe
+
+FOLDER = "taste"
+HOW = "keepers tune taste --name NAME"
+LABELS = Labels(("keep",))
+BASES = {spec.id: spec for spec in (faramir.SPEC, jtp.SPEC, siglip_vector.SPEC)}
+"""The models whose numbers a taste can be learned from."""
+GROUPS = {"faramir": ("logit", "raw", "gate", "free", "aesthetic"), "jtp": (), "siglip": (siglip_vector.GROUP,)}
+"""The groups of labels that a probe reads; none means all."""
+
+FAST_SHARE = 0.05
+"""How far bfloat16 may move a probe's probability, for weights of the length 1 over inputs of spread 1.
+
+Measured on random nets for SigLIP's vector: up to 0.009.
+"""
+
+
+def weight_file(name: str) -> WeightFile:
+    """The file of a learned taste."""
+    return WeightFile(name=f"{name}.safetensors", folder=FOLDER, page=HOW, licence="your own")
+
+
+def base_file(base: str) -> WeightFile:
+    """The file that the numbers of a base hang on first of all."""
+    return BASES[base].weights[0]
+
+
+def columns_of(base: str, labels: Labels) -> list[int]:
+    """The positions of what a probe reads among the base's labels."""
+    wanted = GROUPS[base]
+    return [index for index in range(len(labels)) if not wanted or labels.group(index) in wanted]
+
+
+def find(store: WeightStore, look_up: LookUp) -> Iterable[ModelSpec]:  # noqa: ARG001 (the contract of every model)
+    """The learned tastes in the model folders."""
+    return [_spec(name, path) for name, path in trained_files(store, FOLDER)]
+
+
+def _spec(name: str, path: Path) -> ModelSpec:
+    file, model = weight_file(name), f"taste:{name}"
+    try:
+        known = read_provenance(path)
+        base = BASES[known.base]
+    except (KeepersError, KeyError) as error:
+        told = str(error) if isinstance(error, KeepersError) else f"{path.name} stands on a model that is not known."
+        return replace(SPEC, id=model, summary=told, weights=(file,), build=partial(build, file=file), find=None)
+    return replace(
+        SPEC,
+        id=model,
+        title=f"Taste: {name}",
+        summary=known.summary(),
+        source="learned here",
+        licence=f"your own; on {base.id}: {base.licence}",
+        weights=(file, *base.weights),
+        cost=base.cost,
+        gate=f"accept: {model}.keep >= 0.5",
+        build=partial(build, file=file),
+        base=base.id,
+        derive=partial(derive, file=file),
+        find=None,
+    )
+
+
+def build(given: Build, file: WeightFile) -> Network:
+    """The base with the probe behind it. Raises WrongWeights."""
+    from .net import Probe
+
+    known = _checked(given, file)
+    base = BASES[known.base].build(given)
+    probe = Probe(base.module, *_parts(given, file, base.labels))
+    return Network(
+        module=probe,
+        labels=LABELS,
+        views=base.views,
+        name=name,
+        tolerance=_tolerance(known) if given.precision == "fast" else 0.0,
+        parts=base.parts or (base.module,),
+        batch=base.batch,
+    )
+
+
+def derive(given: Build, file: WeightFile) -> Derivation:
+    """From the base's values to the probability of keep. Raises WrongWeights."""
+    from .net import head
+
+    known = _checked(given, file)
+    tensors = given.tensors(file)
+    probe = head(*(_tensor(tensors[part]) for part in ("columns", "weight", "bias")))
+    return Derivation(LABELS, partial(_read, probe), name, _tolerance(known))
+
+
+def _read(probe: Probe, values: Floats) -> Floats:
+    import torch
+
+    from .net import probability
+
+    return probability(probe, torch.from_numpy(np.array(values))).numpy()
+
+
+def name(values: Floats) -> tuple[str, float]:
+    """keep from 0.5 on."""
+    keep = float(values[0])
+    if np.isnan(keep):
+        return "", 0.0
+    return "keep" if keep >= 0.5 else "reject", abs(keep - 0.5)
+
+
+def _checked(given: Build, file: WeightFile) -> Provenance:
+    """The file's description, after its base was seen to be the one it was learned on. Raises WrongWeights."""
+    path = given.path(file)
+    known = describe(given.metadata(file), path)
+    if known.kind != "probe" or known.base not in BASES:
+        raise WrongWeights(path, "a taste", detail=f"it stands on {known.base!r}")
+    require_base(known, fingerprint(given.path(base_file(known.base))), path)
+    found, wanted = {k: v.ndim for k, v in given.tensors(file).items()}, {"columns": 1, "weight": 1, "bias": 1}
+    if found != wanted:
+        raise WrongWeights(path, "a taste", missing=wanted.keys() - found, unexpected=found.keys() - wanted)
+    columns, weight, bias = (len(given.tensors(file)[part]) for part in wanted)
+    if not columns or columns != weight or bias != 1:
+        raise WrongWeights(path, "a taste", detail="its tensors do not fit each other")
+    return known
+
+
+def _parts(given: Build, file: WeightFile, labels: Labels) -> tuple[Tensor, Tensor, Tensor]:
+    tensors = given.tensors(file)
+    columns = _tensor(tensors["columns"])
+    if len(columns) and not 0 <= int(columns.min()) <= int(columns.max()) < len(labels):
+        raise WrongWeights(given.path(file), "a taste", detail="it reads numbers that its base does not have")
+    return columns, _tensor(tensors["weight"]), _tensor(tensors["bias"])
+
+
+def _tensor(tensor: Tensor) -> Tensor:
+    return tensor.long() if not tensor.is_floating_point() else tensor.float()
+
+
+def _tolerance(known: Provenance) -> float:
+    length = known.training.get("length")
+    return min(0.5, FAST_SHARE * float(length)) if isinstance(length, int | float) else 0.5
+
+
+def _nothing(given: Build) -> Network:
+    given.tensors(SPEC.weights[0])  # is never there: says how to make one
+    raise AssertionError("a taste has a name")
+
+
+SPEC = ModelSpec(
+    id="taste",
+    title="Taste",
+    summary="Your own taste, learned from your keeps and rejects: see keepers review and keepers tune taste.",
+    source="learned here",
+    licence="your own",
+    weights=(weight_file("NAME"),),
+    cost=1.0,
+    labels=lambda: LABELS,
+    build=_nothing,
+    find=find,
+    help="A taste is named: taste:NAME.keep is the probability that you would keep an image. It is worth what the "
+    "cross-validation said when it was learned, on images like those that you labelled.",
+)

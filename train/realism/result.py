@@ -1,0 +1,90 @@
+"""What a detector reached on images that it never saw, and the file that it becomes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ...collection.statistics.curves import Calibration, Sweep, area_interval, calibration, sweep
+from ...collection.statistics.metrics import Confusion, Interval
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Tested:
+    """Probabilities of test images, and what follows from them."""
+
+    classes: tuple[str, ...]
+    labels: NDArray[np.int64]
+    """[N]: the true classes' positions."""
+    probabilities: NDArray[np.float32]
+    """[N, classes]"""
+
+    @property
+    def answers(self) -> NDArray[np.intp]:
+        """[N]: the classes answered."""
+        return self.probabilities.argmax(axis=1)
+
+    def confusion(self) -> Confusion:
+        """True classes against answers."""
+        counts = np.zeros((len(self.classes), len(self.classes)), dtype=np.int64)
+        np.add.at(counts, (self.labels, self.answers), 1)
+        return Confusion(self.classes, counts)
+
+    def sweep(self, label: int) -> Sweep:
+        """The curve of one class against the rest."""
+        return sweep(self.labels == label, self.probabilities[:, label])
+
+    def calibration(self, label: int) -> Calibration:
+        """Of one class's probability."""
+        return calibration(self.labels == label, self.probabilities[:, label])
+
+
+def metrics(found: Tested) -> dict[str, Any]:
+    """All numbers as JSON values; NaN, which JSON has not, as None."""
+    matrix = found.confusion()
+    return {
+        "images": matrix.total,
+        "accuracy": number(matrix.accuracy),
+        "accuracy_interval": interval(matrix.interval()),
+        "balanced_accuracy": number(matrix.balanced_accuracy),
+        "mcc": number(matrix.mcc),
+        "informedness": number(matrix.informedness),
+        "confusion": {"classes": list(found.classes), "rows_true_columns_answered": matrix.counts.tolist()},
+        "classes": {name: _of_class(found, matrix, label) for label, name in enumerate(found.classes)},
+    }
+
+
+def _of_class(found: Tested, matrix: Confusion, label: int) -> dict[str, Any]:
+    curve, bins = found.sweep(label), found.calibration(label)
+    return {
+        "images": int(matrix.support[label]),
+        "precision": number(float(matrix.precision[label])),
+        "recall": number(float(matrix.recall[label])),
+        "f1": number(float(matrix.f1[label])),
+        "roc_area": number(curve.area),
+        "roc_area_interval": interval(area_interval(found.labels == label, found.probabilities[:, label])),
+        "average_precision": number(curve.average_precision),
+        "calibration_error": number(bins.error),
+        "brier": number(bins.brier),
+    }
+
+
+def number(value: float) -> float | None:
+    """The value, or None where it is not finite."""
+    return round(value, 6) if np.isfinite(value) else None
+
+
+def interval(found: Interval) -> list[float | None]:
+    """The two ends as JSON values."""
+    return [number(found.low), number(found.high)]
+
+
+def summary(history: Sequence[Mapping[str, Any]], best: int) -> dict[str, Any]:
+    """The course of a training in numbers that fit into a file's metadata."""
+    return {"epochs": len(history), "best_epoch": best + 1, "history": list(history)}

@@ -1,0 +1,235 @@
+"""From folders to a detector: read, part, train, test, write."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from safetensors.torch import save
+
+from ...core.errors import KeepersError
+from ...core.files import atomic_write
+from ...core.paths import inside
+from ...models.realism.format import CLASS, NAME, Description
+from ...models.realism.realism import FOLDER
+from .loop import Data, Progress, Training, logits_of
+from .pixels import Pictures, pictures
+from .probe import features_of, fit
+from .recipe import MARGIN, Preset
+from .result import Tested, metrics, number, summary
+from .split import Split, split
+from .start import fresh_net
+from .warnings import warnings
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from ...core.weights.store import WeightStore
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is to be trained."""
+
+    name: str
+    folders: Mapping[str, Sequence[Path]]
+    """By class, in the order of the detector's labels."""
+    preset: Preset
+    seed: int = 0
+    force: bool = False
+    """Train although classes share files, without these."""
+    device: str = "cpu"
+    threads: int = 4
+
+
+@dataclass(frozen=True)
+class Watcher:
+    """Who is told how it goes. Any of these may raise to stop."""
+
+    reading: Callable[[int, int], None] = lambda _done, _total: None
+    training: Callable[[Progress, float], None] = lambda _progress, _share: None
+    """The progress, and the share of images that is trained on (1 without a sweep)."""
+    features: Callable[[int, int], None] = lambda _done, _total: None
+    say: Callable[[str], None] = lambda _text: None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One training, tested."""
+
+    share: float
+    """Of all images, for training and validation."""
+    images: int
+    """Trained on."""
+    tested: Tested
+    training: Mapping[str, Any]
+    """The course, as in the file."""
+    tensors: Mapping[str, Tensor]
+    train_accuracy: float
+    """On the images trained on, unchanged, with the net that was kept."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Images read and parted, before any training."""
+
+    job: Job
+    pictures: Pictures
+    split: Split
+    warnings: Sequence[str]
+
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        """[N]"""
+        return np.array([sample.label for sample in self.pictures.collected.samples], dtype=np.int64)
+
+
+def check(job: Job) -> None:
+    """Refuse names that no gate could say or no file could have. Raises KeepersError."""
+    if not NAME.fullmatch(job.name):
+        raise KeepersError(f"A detector's name has letters, digits, - and _ only: {job.name!r} does not do.")
+    for name in job.folders:
+        if not CLASS.fullmatch(name):
+            raise KeepersError(f"A class's name has no quotes, backslashes or control characters, unlike {name!r}.")
+
+
+def prepare(job: Job, work: Path, watcher: Watcher) -> Prepared:
+    """Read all images, or take over what an earlier run read. Raises KeepersError for images that cannot do."""
+    check(job)
+    preset = job.preset
+    margin = MARGIN if preset.recipe.augment != "none" and preset.shape.kind != "probe" else 0
+    found = pictures(
+        job.folders,
+        preset.window,
+        margin,
+        work,
+        force=job.force,
+        progress=watcher.reading,
+        threads=job.threads,
+    )
+    parts = split(found.collected, seed=job.seed)
+    return Prepared(job, found, parts, warnings(found.collected, parts, preset.window.size))
+
+
+def train(prepared: Prepared, work: Path, store: WeightStore, watcher: Watcher, share: float = 1.0) -> Outcome:
+    """Train from scratch on a share of all images, and test on the images that no training sees.
+
+    Goes on where an interrupted call left off. Raises what the watcher raises, and KeepersError.
+    """
+    parts = prepared.split if share >= 1 else prepared.split.portion(prepared.pictures.collected, share)
+    if prepared.job.preset.shape.kind == "probe":
+        return _train_probe(prepared, parts, work, store, watcher, share)
+    return _train_net(prepared, parts, work, store, watcher, share)
+
+
+def _train_net(
+    prepared: Prepared, parts: Split, work: Path, store: WeightStore, watcher: Watcher, share: float
+) -> Outcome:
+    job, preset = prepared.job, prepared.job.preset
+    classes = prepared.pictures.collected.classes
+    net, start = fresh_net(preset, len(classes), job.seed, store)
+    watcher.say(start)
+    labels = prepared.labels
+    data = Data(
+        prepared.pictures.pixels,
+        labels,
+        prepared.pictures.margin,
+        preset.window,
+        parts.train,
+        parts.validation,
+        len(classes),
+    )
+    training = Training(
+        net,
+        data,
+        preset.recipe,
+        seed=job.seed,
+        device=job.device,
+        checkpoint=work / f"checkpoint-{share:g}.safetensors",
+        tell=lambda progress: watcher.training(progress, share),
+    )
+    course = training.run()
+    answers = [
+        logits_of(net, data, places, job.device)[:, : len(classes)].softmax(1).numpy()
+        for places in (parts.test, parts.train)
+    ]
+    history = [{name: _short(value) for name, value in asdict(epoch).items()} for epoch in course.history]
+    told = {"start": start, "recipe": asdict(preset.recipe), **summary(history, course.best)}
+    right = float(np.mean(answers[1].argmax(1) == labels[parts.train]))
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in net.state_dict().items()}
+    return Outcome(share, len(parts.train), Tested(classes, labels[parts.test], answers[0]), told, tensors, right)
+
+
+def _train_probe(
+    prepared: Prepared, parts: Split, work: Path, store: WeightStore, watcher: Watcher, share: float
+) -> Outcome:
+    from .probe_features import reader
+
+    job, preset = prepared.job, prepared.job.preset
+    collected = prepared.pictures.collected
+    read = reader(preset.shape.base, store, job.device)
+    key = hashlib.sha256("\n".join([preset.shape.base, *(s.content for s in collected.samples)]).encode()).hexdigest()
+    found = features_of(
+        collected.samples,
+        read.features,
+        work / f"features-{key[:16]}.bin",
+        read.width,
+        batch=read.batch,
+        progress=watcher.features,
+    )
+    labels = prepared.labels
+    probed = fit(found, labels, parts.train, parts.validation, len(collected.classes))
+    answers = probed.probabilities(found)
+    right = float(np.mean(answers[parts.train].argmax(1) == labels[parts.train]))
+    told = {"start": f"features of {preset.shape.base}", "strength": probed.strength, "epochs": 0, "history": []}
+    tested = Tested(collected.classes, labels[parts.test], answers[parts.test])
+    return Outcome(share, len(parts.train), tested, {**told, "width": read.width}, probed.tensors(), right)
+
+
+def describe(prepared: Prepared, outcome: Outcome) -> Description:
+    """What the detector's file says of itself."""
+    job, collected = prepared.job, prepared.pictures.collected
+    shape = job.preset.shape
+    if shape.kind == "probe":
+        shape = replace(shape, width=outcome.training["width"])
+    parts = prepared.split
+    data = {
+        "images": len(collected.samples),
+        "by_class": dict(zip(collected.classes, collected.counts(), strict=True)),
+        "train": outcome.images,
+        "validation": len(parts.validation),
+        "test": len(parts.test),
+        "groups": parts.groups,
+        "seed": job.seed,
+        "preset": job.preset.name,
+        "train_accuracy": number(outcome.train_accuracy),
+        "test_images": hashlib.sha256(
+            "".join(sorted(collected.samples[place].content for place in parts.test)).encode()
+        ).hexdigest(),
+    }
+    when = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    training = {**data, **outcome.training, "warnings": list(prepared.warnings)}
+    return Description(collected.classes, shape, job.preset.window, when, training, metrics(outcome.tested))
+
+
+def write_detector(folder: Path, name: str, described: Description, outcome: Outcome) -> Path:
+    """Write <folder>/realism/<name>.safetensors and give its path. Raises OutsideFolder, WriteFailed."""
+    path = inside(folder, f"{FOLDER}/{name}.safetensors")
+    atomic_write(path, save(dict(outcome.tensors), metadata=described.metadata()))
+    return path
+
+
+def write_metrics(path: Path, described: Description) -> None:
+    """Write everything that the detector's file says of itself as a JSON file. Raises WriteFailed."""
+    atomic_write(path, json.dumps(asdict(described), indent=2, ensure_ascii=False).encode())
+
+
+def _short(value: float) -> float | None:
+    return number(float(value))

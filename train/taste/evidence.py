@@ -1,0 +1,100 @@
+"""What a learned taste is worth on images that it did not learn from, with how sure that is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...collection.statistics.metrics import Confusion, Interval, confusion, percentiles, wilson
+
+Bools = NDArray[np.bool_]
+Values = NDArray[np.float64]
+
+RESAMPLES = 4000
+CLASSES = ("keep", "reject")
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A number with its 95 % interval; NaN where it means nothing."""
+
+    value: float
+    low: float
+    high: float
+
+    def listed(self) -> list[float | None]:
+        """As JSON takes it."""
+        return [float(part) if np.isfinite(part) else None for part in (self.value, self.low, self.high)]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """How well answers fit labels; keep is the positive class."""
+
+    mcc: Measured
+    informedness: Measured
+    precision: Measured
+    recall: Measured
+
+    def listed(self) -> dict[str, list[float | None]]:
+        """As JSON takes it."""
+        return {name: getattr(self, name).listed() for name in NAMES}
+
+
+NAMES = ("mcc", "informedness", "precision", "recall")
+
+
+def evidence(keep: Bools, said: Bools) -> Evidence:
+    """The four numbers of a list of answers. Intervals: bootstrap over images, Wilson for precision and recall."""
+    found = confusion(_words(keep), _words(said), CLASSES)
+    drawn = found.resampled(RESAMPLES)
+    return Evidence(
+        Measured(found.mcc, *percentiles(_mcc(drawn))),
+        Measured(found.informedness_of_each[0], *percentiles(_informedness(drawn))),
+        Measured(float(found.precision[0]), *_share(found, axis=0)),
+        Measured(float(found.recall[0]), *_share(found, axis=1)),
+    )
+
+
+def gain(keep: Bools, before: Bools, after: Bools, seed: int = 0) -> Measured:
+    """By how much the second answers' MCC is above the first one's; the interval draws both from the same images."""
+    cells = np.bincount(4 * keep + 2 * before + after, minlength=8)
+    random = np.random.default_rng(seed)
+    drawn = random.multinomial(len(keep), cells / len(keep), size=RESAMPLES).reshape(-1, 2, 2, 2)
+    both = cells.reshape(1, 2, 2, 2)
+    differences = _mcc(drawn.sum(2)) - _mcc(drawn.sum(3))
+    value = float((_mcc(both.sum(2)) - _mcc(both.sum(3)))[0])
+    return Measured(value, *percentiles(differences))
+
+
+def best_threshold(keep: Bools, scores: Values) -> tuple[float, float]:
+    """The threshold with the largest MCC on these images, and that MCC: what a threshold alone could gain, at best."""
+    candidates = np.unique(np.quantile(scores, np.linspace(0, 1, 201)))
+    matrices = np.stack([confusion(_words(keep), _words(scores >= one), CLASSES).counts for one in candidates])
+    values = _mcc(matrices)
+    best = int(np.argmax(values))
+    return float(candidates[best]), float(values[best])
+
+
+def _words(flags: Bools) -> list[str]:
+    return [CLASSES[0] if flag else CLASSES[1] for flag in flags]
+
+
+def _share(found: Confusion, axis: int) -> Interval:
+    return wilson(int(found.counts[0, 0]), int(found.counts.sum(axis=axis)[0]))
+
+
+def _mcc(counts: NDArray[np.int64]) -> Values:
+    """[draws, 2, 2] to [draws]; 0 where all truths or all answers are of one kind. Symmetric in the two classes."""
+    a, b, c, d = (counts[:, i, j].astype(np.float64) for i in (0, 1) for j in (0, 1))
+    spread = (a + b) * (c + d) * (a + c) * (b + d)
+    return np.divide(a * d - b * c, np.sqrt(spread), out=np.zeros(len(counts)), where=spread > 0)
+
+
+def _informedness(counts: NDArray[np.int64]) -> Values:
+    """[draws, 2, 2], keep first, to [draws]; NaN where a kind of label was not drawn."""
+    a, b, c, d = (counts[:, i, j].astype(np.float64) for i in (0, 1) for j in (0, 1))
+    shares = [np.divide(x, x + y, out=np.full(len(counts), np.nan), where=x + y > 0) for x, y in ((a, b), (c, d))]
+    return shares[0] - shares[1]
