@@ -12,12 +12,13 @@ import pytest
 ROOT = Path(__file__).parent.parent
 MAY_IMPORT = {
     "core": set[str](),
+    "collection": {"core"},
     "models": {"core"},
-    "train": {"core", "models"},
-    "cluster": {"core", "models"},
-    "cli": {"core", "models", "train", "cluster"},
-    "nodes": {"core", "models"},
-    "extension": {"core", "models"},
+    "train": {"core", "models", "collection"},
+    "cluster": {"core", "models", "collection"},
+    "cli": {"core", "models", "collection", "train", "cluster"},
+    "nodes": {"core", "models", "collection"},
+    "extension": {"core", "models", "collection"},
 }
 HOSTS = {"comfy", "comfy_api", "comfy_execution", "folder_paths", "server", "modules", "gradio", "launch"}
 FOLDERS = sorted(MAY_IMPORT)
