@@ -19,8 +19,8 @@ from urllib.error import HTTPError, URLError
 
 from ..errors import CorruptWeights, DownloadFailed, one_line
 from .checksum import git_sha1, sha256
+from .formats.not_weights import not_weights
 from .http_source import Opened, Refused, open_url
-from .not_weights import not_weights
 
 WAITS = (0.5, 1.0, 2.0)
 """Seconds before each new attempt; counting starts anew after one that brought ENOUGH bytes."""

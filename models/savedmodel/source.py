@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, TypeVar
 
 from ...core.errors import CorruptWeights, UnsafeWeights, one_line
-from ...core.weights.not_weights import not_weights
+from ...core.weights.formats.not_weights import not_weights
 from .bundle import Bundle, shard_count
 
 INDEX = "variables/variables.index"

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ...errors import CorruptWeights, UnsafeWeights, one_line
-from ..not_weights import not_weights
+from .not_weights import not_weights
 from .safetensors_file import looks_like_safetensors, read_safetensors
 from .tensor_file import Spot, TensorFile, map_file
 from .torch_file import looks_like_pickle, looks_like_zip, read_legacy, read_zip
