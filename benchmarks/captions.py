@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from keepers.core.captions.recipe import Recipe
+from keepers.core.captions.recipe import CaptionRecipe
 from keepers.core.captions.writer import CaptionWriter
 from keepers.core.prediction import Floats, Prediction
 from keepers.models.jtp import built_in_labels
@@ -20,7 +20,7 @@ COUNT = 10_000
 SAMPLE = 300
 """Predictions for the plain loop, which takes too long for all."""
 THRESHOLD = 0.2
-RECIPE = Recipe(
+RECIPE = CaptionRecipe(
     threshold=THRESHOLD,
     first=("trigger",),
     exclude=("*_background", "simple background", "*text*"),
@@ -29,7 +29,7 @@ RECIPE = Recipe(
     limit=60,
     max_characters=600,
 )
-PLAIN = Recipe(threshold=THRESHOLD)
+PLAIN = CaptionRecipe(threshold=THRESHOLD)
 
 
 def values(count: int) -> Iterator[Floats]:
@@ -63,7 +63,7 @@ def seconds(work: Callable[[], object]) -> float:
     return time.process_time() - start
 
 
-def per_thousand(recipe: Recipe, count: int) -> float:
+def per_thousand(recipe: CaptionRecipe, count: int) -> float:
     """Seconds for a thousand captions, without the making of the predictions."""
     writer, total = CaptionWriter(recipe), 0.0
     for prediction in predictions(count):

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any, Literal, cast, get_args
 
-from ..core.captions.recipe import Existing, Recipe
+from ..core.captions.recipe import CaptionRecipe, Existing
 from ..core.captions.recipe_values import changed, recipe_of
 from ..core.captions.text import STYLES, Style
 from ..core.errors import KeepersError, UnknownName
@@ -88,7 +88,7 @@ class Choices:
         """Whether captions are written."""
         return bool(self.tagger) and self.tagger != NONE
 
-    def caption_recipe(self, extension: str) -> Recipe:
+    def caption_recipe(self, extension: str) -> CaptionRecipe:
         """How captions are made. Raises RecipeError, UnknownName, WrongChoice."""
         values: dict[str, object] = {"style": self.style, "first": self.first, "exclude": self.exclude}
         values |= {"existing": self.existing, "extension": extension}

@@ -12,7 +12,7 @@ from typing import Any, cast
 import gradio as gr
 from modules import shared
 
-from ..core.captions.recipe import Recipe
+from ..core.captions.recipe import CaptionRecipe
 from ..core.errors import KeepersError, OutsideFolder
 from ..core.paths import inside
 from ..models.presets import PRESETS
@@ -76,7 +76,7 @@ def check_settings(found: Settings) -> None:
         if not name.strip():
             raise OutsideFolder(name, "the output folder", "Settings > Keepers: a subfolder needs a name")
         inside(Path(), name)
-    Recipe(extension=found.ending)
+    CaptionRecipe(extension=found.ending)
 
 
 def add_settings() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..core.captions.recipe import Recipe
+from ..core.captions.recipe import CaptionRecipe
 from ..core.captions.recipe_file import load_recipe
 from ..core.captions.recipe_values import changed
 from ..core.captions.sidecar import parts_of
@@ -121,8 +121,8 @@ class KeepersCaption(io.ComfyNode):
         return io.NodeOutput(written)
 
 
-def _recipe(name: str, given: dict[str, Any]) -> Recipe:
-    base = Recipe(order="given")
+def _recipe(name: str, given: dict[str, Any]) -> CaptionRecipe:
+    base = CaptionRecipe(order="given")
     if name != NONE:
         path = recipe_path(name)
         if path is None:
@@ -140,5 +140,5 @@ def _told(scores: list[Scores] | None, captions: list[str] | None) -> Sequence[S
 
 
 def _as_tags(caption: str) -> Prediction:
-    names = unique(parts_of(caption, Recipe()))
+    names = unique(parts_of(caption, CaptionRecipe()))
     return Prediction(_WORDS, Labels(names), np.ones(len(names), dtype=np.float32))

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from ..core.captions.recipe import Order, Recipe
+from ..core.captions.recipe import CaptionRecipe, Order
 from ..core.captions.recipe_values import changed
 from ..core.captions.text import STYLES
 from ..core.captions.writer import Caption, CaptionWriter
@@ -151,7 +151,7 @@ class KeepersTag(AsksModels):
         )
 
 
-def recipe_from(choices: Mapping[str, Any], categories: tuple[Category, ...]) -> Recipe:
+def recipe_from(choices: Mapping[str, Any], categories: tuple[Category, ...]) -> CaptionRecipe:
     """The node's inputs as a caption recipe. Raises RecipeError, which names what is wrong."""
     thresholds = {each.name: each.threshold for each in categories if each.threshold is not None}
     hidden = [each.name for each in categories if not each.shown]
@@ -167,7 +167,7 @@ def recipe_from(choices: Mapping[str, Any], categories: tuple[Category, ...]) ->
     }
     given |= {name: choices[name] for name in ("first", "last", "exclude", "only", "require", "order", "style")}
     excluded = ", ".join(filter(None, [choices["exclude_categories"], *hidden]))
-    return changed(Recipe(source="tags"), given | {"exclude_categories": excluded})
+    return changed(CaptionRecipe(source="tags"), given | {"exclude_categories": excluded})
 
 
 def tags_json(caption: Caption) -> str:

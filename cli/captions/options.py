@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from ...core.captions.recipe import Recipe, Tagger
+from ...core.captions.recipe import CaptionRecipe, Tagger
 from ...core.captions.recipe_file import load_recipe, with_tag_file
 from ...core.captions.recipe_values import changed
 from ...core.errors import KeepersError
@@ -82,9 +82,9 @@ Existing = Annotated[
 Embed = Annotated[bool | None, typer.Option(help="Also into the image's own metadata.", rich_help_panel=_FILES)]
 
 
-def recipe_from(name: str, tag_file: Path | None, **options: object) -> Recipe:
+def recipe_from(name: str, tag_file: Path | None, **options: object) -> CaptionRecipe:
     """The recipe of a file, or the default one, with the options that were given. Raises RecipeError, UnknownName."""
-    recipe = load_recipe(name) if name else Recipe()
+    recipe = load_recipe(name) if name else CaptionRecipe()
     values = {key: _value(key, value) for key, value in options.items() if value is not None}
     if values.get("fixed") and "order" not in values:
         values["order"] = "fixed"
@@ -92,7 +92,7 @@ def recipe_from(name: str, tag_file: Path | None, **options: object) -> Recipe:
     return recipe if tag_file is None else with_tag_file(recipe, tag_file)
 
 
-def with_default_tagger(recipe: Recipe, store: WeightStore, *, fall_back: bool) -> Recipe:
+def with_default_tagger(recipe: CaptionRecipe, store: WeightStore, *, fall_back: bool) -> CaptionRecipe:
     """The recipe with the first tagger whose weights are here, where it names none.
 
     Without such a tagger prompts take its place, if the user said so by `fall_back`. Raises KeepersError.

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...core.captions.recipe import Recipe
+from ...core.captions.recipe import CaptionRecipe
 from ...core.errors import KeepersError
 from ...core.gates.gate import Gate
 from ...core.pictures.walk import Search
@@ -118,7 +118,7 @@ def _task(job: ClusterScan, gate: Gate) -> Task:
     )
 
 
-def _recipe(job: ClusterScan) -> Recipe | None:
+def _recipe(job: ClusterScan) -> CaptionRecipe | None:
     """How captions are written; None where none are wanted. Raises KeepersError."""
     if not job.recipe and not job.taggers:
         return None

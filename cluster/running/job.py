@@ -170,7 +170,8 @@ def _agree(output: Output, task: Task) -> None:
 
 def settings_of(task: Task) -> Settings:
     """What all rows of a task's output have in common."""
-    recipe = repr(task.recipe) if task.recipe else ""
+    # The class was once called Recipe; outputs of that time must still be recognised.
+    recipe = repr(task.recipe).replace("CaptionRecipe(", "Recipe(", 1) if task.recipe else ""
     return Settings(str(task.parsed), task.precision == "exact", task.everything, task.columns, recipe)
 
 

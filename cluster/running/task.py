@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
-from ...core.captions.recipe import Recipe
+from ...core.captions.recipe import CaptionRecipe
 from ...core.errors import KeepersError
 from ...core.gates.gate import Gate
 from ...core.gates.tree import Comparison, Value, asked, terms
@@ -62,7 +62,7 @@ class Task:
     models: tuple[Asked, ...] = ()
     """Those of the gate, the cheapest first; then the taggers of the captions."""
     taggers: tuple[str, ...] = ()
-    recipe: Recipe | None = None
+    recipe: CaptionRecipe | None = None
     """How captions are written; None writes none."""
     everything: bool = False
     weights: Weights = field(default_factory=Weights)

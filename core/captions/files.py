@@ -12,7 +12,7 @@ from ..metadata.containers import BrokenContainer
 from ..metadata.record import Record
 from ..metadata.write import embed, embedded, read_record
 from .journal import new_run, record
-from .recipe import Recipe
+from .recipe import CaptionRecipe
 from .sidecar import Change, digest, plan_sidecar, write_sidecar
 from .training_folder import place_image
 from .writer import Caption
@@ -37,7 +37,7 @@ class Written:
 class CaptionFiles:
     """Writes captions of one run."""
 
-    recipe: Recipe
+    recipe: CaptionRecipe
     folder: Path | None = None
     """Copy images and captions here; None writes next to the images."""
     dry: bool = False

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..prediction import Floats, Labels, Prediction
-from .recipe import Recipe
+from .recipe import CaptionRecipe
 from .text import matcher, normal, spell, split_list
 
 Taggers = Mapping[str, Mapping[str, float]]
@@ -27,13 +27,13 @@ USUAL_THRESHOLD = 0.35
 """For taggers that recommend none."""
 
 
-class Word(NamedTuple):
+class RecipeTag(NamedTuple):
     """A tag as the recipe sees it."""
 
     key: str
     """Normal form after renaming."""
     was: str
-    """Normal form as the tagger has it."""
+    """Normal form of the tagger's own spelling."""
     name: str
     category: str
     kept: bool
@@ -42,20 +42,20 @@ class Word(NamedTuple):
     """As it is written."""
 
 
-class Said(NamedTuple):
+class ScoredTag(NamedTuple):
     """A tag of one image."""
 
-    word: Word
+    tag: RecipeTag
     score: float
     """In [0, 1], weighted."""
     place: int
-    """Its position among what was said."""
+    """Its position in the order of the labels or of the prompt."""
 
 
-class Words:
-    """Turns names of tags into words: renamed, sorted into categories, kept or left out, spelled."""
+class TagRules:
+    """Applies the recipe to names of tags: renames them, finds their category, keeps or drops them, spells them."""
 
-    def __init__(self, recipe: Recipe) -> None:
+    def __init__(self, recipe: CaptionRecipe) -> None:
         self._recipe = recipe
         self._rename = {normal(old): new for old, new in recipe.rename}
         self._categories = {normal(tag): category for tag, category in recipe.categories}
@@ -67,17 +67,17 @@ class Words:
         """The category of a tag: what the recipe's table says, else `group`."""
         return self._categories.get(key, group) if self._categories else group
 
-    def make(self, name: str, group: str = "") -> tuple[Word, ...]:
-        """The words for a tag spelled `name`, of a tagger's group: one, unless the recipe renames it to several."""
+    def make(self, name: str, group: str = "") -> tuple[RecipeTag, ...]:
+        """What the recipe makes of a tag spelled `name`, of a tagger's group: one, unless it is renamed to several."""
         was = normal(name)
         new = self._rename.get(was)
         parts = (name,) if new is None else split_list(new) or ("",)
-        return tuple(self._word(part, was, group) for part in parts)
+        return tuple(self._tag(part, was, group) for part in parts)
 
-    def _word(self, name: str, was: str, group: str) -> Word:
+    def _tag(self, name: str, was: str, group: str) -> RecipeTag:
         key = normal(name)
         category = self.category(key, self.category(was, group))
-        return Word(key or was, was, name, category, self._kept(key, was, category), self._text(name))
+        return RecipeTag(key or was, was, name, category, self._kept(key, was, category), self._text(name))
 
     def _kept(self, key: str, was: str, category: str) -> bool:
         if not key or key in self._fixed or category.casefold() in self._closed:
@@ -93,14 +93,16 @@ class Words:
 
 
 class LabelPlan:
-    """The thresholds and words of one tagger's labels."""
+    """The thresholds of one tagger's labels, and the tags that the recipe makes of them."""
 
-    def __init__(self, recipe: Recipe, words: Words, model: str, labels: Labels, groups: Mapping[str, str]) -> None:
+    def __init__(
+        self, recipe: CaptionRecipe, rules: TagRules, model: str, labels: Labels, groups: Mapping[str, str]
+    ) -> None:
         """`groups` has the categories that other taggers know, by normal form."""
         tagger = next((t for t in recipe.taggers if t.model == model), None)
         self.labels = labels
-        self._words, self._made = words, dict[int, tuple[Word, ...]]()
-        self._groups = _groups(labels, words, groups, bool(recipe.categories))
+        self._rules, self._made = rules, dict[int, tuple[RecipeTag, ...]]()
+        self._groups = _groups(labels, rules, groups, bool(recipe.categories))
         self._weight = np.float32(1.0 if tagger is None else tagger.weight)
         self._most = recipe.top + len(recipe.rename) if recipe.top else 0
         self._own = recipe.threshold if tagger is None or tagger.threshold is None else tagger.threshold
@@ -119,28 +121,28 @@ class LabelPlan:
                 self._thresholds[index] = np.float32(usual if chosen is None else chosen) / self._weight
         return self
 
-    def read(self, values: Floats) -> Iterable[tuple[Word, float]]:
-        """The words that reach their thresholds, in label order, with their weighted probabilities."""
+    def read(self, values: Floats) -> Iterable[tuple[RecipeTag, float]]:
+        """The tags that reach their thresholds, in label order, with their weighted probabilities."""
         hits = np.flatnonzero(values >= self._thresholds)
         scores = np.minimum(values[hits] * self._weight, np.float32(1.0))
         if self._most and len(hits) > self._most:
             best = np.sort(np.argsort(-scores, kind="stable")[: self._most])
             hits, scores = hits[best], scores[best]
-        said = zip(hits.tolist(), scores.tolist(), strict=True)
-        return [(word, score) for index, score in said for word in self._words_of(index)]
+        found = zip(hits.tolist(), scores.tolist(), strict=True)
+        return [(tag, score) for index, score in found for tag in self._tags_of(index)]
 
-    def _words_of(self, index: int) -> tuple[Word, ...]:
+    def _tags_of(self, index: int) -> tuple[RecipeTag, ...]:
         found = self._made.get(index)
         if found is None:
-            found = self._made[index] = self._words.make(self.labels.names[index], self._groups[index])
+            found = self._made[index] = self._rules.make(self.labels.names[index], self._groups[index])
         return found
 
 
 class Plans:
     """The plans of a recipe, made when they are first needed; a few are kept."""
 
-    def __init__(self, recipe: Recipe, taggers: Taggers, words: Words) -> None:
-        self._recipe, self._taggers, self._words = recipe, taggers, words
+    def __init__(self, recipe: CaptionRecipe, taggers: Taggers, rules: TagRules) -> None:
+        self._recipe, self._taggers, self._rules = recipe, taggers, rules
         self._known: list[tuple[tuple[str, ...], tuple[Labels, ...], list[LabelPlan]]] = []
 
     def of(self, predictions: list[Prediction]) -> list[LabelPlan]:
@@ -161,19 +163,19 @@ class Plans:
                     if group and group != RATING:
                         groups.setdefault(normal(name), group)
         return [
-            LabelPlan(self._recipe, self._words, p.model, p.labels, groups).recommend(
+            LabelPlan(self._recipe, self._rules, p.model, p.labels, groups).recommend(
                 tags_of_model(self._taggers, p.model)
             )
             for p in predictions
         ]
 
 
-def _groups(labels: Labels, words: Words, others: Mapping[str, str], table: bool) -> list[str]:
+def _groups(labels: Labels, rules: TagRules, others: Mapping[str, str], table: bool) -> list[str]:
     own = list(labels.groups) or [""] * len(labels)
     if not others and not table:
         return own
     keys = map(normal, labels.names)
-    return [words.category(key, group or others.get(key, "")) for key, group in zip(keys, own, strict=True)]
+    return [rules.category(key, group or others.get(key, "")) for key, group in zip(keys, own, strict=True)]
 
 
 def _usual(group: str, recommended: Mapping[str, float] | None) -> float | None:
@@ -183,7 +185,7 @@ def _usual(group: str, recommended: Mapping[str, float] | None) -> float | None:
     return recommended.get(group, None if group == RATING else recommended.get(""))
 
 
-def implications(recipe: Recipe) -> Callable[[str], frozenset[str]]:
+def implications(recipe: CaptionRecipe) -> Callable[[str], frozenset[str]]:
     """All that a tag implies, through chains of any length and in circles; by normal form."""
     table = {normal(tag): tuple(map(normal, implied)) for tag, implied in recipe.implied}
     found: dict[str, frozenset[str]] = {}

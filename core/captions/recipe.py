@@ -54,7 +54,7 @@ class Tagger:
 
 
 @dataclass(frozen=True)
-class Recipe:
+class CaptionRecipe:
     """How captions are made. Raises RecipeError or UnknownName for what is out of range or contradicts itself."""
 
     # Which tags

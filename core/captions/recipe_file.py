@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from ..errors import RecipeError, UnknownName, one_line
-from .recipe import Recipe
+from .recipe import CaptionRecipe
 from .recipe_values import OPTIONS, recipe_of
 
 _LARGEST = 64 * 1024 * 1024
@@ -41,7 +41,7 @@ CATEGORY_NUMBERS = {
 """As e621 numbers its categories; the boorus' 0 to 4 mean the same."""
 
 
-def load_recipe(name: str) -> Recipe:
+def load_recipe(name: str) -> CaptionRecipe:
     """The recipe "file.toml#name"; without a name the file's only one. Raises RecipeError, UnknownName."""
     path, wanted = _split(name)
     content = _read(path)
@@ -77,7 +77,7 @@ def _split(name: str) -> tuple[Path, str]:
     return Path(file).expanduser(), wanted
 
 
-def _recipe(values: Mapping[str, object], path: Path, where: str) -> Recipe:
+def _recipe(values: Mapping[str, object], path: Path, where: str) -> CaptionRecipe:
     recipe = recipe_of({key: value for key, value in values.items() if key != _TAG_FILE}, where)
     if _TAG_FILE not in values:
         return recipe
@@ -87,7 +87,7 @@ def _recipe(values: Mapping[str, object], path: Path, where: str) -> Recipe:
     return with_tag_file(recipe, path.parent / Path(listed).expanduser())
 
 
-def with_tag_file(recipe: Recipe, path: Path) -> Recipe:
+def with_tag_file(recipe: CaptionRecipe, path: Path) -> CaptionRecipe:
     """The recipe with the categories and implications of a CSV file; what the recipe says itself goes first.
 
     Columns: "tag" (or "name"), and at least one of "category" and "implications", parted by blanks or commas.

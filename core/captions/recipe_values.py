@@ -7,7 +7,7 @@ from dataclasses import Field, fields, replace
 from typing import Any, cast, get_args
 
 from ..errors import RecipeError, UnknownName
-from .recipe import Empty, Existing, Order, Recipe, Source, Tagger, TooLong
+from .recipe import CaptionRecipe, Empty, Existing, Order, Source, Tagger, TooLong
 from .text import STYLES, split_list
 
 _CHOICES: Mapping[str, tuple[str, ...]] = {
@@ -20,23 +20,23 @@ _CHOICES: Mapping[str, tuple[str, ...]] = {
 }
 _LISTS = ("only", "exclude", "exclude_categories", "require", "fixed", "category_order", "first", "last")
 _TABLES = ("rename", "rating_words", "categories")
-OPTIONS = tuple(option.name for option in fields(Recipe))
+OPTIONS = tuple(option.name for option in fields(CaptionRecipe))
 """The names of all options."""
 
 
-def recipe_of(values: Mapping[str, object], where: str = "") -> Recipe:
+def recipe_of(values: Mapping[str, object], where: str = "") -> CaptionRecipe:
     """A recipe from the options that `values` names; all others keep their defaults.
 
     Lists may be texts parted by commas or lines; tables map texts. `where` is what errors call the source.
     Raises RecipeError for a value of the wrong kind or range, UnknownName for an option or choice that does not exist.
     """
-    return changed(Recipe(), values, where)
+    return changed(CaptionRecipe(), values, where)
 
 
-def changed(recipe: Recipe, values: Mapping[str, object], where: str = "") -> Recipe:
+def changed(recipe: CaptionRecipe, values: Mapping[str, object], where: str = "") -> CaptionRecipe:
     """A recipe with the options that `values` names put in the place of its own; as `recipe_of`."""
     place = where or "the recipe"
-    known = {option.name: option for option in fields(Recipe)}
+    known = {option.name: option for option in fields(CaptionRecipe)}
     for name in values:
         if name not in known:
             raise UnknownName("recipe option", name, known, where=place)

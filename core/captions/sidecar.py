@@ -13,7 +13,7 @@ from pathlib import Path
 from ..errors import SidecarError
 from ..files import atomic_write, open_regular
 from ..paths import inside
-from .recipe import IMAGE_ENDINGS, Recipe
+from .recipe import IMAGE_ENDINGS, CaptionRecipe
 from .text import normal
 
 _LARGEST = 1024 * 1024
@@ -48,7 +48,7 @@ def sidecar_path(image: Path, extension: str) -> Path:
     return image.with_name(image.stem + extension)
 
 
-def plan_sidecar(image: Path, caption: str, recipe: Recipe) -> Change:
+def plan_sidecar(image: Path, caption: str, recipe: CaptionRecipe) -> Change:
     """What the recipe does to the caption file of an image; nothing is written. Raises SidecarError, OutsideFolder."""
     path = sidecar_path(image, recipe.extension)
     before = read_bytes(path)
@@ -63,7 +63,7 @@ def plan_sidecar(image: Path, caption: str, recipe: Recipe) -> Change:
     return Change(path, before, after, "it says so already" if after.encode("utf-8", "replace") == before else "")
 
 
-def combine(old: str, new: str, recipe: Recipe) -> str:
+def combine(old: str, new: str, recipe: CaptionRecipe) -> str:
     """An existing caption and a new one, as the recipe's `existing` has it; "skip" gives the old one."""
     first = old.strip()
     match recipe.existing:
@@ -79,7 +79,7 @@ def combine(old: str, new: str, recipe: Recipe) -> str:
             return merge(first, new, recipe)
 
 
-def merge(old: str, new: str, recipe: Recipe) -> str:
+def merge(old: str, new: str, recipe: CaptionRecipe) -> str:
     """The parts of both, the old ones first, each once in normal form."""
     seen: set[str] = set()
     parts: list[str] = []
@@ -90,7 +90,7 @@ def merge(old: str, new: str, recipe: Recipe) -> str:
     return recipe.joint.join(parts) + (recipe.joint.rstrip() if recipe.trailing and parts else "")
 
 
-def parts_of(text: str, recipe: Recipe) -> list[str]:
+def parts_of(text: str, recipe: CaptionRecipe) -> list[str]:
     """The tags of a caption that the recipe could have written; lines and its separator part them."""
     mark = recipe.joint.strip()
     if not mark and "," in text:
@@ -177,7 +177,7 @@ def _place(path: Path) -> str:
     return os.path.normcase(path)
 
 
-def _join(texts: list[str], recipe: Recipe) -> str:
+def _join(texts: list[str], recipe: CaptionRecipe) -> str:
     mark = recipe.joint.rstrip()
     bare = [text.removesuffix(mark) if mark else text for text in texts]
     text = recipe.joint.join(text for text in bare if text)

@@ -1,6 +1,6 @@
 """Captions from predictions, for all doors.
 
-    recipe = Recipe(threshold=0.4, first=("my_trigger",), exclude=("*_background",))
+    recipe = CaptionRecipe(threshold=0.4, first=("my_trigger",), exclude=("*_background",))
     caption = write_caption(predictions, generation, recipe, taggers(registry))
     caption.text
 
@@ -23,9 +23,9 @@ import numpy as np
 from ..errors import CaptionTooLong
 from ..prediction import Prediction
 from ..spec import ModelSpec
-from .plan import RATING, Plans, Said, Taggers, Word, Words, implications, tags_of_model
+from .plan import RATING, Plans, RecipeTag, ScoredTag, Taggers, TagRules, implications, tags_of_model
 from .prompt_text import clean_prompt, prompt_tags
-from .recipe import Recipe
+from .recipe import CaptionRecipe
 from .template import parse_template
 from .text import matcher, normal
 
@@ -68,11 +68,11 @@ class Caption:
 class CaptionWriter:
     """Makes captions by one recipe, fast for many images: what depends only on the labels is worked out once."""
 
-    def __init__(self, recipe: Recipe, taggers: Taggers | None = None) -> None:
+    def __init__(self, recipe: CaptionRecipe, taggers: Taggers | None = None) -> None:
         self.recipe = recipe
         self._taggers = taggers or {}
-        self._words = Words(recipe)
-        self._plans = Plans(recipe, self._taggers, self._words)
+        self._rules = TagRules(recipe)
+        self._plans = Plans(recipe, self._taggers, self._rules)
         self._implied = implications(recipe)
         self._required = tuple((pattern, matcher((pattern,))) for pattern in recipe.require)
         self._fixed = tuple(matcher((pattern,)) for pattern in recipe.fixed)
@@ -84,14 +84,14 @@ class CaptionWriter:
         heard = self._heard(given)
         prompt = generation.positive if generation is not None else ""
         notes = [f"{p.model} has values that are not numbers" for p in heard if np.isnan(p.values).any()]
-        said = self._said(heard, prompt)
+        found = self._found(heard, prompt)
         rating = next((word for word in map(rating_of, given) if word), "")
-        missing = tuple(pattern for pattern, fits in self._required if not _any(fits, said))
+        missing = tuple(pattern for pattern, fits in self._required if not _any(fits, found))
         if missing:
             return Caption("", (), rating, missing, (*notes, f"lacks the required {', '.join(missing)}"))
-        best = self._best(said)
+        best = self._best(found)
         text, best = self._fit(best, rating, prompt)
-        tags = tuple(Tag(each.word.name, each.score, each.word.category) for each in self._ordered(best))
+        tags = tuple(Tag(each.tag.name, each.score, each.tag.category) for each in self._ordered(best))
         return Caption(text, tags, rating, (), tuple(notes))
 
     def _heard(self, predictions: list[Prediction]) -> list[Prediction]:
@@ -103,33 +103,33 @@ class CaptionWriter:
             return [p for p in predictions if p.model in named]
         return [p for p in predictions if not self._taggers or tags_of_model(self._taggers, p.model)]
 
-    def _said(self, heard: list[Prediction], prompt: str) -> list[Said]:
+    def _found(self, heard: list[Prediction], prompt: str) -> list[ScoredTag]:
         """All tags of the image, most probable first; of equal tags the more probable one."""
-        found: dict[str, Said] = {}
+        found: dict[str, ScoredTag] = {}
         if heard:
             for prediction, plan in zip(heard, self._plans.of(heard), strict=True):
-                for word, score in plan.read(prediction.values):
-                    _join(found, word, score)
+                for tag, score in plan.read(prediction.values):
+                    _join(found, tag, score)
         elif self.recipe.source != "tags":
-            for word in (word for name in prompt_tags(prompt) for word in self._words.make(name)):
-                _join(found, word, 1.0)
+            for tag in (tag for name in prompt_tags(prompt) for tag in self._rules.make(name)):
+                _join(found, tag, 1.0)
         ranked = sorted(found.values(), key=lambda each: -each.score)
         return ranked[: self.recipe.top] if self.recipe.top else ranked
 
-    def _best(self, said: list[Said]) -> list[Said]:
+    def _best(self, found: list[ScoredTag]) -> list[ScoredTag]:
         """The tags that may stand in the caption, most probable first."""
-        kept = [each for each in said if each.word.kept]
+        kept = [each for each in found if each.tag.kept]
         if self.recipe.implied:
-            rank = {each.word.key: index for index, each in enumerate(kept)}
+            rank = {each.tag.key: index for index, each in enumerate(kept)}
             dropped: set[str] = set()
             for key in rank:
                 implied = (other for other in self._implied(key) if other in rank)
                 # Of tags that imply each other the most probable one stays.
                 dropped.update(o for o in implied if rank[o] > rank[key] or key not in self._implied(o))
-            kept = [each for each in kept if each.word.key not in dropped]
+            kept = [each for each in kept if each.tag.key not in dropped]
         return kept[: self.recipe.limit] if self.recipe.limit else kept
 
-    def _fit(self, best: list[Said], rating: str, prompt: str) -> tuple[str, list[Said]]:
+    def _fit(self, best: list[ScoredTag], rating: str, prompt: str) -> tuple[str, list[ScoredTag]]:
         """The text within the recipe's length, with the tags that are in it."""
         recipe = self.recipe
         cleaned = clean_prompt(prompt) if "prompt" in parse_template(recipe.template).fields else ""
@@ -147,15 +147,15 @@ class CaptionWriter:
             raise CaptionTooLong(len(text) if recipe.too_long == "fail" else len(shorter), most)
         return shorter, fitting
 
-    def _text(self, best: list[Said], rating: str, prompt: str) -> str:
+    def _text(self, best: list[ScoredTag], rating: str, prompt: str) -> str:
         recipe = self.recipe
         ordered = self._ordered(best)
         shown = self._ratings.get(normal(rating), rating) if recipe.says_rating else ""
         if recipe.style == "json":
             return _json(recipe, ordered, shown)
         fields = parse_template(recipe.template).fields
-        species = [each.word.text for each in ordered if each.word.category == "species"] if "species" in fields else []
-        tags = [e.word.text for e in ordered if "species" not in fields or e.word.category != "species"]
+        species = [each.tag.text for each in ordered if each.tag.category == "species"] if "species" in fields else []
+        tags = [e.tag.text for e in ordered if "species" not in fields or e.tag.category != "species"]
         first, last = recipe.joint.join(recipe.first), recipe.joint.join(recipe.last)
         if recipe.template:
             values = {"trigger": first, "rating": shown, "species": recipe.joint.join(species)}
@@ -167,29 +167,29 @@ class CaptionWriter:
         text = recipe.joint.join(filter(None, parts))
         return _printable(text + recipe.joint.rstrip() if text and recipe.trailing else text)
 
-    def _ordered(self, best: list[Said]) -> list[Said]:
+    def _ordered(self, best: list[ScoredTag]) -> list[ScoredTag]:
         """The tags in the order of the caption; those of equal standing by score."""
         match self.recipe.order:
             case "given":
                 return sorted(best, key=lambda each: each.place)
             case "alphabet":
-                return sorted(best, key=lambda each: each.word.key)
+                return sorted(best, key=lambda each: each.tag.key)
             case "category":
                 places = {category: index for index, category in enumerate(self.recipe.category_order)}
-                return sorted(best, key=lambda e: (places.get(e.word.category, len(places)), e.word.category))
+                return sorted(best, key=lambda e: (places.get(e.tag.category, len(places)), e.tag.category))
             case "fixed":
                 return sorted(best, key=self._fixed_place)
             case _:
                 return best
 
-    def _fixed_place(self, said: Said) -> int:
-        return next((i for i, fits in enumerate(self._fixed) if fits(said.word.key)), len(self._fixed))
+    def _fixed_place(self, scored: ScoredTag) -> int:
+        return next((i for i, fits in enumerate(self._fixed) if fits(scored.tag.key)), len(self._fixed))
 
 
 def write_caption(
     predictions: Iterable[Prediction],
     generation: Prompted | None,
-    recipe: Recipe,
+    recipe: CaptionRecipe,
     taggers: Taggers | None = None,
 ) -> Caption:
     """The caption of one image by a recipe; see the head of this file. Raises CaptionTooLong."""
@@ -216,27 +216,27 @@ def rating_of(prediction: Prediction) -> str:
 
 
 @lru_cache(maxsize=8)
-def _writer(recipe: Recipe, taggers: tuple[tuple[str, tuple[tuple[str, float], ...]], ...]) -> CaptionWriter:
+def _writer(recipe: CaptionRecipe, taggers: tuple[tuple[str, tuple[tuple[str, float], ...]], ...]) -> CaptionWriter:
     return CaptionWriter(recipe, {model: dict(groups) for model, groups in taggers})
 
 
-def _join(found: dict[str, Said], word: Word, score: float) -> None:
-    old = found.get(word.key)
+def _join(found: dict[str, ScoredTag], tag: RecipeTag, score: float) -> None:
+    old = found.get(tag.key)
     if old is None:
-        found[word.key] = Said(word, score, len(found))
+        found[tag.key] = ScoredTag(tag, score, len(found))
     elif score > old.score:
-        found[word.key] = Said(word, score, old.place)
+        found[tag.key] = ScoredTag(tag, score, old.place)
 
 
-def _any(fits: Callable[[str], bool], said: Sequence[Said]) -> bool:
-    return any(fits(each.word.key) or fits(each.word.was) for each in said)
+def _any(fits: Callable[[str], bool], tags: Sequence[ScoredTag]) -> bool:
+    return any(fits(each.tag.key) or fits(each.tag.was) for each in tags)
 
 
-def _json(recipe: Recipe, ordered: list[Said], rating: str) -> str:
+def _json(recipe: CaptionRecipe, ordered: list[ScoredTag], rating: str) -> str:
     content = {
         "first": list(recipe.first),
         "rating": rating,
-        "tags": {each.word.text: round(each.score, 4) for each in ordered},
+        "tags": {each.tag.text: round(each.score, 4) for each in ordered},
         "last": list(recipe.last),
     }
     filled = {key: value for key, value in content.items() if value}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from ...core.captions.recipe import Recipe
+from ...core.captions.recipe import CaptionRecipe
 from ...core.captions.sidecar import plan_sidecar, write_sidecar
 from ...core.captions.writer import taggers, write_caption
 from ...core.errors import KeepersError
@@ -40,7 +40,7 @@ def caption(job: Job, item: Item, picture: Image) -> None:
         job.note(f"Captions: {told(error)}")
 
 
-def caption_of(picture: Image, tagger: str, recipe: Recipe, prompt: str = "", item: Item | None = None) -> str:
+def caption_of(picture: Image, tagger: str, recipe: CaptionRecipe, prompt: str = "", item: Item | None = None) -> str:
     """The caption of a picture. Raises NoTags, CaptionTooLong, Cancelled."""
     answer = item.answers.get(tagger) if item is not None else None
     if not isinstance(answer, Prediction):
@@ -59,7 +59,7 @@ class NoTags(KeepersError):
     code = "no_tags"
 
 
-def recipe_of_job(job: Job) -> Recipe:
+def recipe_of_job(job: Job) -> CaptionRecipe:
     """The recipe that the panel describes. Raises RecipeError, UnknownName, WrongChoice."""
     ending, moved = caption_ending(job.settings.ending)
     if moved:

@@ -27,7 +27,7 @@ from keepers.cluster.output.schema import ImageRow
 from keepers.cluster.running.connect import ClusterError, Node, connected, told, try_model
 from keepers.cluster.running.duplicates import BANDS, MOST, banded, meetings
 from keepers.cluster.running.finish import NOBODY, nearest_earlier
-from keepers.cluster.running.job import Finished, Sources, Wish, run, stages_of
+from keepers.cluster.running.job import Finished, Sources, Wish, run, settings_of, stages_of
 from keepers.cluster.running.pools import plan_pools
 from keepers.cluster.running.stages import Classify, Look, Prepare, Write
 from keepers.cluster.running.task import Task
@@ -35,7 +35,7 @@ from keepers.cluster.running.work import Work
 from keepers.cluster.sources.sources import list_items
 from keepers.collection.scan import Scanned, window_of
 from keepers.collection.store import Store
-from keepers.core.captions.recipe import Recipe, Tagger
+from keepers.core.captions.recipe import CaptionRecipe, Tagger
 from keepers.core.captions.writer import CaptionWriter, taggers
 from keepers.core.errors import KeepersError, UnreadableImage
 from keepers.core.judging.classifier import model_fingerprint
@@ -296,7 +296,7 @@ def test_captions_and_sparse_tags(nodes: tuple[Node, ...], models: Path, tmp_pat
     folder.mkdir()
     for number in range(8):
         picture(number).save(folder / f"{number}.png")
-    recipe = Recipe(taggers=(Tagger("words"),), threshold=0.3, first=("trigger",))
+    recipe = CaptionRecipe(taggers=(Tagger("words"),), threshold=0.3, first=("trigger",))
     given = task(models, SIGNALS, taggers=("words",), recipe=recipe, floor=0.2)
     picture(3).save(folder / "twin.png")
     finished = scan(nodes, given, [str(folder)], out)
@@ -316,15 +316,22 @@ def test_captions_and_sparse_tags(nodes: tuple[Node, ...], models: Path, tmp_pat
 def test_captions_can_be_written_anew_from_what_is_kept(models: Path) -> None:
     """A verdict that hangs on duplicates is settled from the files, where no tag of a caption may be missing."""
     for recipe, floor in (
-        (Recipe(taggers=(Tagger("words"),), threshold=0.3), 0.3),
-        (Recipe(taggers=(Tagger("words", weight=2.0, threshold=0.2),)), 0.1),
-        (Recipe(taggers=(Tagger("words"),), thresholds=(("general", 0.25),)), 0.25),
-        (Recipe(taggers=(Tagger("words"),), top=3), 0.0),
-        (Recipe(taggers=(Tagger("words"),), threshold=0.9), 0.6),
+        (CaptionRecipe(taggers=(Tagger("words"),), threshold=0.3), 0.3),
+        (CaptionRecipe(taggers=(Tagger("words", weight=2.0, threshold=0.2),)), 0.1),
+        (CaptionRecipe(taggers=(Tagger("words"),), thresholds=(("general", 0.25),)), 0.25),
+        (CaptionRecipe(taggers=(Tagger("words"),), top=3), 0.0),
+        (CaptionRecipe(taggers=(Tagger("words"),), threshold=0.9), 0.6),
     ):
         given = task(models, SIGNALS, taggers=("words",), recipe=recipe, floor=0.6)
         given = replace(given, models=tuple(try_model(given, model) for model in ("signals", "words")))
         assert given.columns[1].floor == floor
+
+
+def test_an_output_names_its_recipe_as_it_always_did(models: Path) -> None:
+    """Else a scan that an earlier version began could not be continued."""
+    given = task(models, SIGNALS, taggers=("words",), recipe=CaptionRecipe(taggers=(Tagger("words"),), limit=3))
+    written = settings_of(given).captions
+    assert written.startswith("Recipe(source='auto', taggers=(Tagger(model='words', weight=1.0, threshold=None),),")
 
 
 def test_weights_are_fetched_once(nodes: tuple[Node, ...], images: Path, tmp_path: Path) -> None:

@@ -315,12 +315,12 @@ def test_hidden_control_characters_reach_no_terminal(folder: Path) -> None:
 
 
 def test_the_default_tagger_is_the_first_that_is_here(monkeypatch: pytest.MonkeyPatch) -> None:
-    from keepers.core.captions.recipe import Recipe, Tagger
+    from keepers.core.captions.recipe import CaptionRecipe, Tagger
     from keepers.core.weights.store import WeightStore
 
     far = ModelSpec("far", "", "", "", "", build, weights=(WeightFile("far.safetensors"),), tags={"": 0.5})
     monkeypatch.setattr(REGISTRY, "_specs", {"far": far, "colours": COLOURS})
-    found = caption_options.with_default_tagger(Recipe(), WeightStore([]), fall_back=False)
+    found = caption_options.with_default_tagger(CaptionRecipe(), WeightStore([]), fall_back=False)
     assert found.taggers == (Tagger("colours"),)
 
 

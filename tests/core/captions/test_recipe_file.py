@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from keepers.core.captions.recipe import IMAGE_ENDINGS, Recipe, Tagger
+from keepers.core.captions.recipe import IMAGE_ENDINGS, CaptionRecipe, Tagger
 from keepers.core.captions.recipe_file import load_recipe, recipe_names
 from keepers.core.captions.recipe_values import recipe_of
 from keepers.core.errors import RecipeError, UnknownName
@@ -102,11 +102,11 @@ def test_recipe_files(tmp_path: Path) -> None:
 
 def test_a_file_may_be_one_recipe_or_json(tmp_path: Path) -> None:
     (tmp_path / "one.toml").write_text("limit = 3\n[thresholds]\nspecies = 0.5\n", "utf-8")
-    assert load_recipe(str(tmp_path / "one.toml")) == Recipe(limit=3, thresholds=(("species", 0.5),))
+    assert load_recipe(str(tmp_path / "one.toml")) == CaptionRecipe(limit=3, thresholds=(("species", 0.5),))
     (tmp_path / "one.json").write_text(json.dumps({"only": {"limit": 4}, "b": {"limit": 5}}), "utf-8")
-    assert load_recipe(str(tmp_path / "one.json") + "#b") == Recipe(limit=5)
+    assert load_recipe(str(tmp_path / "one.json") + "#b") == CaptionRecipe(limit=5)
     (tmp_path / "single.json").write_text(json.dumps({"x": {"limit": 6}}), "utf-8")
-    assert load_recipe(str(tmp_path / "single.json")) == Recipe(limit=6)
+    assert load_recipe(str(tmp_path / "single.json")) == CaptionRecipe(limit=6)
 
 
 @pytest.mark.parametrize(
@@ -148,4 +148,4 @@ def test_toml_needs_no_newer_python(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 @pytest.mark.parametrize("name", recipe_names(EXAMPLES))
 def test_the_example_recipes_are_sound(name: str) -> None:
-    assert load_recipe(f"{EXAMPLES}#{name}") != Recipe()
+    assert load_recipe(f"{EXAMPLES}#{name}") != CaptionRecipe()

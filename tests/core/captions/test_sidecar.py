@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from keepers.core.captions import journal as caption_journal
 from keepers.core.captions.journal import NAME, Entry, new_run, read_journal, record, undo
-from keepers.core.captions.recipe import Recipe
+from keepers.core.captions.recipe import CaptionRecipe
 from keepers.core.captions.sidecar import (
     collisions,
     combine,
@@ -32,7 +32,7 @@ tag = st.text("abc_ ()", min_size=1, max_size=5)
 
 
 def write(image: Path, caption: str, **options: Any) -> str | None:
-    change = plan_sidecar(image, caption, Recipe(**options))
+    change = plan_sidecar(image, caption, CaptionRecipe(**options))
     write_sidecar(change)
     return read_sidecar(change.path)
 
@@ -83,7 +83,7 @@ def test_nothing_to_say_never_empties_a_file(tmp_path: Path) -> None:
 def test_the_same_caption_is_not_written_again(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("a, b", "utf-8")
     for policy in ("overwrite", "merge"):
-        change = plan_sidecar(tmp_path / "a.png", "a, b", Recipe(existing=policy))  # pyright: ignore[reportArgumentType]
+        change = plan_sidecar(tmp_path / "a.png", "a, b", CaptionRecipe(existing=policy))  # pyright: ignore[reportArgumentType]
         assert change.kept == "it says so already"
 
 
@@ -111,7 +111,7 @@ def test_what_is_no_caption_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "link.txt").symlink_to(tmp_path / "real")
     for name in ("folder", "big", "link"):
         with pytest.raises(KeepersError):
-            plan_sidecar(tmp_path / f"{name}.png", "b", Recipe(existing="overwrite"))
+            plan_sidecar(tmp_path / f"{name}.png", "b", CaptionRecipe(existing="overwrite"))
     assert (tmp_path / "real").read_text("utf-8") == "secret"
 
 
@@ -120,7 +120,7 @@ def test_a_link_out_of_the_folder_is_refused(tmp_path: Path) -> None:
     inner.mkdir()
     (inner / "a.txt").symlink_to(tmp_path / "outside.txt")
     with pytest.raises(KeepersError):
-        plan_sidecar(inner / "a.png", "b", Recipe(existing="overwrite"))
+        plan_sidecar(inner / "a.png", "b", CaptionRecipe(existing="overwrite"))
     assert not (tmp_path / "outside.txt").exists()
 
 
@@ -135,7 +135,7 @@ def test_read_only_folders(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_refuses_writes_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    change = plan_sidecar(tmp_path / "a.png", "b", Recipe())
+    change = plan_sidecar(tmp_path / "a.png", "b", CaptionRecipe())
     opened = os.open
 
     def refuse(path: Path, flags: int, mode: int = 0o777) -> int:
@@ -151,9 +151,9 @@ def test_a_folder_that_refuses_writes_is_told(tmp_path: Path, monkeypatch: pytes
 
 
 def test_a_caption_that_came_in_the_meantime_is_kept(tmp_path: Path) -> None:
-    first = plan_sidecar(tmp_path / "a.png", "b", Recipe())
+    first = plan_sidecar(tmp_path / "a.png", "b", CaptionRecipe())
     (tmp_path / "a.txt").write_text("theirs", "utf-8")
-    second = plan_sidecar(tmp_path / "a.png", "b", Recipe(existing="overwrite"))
+    second = plan_sidecar(tmp_path / "a.png", "b", CaptionRecipe(existing="overwrite"))
     with pytest.raises(SidecarError, match="meantime"):
         write_sidecar(first)
     (tmp_path / "a.txt").write_text("theirs too", "utf-8")
@@ -164,7 +164,7 @@ def test_a_caption_that_came_in_the_meantime_is_kept(tmp_path: Path) -> None:
 
 @given(old=st.lists(tag, max_size=6), new=st.lists(tag, max_size=6))
 def test_merging_never_repeats_or_loses_a_tag(old: list[str], new: list[str]) -> None:
-    recipe = Recipe(existing="merge")
+    recipe = CaptionRecipe(existing="merge")
     merged = merge(", ".join(old), ", ".join(new), recipe)
     keys = [normal(part) for part in parts_of(merged, recipe)]
     assert len(keys) == len(set(keys))
@@ -173,12 +173,12 @@ def test_merging_never_repeats_or_loses_a_tag(old: list[str], new: list[str]) ->
 
 
 def test_joining_minds_trailing_separators() -> None:
-    assert combine("a,\n", "b,", Recipe(existing="append", trailing=True)) == "a, b,"
-    assert combine("", "b", Recipe(existing="append")) == "b"
-    assert combine("a b", "c", Recipe(existing="merge", style="spaces")) == "a b c"
-    assert combine("a b, c", "c", Recipe(existing="merge", style="spaces")) == "a b c"
-    assert combine("a b\nc", "c", Recipe(existing="merge", separator="\n")) == "a b\nc"
-    assert combine("a b\nc", "C\nd", Recipe(existing="merge", separator="\n")) == "a b\nc\nd"
+    assert combine("a,\n", "b,", CaptionRecipe(existing="append", trailing=True)) == "a, b,"
+    assert combine("", "b", CaptionRecipe(existing="append")) == "b"
+    assert combine("a b", "c", CaptionRecipe(existing="merge", style="spaces")) == "a b c"
+    assert combine("a b, c", "c", CaptionRecipe(existing="merge", style="spaces")) == "a b c"
+    assert combine("a b\nc", "c", CaptionRecipe(existing="merge", separator="\n")) == "a b\nc"
+    assert combine("a b\nc", "C\nd", CaptionRecipe(existing="merge", separator="\n")) == "a b\nc\nd"
 
 
 def test_images_that_share_a_caption_file(tmp_path: Path) -> None:
@@ -196,7 +196,7 @@ def test_images_that_share_a_caption_file(tmp_path: Path) -> None:
 def run_over(folder: Path, captions: dict[str, str], **options: Any) -> None:
     run = new_run()
     for name, caption in captions.items():
-        change = plan_sidecar(folder / name, caption, Recipe(existing="overwrite", **options))
+        change = plan_sidecar(folder / name, caption, CaptionRecipe(existing="overwrite", **options))
         record(run, change.path, change.before, digest(change.written))
         write_sidecar(change)
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keepers.core.captions.recipe import Recipe, Tagger
+from keepers.core.captions.recipe import CaptionRecipe, Tagger
 from keepers.core.captions.recipe_values import recipe_of
 from keepers.core.captions.text import STYLES, normal
 from keepers.core.captions.writer import CaptionWriter, Prompted, rating_of, taggers, write_caption
@@ -52,7 +52,7 @@ def prediction(
 FOX = prediction({n: v for n, (_, v) in SCORES.items()}, groups={n: g for n, (g, _) in SCORES.items()})
 
 
-def text(recipe: Recipe, *predictions: Prediction, prompt: Prompted | None = None) -> str:
+def text(recipe: CaptionRecipe, *predictions: Prediction, prompt: Prompted | None = None) -> str:
     return write_caption(predictions or [FOX], prompt, recipe).text
 
 
@@ -64,7 +64,7 @@ def names(**options: Any) -> list[str]:
 
 
 def test_the_default_caption() -> None:
-    assert text(Recipe()) == "canine, long hair, solo, fox (cute), wolf, ann, ^_^, red background"
+    assert text(CaptionRecipe()) == "canine, long hair, solo, fox (cute), wolf, ann, ^_^, red background"
 
 
 def test_thresholds() -> None:
@@ -76,33 +76,36 @@ def test_thresholds() -> None:
 
 
 def test_a_value_at_its_threshold_is_taken() -> None:
-    assert text(Recipe(threshold=0.2), prediction({"a": 0.2, "b": np.nextafter(np.float32(0.2), np.float32(0))})) == "a"
+    assert (
+        text(CaptionRecipe(threshold=0.2), prediction({"a": 0.2, "b": np.nextafter(np.float32(0.2), np.float32(0))}))
+        == "a"
+    )
 
 
 def test_models_recommend_thresholds_and_name_their_tags() -> None:
     wise = {"tagger": {"general": 0.75, "character": 0.5}}
-    found = write_caption([FOX], None, Recipe(), wise)
+    found = write_caption([FOX], None, CaptionRecipe(), wise)
     assert [tag.name for tag in found.tags] == ["long_hair", "solo", "ann"]
-    rest = write_caption([FOX], None, Recipe(), {"tagger": {"": 0.9}})
+    rest = write_caption([FOX], None, CaptionRecipe(), {"tagger": {"": 0.9}})
     assert [tag.name for tag in rest.tags] == ["canine", "long_hair"]
 
 
 def test_classifiers_have_no_tags() -> None:
     judge = prediction({"bad": 0.99}, model="coherence")
     known = {"tagger": {"": 0.9}}
-    assert write_caption([judge, FOX], None, Recipe(), known).text == "canine, long hair"
-    assert write_caption([judge], Prompt("a, b"), Recipe(), known).text == "a, b"
+    assert write_caption([judge, FOX], None, CaptionRecipe(), known).text == "canine, long hair"
+    assert write_caption([judge], Prompt("a, b"), CaptionRecipe(), known).text == "a, b"
 
 
 def test_variants_have_the_tags_of_their_family() -> None:
     mine = prediction({"a": 0.3, "b": 0.1}, model="jtp:mine")
-    assert write_caption([mine], None, Recipe(), {"jtp": {"": 0.2}}).text == "a"
-    assert write_caption([mine], None, Recipe(taggers=(Tagger("jtp:mine"),)), {"jtp": {"": 0.2}}).text == "a"
+    assert write_caption([mine], None, CaptionRecipe(), {"jtp": {"": 0.2}}).text == "a"
+    assert write_caption([mine], None, CaptionRecipe(taggers=(Tagger("jtp:mine"),)), {"jtp": {"": 0.2}}).text == "a"
 
 
 def test_only_probabilities_outside_the_rating_are_tags() -> None:
     labels = Labels(("a", "b", "c"), ("", "rating", ""), (PROBABILITY, PROBABILITY, LOGIT))
-    assert text(Recipe(), Prediction("m", labels, np.array([0.5, 0.9, 9.0], np.float32))) == "a"
+    assert text(CaptionRecipe(), Prediction("m", labels, np.array([0.5, 0.9, 9.0], np.float32))) == "a"
 
 
 def test_top_takes_the_most_probable_whatever_their_value() -> None:
@@ -125,7 +128,7 @@ def test_only_keeps_nothing_else() -> None:
 
 
 def test_require_refuses_the_caption() -> None:
-    found = write_caption([FOX], None, Recipe(require=("solo", "duo", "*cat*"), exclude=("solo",)))
+    found = write_caption([FOX], None, CaptionRecipe(require=("solo", "duo", "*cat*"), exclude=("solo",)))
     assert (found.text, found.missing) == ("", ("duo", "*cat*"))
     assert "duo, *cat*" in found.notes[0]
 
@@ -163,7 +166,7 @@ def test_tags_that_imply_each_other_leave_the_most_probable() -> None:
 
 
 def test_nothing_that_is_not_a_number_gets_in() -> None:
-    found = write_caption([prediction({"a": np.nan, "b": 0.5})], None, Recipe(threshold=0.0))
+    found = write_caption([prediction({"a": np.nan, "b": 0.5})], None, CaptionRecipe(threshold=0.0))
     assert found.text == "b"
     assert found.notes == ("tagger has values that are not numbers",)
 
@@ -174,7 +177,7 @@ def test_nothing_that_is_not_a_number_gets_in() -> None:
 def test_the_union_takes_the_larger_probability_and_any_category() -> None:
     one = prediction({"long hair": 0.5, "Wolf": 0.9, "ann": 0.2}, model="one")
     two = prediction({"wolf": 0.4, "long_hair": 0.8, "ann": 0.6}, "two", {"wolf": "species", "ann": "character"})
-    found = write_caption([one, two], None, Recipe())
+    found = write_caption([one, two], None, CaptionRecipe())
     assert [(tag.name, round(tag.score, 2), tag.category) for tag in found.tags] == [
         ("Wolf", 0.9, "species"),
         ("long_hair", 0.8, ""),
@@ -185,17 +188,17 @@ def test_the_union_takes_the_larger_probability_and_any_category() -> None:
 def test_categories_of_one_tagger_rule_the_thresholds_of_all() -> None:
     one = prediction({"wolf": 0.9}, model="one")
     two = prediction({"wolf": 0.4}, "two", {"wolf": "species"})
-    assert text(Recipe(thresholds=(("species", 0.95),)), one, two) == ""
-    assert text(Recipe(thresholds=(("species", 0.95),), categories=(("wolf", "pet"),)), one, two) == "wolf"
+    assert text(CaptionRecipe(thresholds=(("species", 0.95),)), one, two) == ""
+    assert text(CaptionRecipe(thresholds=(("species", 0.95),), categories=(("wolf", "pet"),)), one, two) == "wolf"
 
 
 def test_weights_come_before_thresholds() -> None:
     one, two = prediction({"a": 0.9, "b": 0.6}, model="one"), prediction({"a": 0.5, "c": 0.9}, model="two")
-    half = Recipe(taggers=(Tagger("one", weight=0.5), Tagger("two")), threshold=0.4)
+    half = CaptionRecipe(taggers=(Tagger("one", weight=0.5), Tagger("two")), threshold=0.4)
     assert [(t.name, round(t.score, 2)) for t in write_caption([one, two], None, half).tags] == [("c", 0.9), ("a", 0.5)]
-    more = Recipe(taggers=(Tagger("one", weight=2.0),))
+    more = CaptionRecipe(taggers=(Tagger("one", weight=2.0),))
     assert [tag.score for tag in write_caption([one, two], None, more).tags] == [1.0, 1.0]
-    assert text(Recipe(taggers=(Tagger("one", weight=0.0),), threshold=0.0), one) == ""
+    assert text(CaptionRecipe(taggers=(Tagger("one", weight=0.0),), threshold=0.0), one) == ""
 
 
 # --- order and surroundings ------------------------------------------------------------------------------------------
@@ -211,39 +214,43 @@ def test_orders() -> None:
 
 
 def test_fixed_words_come_first_and_last_and_only_once() -> None:
-    found = text(Recipe(first=("My_Trigger", "solo"), last=("4k", "Long Hair"), limit=1))
+    found = text(CaptionRecipe(first=("My_Trigger", "solo"), last=("4k", "Long Hair"), limit=1))
     assert found == "My_Trigger, solo, canine, 4k, Long Hair"
 
 
 def test_ratings() -> None:
-    assert text(Recipe(rating=True, threshold=0.9)) == "questionable, canine, long hair"
+    assert text(CaptionRecipe(rating=True, threshold=0.9)) == "questionable, canine, long hair"
     words = recipe_of({"rating_words": {"questionable": "rating:q"}, "template": "{tags} | {rating}", "threshold": 0.9})
     assert text(words) == "canine, long hair | rating:q"
     assert rating_of(FOX) == "questionable"
     scalar = prediction({"fox": 0.9, "rating": 0.5}, groups={"fox": "species", "rating": "rating"}, label="safe")
     assert rating_of(scalar) == "safe"
-    assert text(Recipe(), scalar) == "fox"
+    assert text(CaptionRecipe(), scalar) == "fox"
     assert rating_of(prediction({"a": np.nan, "b": 0.1}, groups={"a": "rating", "b": "rating"})) == ""
 
 
 def test_templates() -> None:
-    recipe = Recipe(template="{trigger}, a {species}, {tags}", first=("tok",), threshold=0.6)
+    recipe = CaptionRecipe(template="{trigger}, a {species}, {tags}", first=("tok",), threshold=0.6)
     assert text(recipe) == "tok, a canine, wolf, long hair, solo, fox (cute)"
     assert (
-        text(Recipe(template="{prompt}; {tags}", threshold=0.9), prompt=Prompt("(a:1.2), {b}"))
+        text(CaptionRecipe(template="{prompt}; {tags}", threshold=0.9), prompt=Prompt("(a:1.2), {b}"))
         == "a, b; canine, long hair"
     )
     assert (
-        text(Recipe(template="{tags}", first=("tok",), last=("end",), threshold=0.9)) == "tok, canine, long hair, end"
+        text(CaptionRecipe(template="{tags}", first=("tok",), last=("end",), threshold=0.9))
+        == "tok, canine, long hair, end"
     )
 
 
 def test_the_prompt_is_the_caption_without_a_tagger() -> None:
     prompt = Prompt("masterpiece, (Long Hair:1.2), ab_cd, <lora:x:1>")
-    assert write_caption([], prompt, Recipe(first=("t",), exclude=("master*",))).text == "t, Long Hair, ab cd"
-    assert write_caption([FOX], prompt, Recipe(source="prompt", style="e621")).text == "masterpiece, Long_Hair, ab_cd"
-    assert write_caption([], prompt, Recipe(source="tags")).text == ""
-    assert write_caption([], None, Recipe()).text == ""
+    assert write_caption([], prompt, CaptionRecipe(first=("t",), exclude=("master*",))).text == "t, Long Hair, ab cd"
+    assert (
+        write_caption([FOX], prompt, CaptionRecipe(source="prompt", style="e621")).text
+        == "masterpiece, Long_Hair, ab_cd"
+    )
+    assert write_caption([], prompt, CaptionRecipe(source="tags")).text == ""
+    assert write_caption([], None, CaptionRecipe()).text == ""
 
 
 # --- writing ---------------------------------------------------------------------------------------------------------
@@ -251,14 +258,17 @@ def test_the_prompt_is_the_caption_without_a_tagger() -> None:
 
 def test_styles() -> None:
     high = 0.65
-    assert text(Recipe(threshold=high)) == "canine, long hair, solo, fox (cute)"
-    assert text(Recipe(threshold=high, escape=True)) == "canine, long hair, solo, fox \\(cute\\)"
-    assert text(Recipe(threshold=high, style="e621")) == "canine, long_hair, solo, fox_(cute)"
-    assert text(Recipe(threshold=high, style="spaces")) == "canine long_hair solo fox_(cute)"
-    assert text(Recipe(threshold=high, separator=" | ", trailing=True)) == "canine | long hair | solo | fox (cute) |"
-    assert text(Recipe(threshold=high, trailing=True)).endswith("fox (cute),")
-    assert text(Recipe(threshold=1.0, trailing=True)) == ""
-    assert json.loads(text(Recipe(threshold=high, style="json", rating=True, first=("t",)))) == {
+    assert text(CaptionRecipe(threshold=high)) == "canine, long hair, solo, fox (cute)"
+    assert text(CaptionRecipe(threshold=high, escape=True)) == "canine, long hair, solo, fox \\(cute\\)"
+    assert text(CaptionRecipe(threshold=high, style="e621")) == "canine, long_hair, solo, fox_(cute)"
+    assert text(CaptionRecipe(threshold=high, style="spaces")) == "canine long_hair solo fox_(cute)"
+    assert (
+        text(CaptionRecipe(threshold=high, separator=" | ", trailing=True))
+        == "canine | long hair | solo | fox (cute) |"
+    )
+    assert text(CaptionRecipe(threshold=high, trailing=True)).endswith("fox (cute),")
+    assert text(CaptionRecipe(threshold=1.0, trailing=True)) == ""
+    assert json.loads(text(CaptionRecipe(threshold=high, style="json", rating=True, first=("t",)))) == {
         "first": ["t"],
         "rating": "questionable",
         "tags": {"canine": 0.95, "long_hair": 0.9, "solo": 0.8, "fox_(cute)": 0.7},
@@ -266,18 +276,18 @@ def test_styles() -> None:
 
 
 def test_length() -> None:
-    assert text(Recipe(max_characters=20)) == "canine, long hair"
-    assert text(Recipe(max_characters=20, order="alphabet")) == "canine, long hair"
-    assert text(Recipe(max_characters=24, trailing=True)) == "canine, long hair, solo,"
-    assert len(text(Recipe(max_characters=20, too_long="keep"))) > 20
+    assert text(CaptionRecipe(max_characters=20)) == "canine, long hair"
+    assert text(CaptionRecipe(max_characters=20, order="alphabet")) == "canine, long hair"
+    assert text(CaptionRecipe(max_characters=24, trailing=True)) == "canine, long hair, solo,"
+    assert len(text(CaptionRecipe(max_characters=20, too_long="keep"))) > 20
     with pytest.raises(CaptionTooLong, match="allows 20"):
-        text(Recipe(max_characters=20, too_long="fail"))
+        text(CaptionRecipe(max_characters=20, too_long="fail"))
     with pytest.raises(CaptionTooLong, match="allows 3"):
-        text(Recipe(max_characters=3, first=("trigger",)))
+        text(CaptionRecipe(max_characters=3, first=("trigger",)))
 
 
 def test_no_control_character_gets_into_a_caption() -> None:
-    found = text(Recipe(first=("a\x1b[31m\ud800",)), prediction({"b\u202ec\n_d\x00": 0.9}))
+    found = text(CaptionRecipe(first=("a\x1b[31m\ud800",)), prediction({"b\u202ec\n_d\x00": 0.9}))
     assert found == "a[31m, b\u202ec d"
     found.encode("utf-8")
 
@@ -290,7 +300,7 @@ def test_no_control_character_gets_into_a_caption() -> None:
     order=st.sampled_from(["score", "alphabet", "category", "given"]),
 )
 def test_whatever_the_tags(scores: dict[str, float], excluded: list[str], style: Any, limit: int, order: Any) -> None:
-    recipe = Recipe(
+    recipe = CaptionRecipe(
         exclude=tuple(excluded), style=style, limit=limit, order=order, threshold=0.3, escape=style == "booru"
     )
     found = write_caption([prediction(scores)], None, recipe)
@@ -306,11 +316,13 @@ def test_whatever_the_tags(scores: dict[str, float], excluded: list[str], style:
 @given(st.permutations(TAGS))
 def test_the_order_of_labels_decides_only_ties(labels: list[str]) -> None:
     shuffled = prediction({name: SCORES[name][1] for name in labels})
-    assert text(Recipe(), shuffled) == text(Recipe(), prediction({name: SCORES[name][1] for name in TAGS}))
+    assert text(CaptionRecipe(), shuffled) == text(
+        CaptionRecipe(), prediction({name: SCORES[name][1] for name in TAGS})
+    )
 
 
 def test_a_writer_keeps_apart_what_it_has_seen() -> None:
-    writer = CaptionWriter(Recipe())
+    writer = CaptionWriter(CaptionRecipe())
     for count in range(40):
         assert writer([prediction({f"tag{count}": 0.9})]).text == f"tag{count}"
     assert len(writer._plans._known) <= 8  # pyright: ignore[reportPrivateUsage]  memory stays bounded
@@ -329,6 +341,6 @@ def test_the_rating_of_furry_is_no_tag_of_it() -> None:
     assert furry.SPEC.labels is not None
     labels = furry.SPEC.labels()
     every = Prediction("furry", labels, np.ones(len(labels), np.float32), "explicit")
-    caption = write_caption([every], None, Recipe(rating=True), taggers([furry.SPEC]))
+    caption = write_caption([every], None, CaptionRecipe(rating=True), taggers([furry.SPEC]))
     assert len(caption.tags) == len(labels) - 1 == 228
     assert caption.text.startswith("explicit, ")
