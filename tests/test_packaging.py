@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-SHIPPED = ("core", "collection", "models", "cli", "train", "cluster", "nodes", "extension")
+SHIPPED = ("core", "collection", "models", "cli", "train", "cluster", "nodes", "extension", "library")
 DATA = (".json", ".txt", ".csv", ".html", ".js", ".css", ".toml")
 
 
@@ -21,7 +21,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A wheel of this checkout, built beside it, so that the build leaves nothing here."""
     source = tmp_path_factory.mktemp("source") / "keepers"
     source.mkdir()
-    for name in ("__init__.py", "__main__.py", "pyproject.toml", "README.md", "LICENSE", *SHIPPED):
+    for name in ("__init__.py", "__main__.py", "py.typed", "pyproject.toml", "README.md", "LICENSE", *SHIPPED):
         path = ROOT / name
         if path.is_dir():
             shutil.copytree(path, source / name, ignore=shutil.ignore_patterns("__pycache__"))
@@ -54,6 +54,7 @@ def test_every_file_is_in_it(wheel: Path) -> None:
         if path.suffix == ".py" or (path.suffix in DATA and path.is_file())
     }
     assert wanted - inside == set()
+    assert "keepers/py.typed" in inside, "type checkers read the annotations of a package that says so"
     assert not any("tests/" in name for name in inside)
 
 

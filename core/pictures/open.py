@@ -59,6 +59,14 @@ def open_image(source: Path | bytes, *, name: str = "", pixel_limit: int = PIXEL
             return _decode(picture, label, pixel_limit, notes)
 
 
+def copy_picture(picture: Image.Image, *, name: str = "image", pixel_limit: int = PIXEL_LIMIT) -> Image.Image:
+    """A picture that another program opened or made, as `open_image` would give it; the original stays as it is.
+
+    Raises UnreadableImage.
+    """
+    return _decode(picture, name, pixel_limit, ())
+
+
 def image_size(data: bytes) -> tuple[int, int]:
     """Width and height from the header alone, as stored; (0, 0) where there is none to be read."""
     try:
@@ -144,7 +152,7 @@ def _other_format(data: bytes) -> str:
     return found[0] if found else ""
 
 
-def _decode(picture: ImageFile.ImageFile, label: str, pixel_limit: int, notes: tuple[str, ...]) -> Image.Image:
+def _decode(picture: Image.Image, label: str, pixel_limit: int, notes: tuple[str, ...]) -> Image.Image:
     width, height = picture.size
     if width * height > pixel_limit:
         detail = f"{width}x{height} is {width * height / 1e6:.0f} megapixels, over the limit of {pixel_limit / 1e6:.0f}"
@@ -169,7 +177,7 @@ def _decode(picture: ImageFile.ImageFile, label: str, pixel_limit: int, notes: t
     return result
 
 
-def _frame_notes(picture: ImageFile.ImageFile) -> tuple[str, ...]:
+def _frame_notes(picture: Image.Image) -> tuple[str, ...]:
     frames = int(getattr(picture, "n_frames", 1))
     return (f"first of {frames} frames",) if frames > 1 else ()
 

@@ -1,0 +1,168 @@
+"""Scores pictures for programs that import Keepers: paths, bytes or Pillow's images in, verdicts and numbers out."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import TypeAlias, overload
+
+from PIL import Image
+
+from ..core.gates.gate import Gate, Outcome
+from ..core.judging.case import Judged, Subject
+from ..core.judging.judge import Judge
+from ..core.judging.near_duplicates import Run
+from ..core.pictures.open import copy_picture, open_image
+from ..core.prediction import Failure, Prediction
+from ..core.weights.store import WeightStore, default_folders
+from ..models.presets import PRESETS, Preset, preset
+from ..models.registry import REGISTRY
+
+Picture: TypeAlias = str | os.PathLike[str] | bytes | Image.Image
+"""A path, the bytes of an image file, or an image that Pillow opened or made."""
+
+WINDOW = 16
+"""Pictures that are judged together, at least; two batches where those are larger. No others are in memory."""
+
+
+@dataclass(frozen=True)
+class ScoredImage:
+    """The verdict on one picture, and the numbers behind it."""
+
+    name: str
+    """The path as it was given; "image 1", "image 2", … for a picture without one."""
+    outcome: Outcome
+    """"accept", "review" or "reject"."""
+    reason: str
+    """One line that begins with the outcome: "reject: coherence.coherent 0.31 < 0.50"."""
+    predictions: Mapping[str, Prediction]
+    """By model id; only models that were asked. `predictions["coherence"]["coherent"]` is a number."""
+    failures: Mapping[str, Failure]
+    """By model id: the models that could not judge this picture, and why."""
+    notes: tuple[str, ...] = ()
+    """What is worth knowing of the file ("first of 3 frames")."""
+    error: str = ""
+    """The code of what made the picture unreadable, as in `UnreadableImage.code`; then `outcome` is "review"."""
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the gate lets the picture through."""
+        return self.outcome == "accept"
+
+
+@overload
+def score(
+    pictures: Picture, gate: str | Gate | Preset = "signals", *, judge: Judge | None = None, everything: bool = False
+) -> ScoredImage: ...
+
+
+@overload
+def score(
+    pictures: Iterable[Picture],
+    gate: str | Gate | Preset = "signals",
+    *,
+    judge: Judge | None = None,
+    everything: bool = False,
+) -> list[ScoredImage]: ...
+
+
+def score(
+    pictures: Picture | Iterable[Picture],
+    gate: str | Gate | Preset = "signals",
+    *,
+    judge: Judge | None = None,
+    everything: bool = False,
+) -> ScoredImage | list[ScoredImage]:
+    """Ask the models of a gate about one picture, or about several.
+
+    Several pictures share batches, and near-duplicates are looked for among them. One that cannot be read is for
+    review, with its `error`; the others are scored all the same.
+
+    Args:
+        pictures: a path, the bytes of a file, an image of Pillow's, or an iterable of these. None is modified.
+        gate: a gate text, the name of a preset, a Preset or a Gate. The default needs no model files.
+        judge: the judge to ask, for another device, precision, model folder or for downloads. By default one judge
+            serves all calls: it keeps the nets it has loaded, and downloads nothing.
+        everything: ask every model of the gate, also where the outcome is clear already.
+
+    Returns:
+        The result for one picture, a list in the given order for an iterable.
+
+    Raises:
+        UnreadableImage: for a single picture that cannot be read.
+        MissingWeights: a model of the gate lacks a file; the text says what to put where, or which command gets it.
+        GateError, UnknownName: for a gate, preset or model that does not exist.
+    """
+    chosen = _gate(gate)
+    judge = judge or _usual_judge()
+    judge.check(chosen)
+    _find_weights(judge, chosen)
+    if isinstance(pictures, (str, os.PathLike, bytes, Image.Image)):
+        given = _subject(pictures, 1)
+        opened = given.open()
+        subject = Subject(lambda: opened, name=given.name)
+        return _scored(judge.judge([subject], chosen, everything=everything)[0], subject)
+    subjects = (_subject(each, number) for number, each in enumerate(pictures, 1))
+    return list(_score_each(subjects, chosen, judge, everything))
+
+
+def _score_each(subjects: Iterator[Subject], gate: Gate, judge: Judge, everything: bool) -> Iterator[ScoredImage]:
+    run = Run()
+    while window := list(itertools.islice(subjects, max(WINDOW, 2 * judge.batch))):
+        judged = judge.judge(window, gate, everything=everything, run=run)
+        yield from map(_scored, judged, window)
+
+
+def _scored(judged: Judged, subject: Subject) -> ScoredImage:
+    answers = judged.answers.items()
+    return ScoredImage(
+        subject.name,
+        judged.verdict.outcome,
+        judged.verdict.reason,
+        {model: answer for model, answer in answers if isinstance(answer, Prediction)},
+        {model: answer for model, answer in answers if isinstance(answer, Failure)},
+        judged.notes,
+        judged.error,
+    )
+
+
+def _gate(gate: str | Gate | Preset) -> Gate:
+    """A single word that is no condition is the name of a preset."""
+    if isinstance(gate, Gate):
+        return gate
+    if isinstance(gate, str):
+        named = gate in PRESETS or gate.strip().replace("-", "_").isidentifier()
+        gate = preset(gate.strip()) if named else Preset("", gate, "")
+    return Gate.parse(gate.gate)
+
+
+def _usual_judge() -> Judge:
+    """The judge of all calls without one of their own; a file that was added since the last call is found."""
+    judge = _judge_over(default_folders())
+    judge.retry()
+    return judge
+
+
+@lru_cache(maxsize=1)
+def _judge_over(folders: tuple[Path, ...]) -> Judge:
+    return Judge(REGISTRY, WeightStore(folders))
+
+
+def _find_weights(judge: Judge, gate: Gate) -> None:
+    """Find or download the files of all models first, so that what is missing does not depend on the pictures."""
+    for model in gate.models:
+        for file in judge.registry.spec(model, judge.store).weights:
+            if not file.optional:
+                judge.store.path(file, model=model)
+
+
+def _subject(picture: Picture, number: int) -> Subject:
+    """The picture, opened when it is first looked at."""
+    name = os.fspath(picture) if isinstance(picture, (str, os.PathLike)) else f"image {number}"
+    if isinstance(picture, Image.Image):
+        return Subject(partial(copy_picture, picture, name=name), name=name)
+    return Subject(partial(open_image, picture if isinstance(picture, bytes) else Path(picture), name=name), name=name)
