@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from ..core.errors import StoreError, encodable
+from ..core.errors import StoreBusy, StoreError, encodable
 from ..core.prediction import Labels, Prediction, Range
 from .store_schema import MIGRATIONS
 
@@ -107,6 +107,10 @@ class Store:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def wait_at_most(self, seconds: float) -> None:
+        """Wait this long for another process that writes, from now on. Raises StoreError."""
+        self.query(f"PRAGMA busy_timeout = {int(seconds * 1000)}")
+
     def close(self) -> None:
         """Close the file."""
         self._db.close()
@@ -118,7 +122,8 @@ class Store:
             yield
         except (sqlite3.Error, OSError) as error:
             text = str(error)
-            if "locked" in text:
+            kind = StoreBusy if "locked" in text else StoreError
+            if kind is StoreBusy:
                 remedy = "Another program keeps it locked: wait for it, or name another file with --db."
             elif "full" in text or "No space" in text:
                 remedy = "The disk is full. What was stored before is safe."
@@ -126,7 +131,7 @@ class Store:
                 remedy = "Check that the folder exists and may be written, or name another file with --db."
             else:
                 remedy = "Move it away and scan again: it holds only what a scan can find anew, and your own labels."
-            raise StoreError(f"{self.path} cannot be {what} ({text}). {remedy}") from error
+            raise kind(f"{self.path} cannot be {what} ({text}). {remedy}") from error
 
     @contextmanager
     def writing(self) -> Generator[sqlite3.Connection]:

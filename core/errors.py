@@ -160,6 +160,10 @@ class StoreError(KeepersError):
     code = "store"
 
 
+class StoreBusy(StoreError):
+    """Another program kept the store locked for longer than we wait: the same may work a moment later."""
+
+
 class NotExplainable(KeepersError):
     """A heatmap was asked of a model that has none."""
 

@@ -29,6 +29,9 @@ from .items import Item, items, page_data, score_names
 from .pictures import Pictures
 from .server import Review, ReviewServer
 
+PATIENCE = 5.0
+"""Seconds that a label waits for another program that writes to the store. Then the page says so, and tries again."""
+
 
 def review(
     paths: Annotated[list[Path], typer.Argument(help="Files and folders with the images to look at.")],
@@ -115,6 +118,7 @@ def _serve(
     """Serve until Ctrl-C. Raises KeepersError when the port is taken."""
     more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
     data = page_data(found, gate, f"{paths[0].resolve().name}{more}")
+    store.wait_at_most(PATIENCE)
     labels = LabelStore(store)
     contents, pictures = [item.content for item in found], Pictures([item.path for item in found])
     review = Review(labels, contents, pictures, {**data, "order": order, "blind": blind})

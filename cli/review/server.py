@@ -12,7 +12,8 @@ import json
 import secrets
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, ClassVar, cast
@@ -20,7 +21,7 @@ from urllib.parse import urlsplit
 
 from ...collection.mark_store import LabelStore
 from ...collection.marks import MARKS, UserLabel
-from ...core.errors import KeepersError, UnreadableImage
+from ...core.errors import KeepersError, StoreBusy, UnreadableImage
 from .pictures import EDGES, Pictures, Size
 
 FOLDER = Path(__file__).parent / "web"
@@ -40,10 +41,19 @@ MOST_BODY = 4096
 SOURCE = "review"
 RECENT = 200
 """Labels that can still be taken back after the page is loaded anew."""
+BUSY = "Another program is writing to the store. This is tried again until the store is free."
+ENDED = "The review was ended in the terminal. What you said is stored; start keepers review again to go on."
+
+
+class ReviewEnded(KeepersError):
+    """A browser that kept its connection asked for something after the review was ended."""
 
 
 class Review:
-    """What the page shows and changes. Every method may be called from any thread."""
+    """What the page shows and changes, until `close`. Every method may be called from any thread.
+
+    Raises StoreError from all of them, and ReviewEnded once it is closed.
+    """
 
     def __init__(
         self, labels: LabelStore, contents: Sequence[str], pictures: Pictures, data: Mapping[str, object]
@@ -52,24 +62,37 @@ class Review:
         self._contents = list(contents)
         self._place = {content: index for index, content in enumerate(contents)}
         self._lock = threading.Lock()
+        self._ended = False
         self.pictures = pictures
         self.data = data
 
+    def close(self) -> None:
+        """Wait for what is being written; the store is not used after this, so it may be closed."""
+        with self._lock:
+            self._ended = True
+
+    @contextmanager
+    def _store(self) -> Generator[None]:
+        with self._lock:
+            if self._ended:
+                raise ReviewEnded(ENDED)
+            yield
+
     def start(self) -> dict[str, object]:
         """Everything that the page needs to begin, or to go on after it was loaded again."""
-        with self._lock:
+        with self._store():
             said = (label for label in self._labels.history() if label.source == SOURCE)
             recent = [[self._place[one.content], one.id] for one in said if one.content in self._place][-RECENT:]
             return {**self.data, "recent": recent, **self._state()}
 
     def changes(self, version: str) -> dict[str, object]:
         """The labels now, or nothing where they are as they were at a version."""
-        with self._lock:
+        with self._store():
             return {"version": version} if self._version() == version else self._state()
 
     def say(self, index: int, mark: str, seen: int) -> dict[str, object]:
         """Label an image; `seen` is the number of the label that the page knew of, so that a contradiction is told."""
-        with self._lock:
+        with self._store():
             content = self._contents[index]
             before = self._labels.current([content]).get(content)
             label = self._labels.say(content, "keep" if mark == "keep" else "reject", SOURCE, time.time())
@@ -78,7 +101,7 @@ class Review:
 
     def take_back(self, number: int) -> dict[str, object] | None:
         """Remove a label that was given here; None when it is gone already."""
-        with self._lock:
+        with self._store():
             label = self._labels.take_back(number)
             if label is None or label.content not in self._place:
                 return None
@@ -102,7 +125,7 @@ def _told(index: int, label: UserLabel) -> dict[str, object]:
 class ReviewServer(ThreadingHTTPServer):
     """Listens on 127.0.0.1 alone."""
 
-    daemon_threads = True
+    daemon_threads = True  # a thread lives as long as the connection that its browser keeps open
     allow_reuse_address = False
 
     def __init__(self, review: Review, port: int = 0) -> None:
@@ -119,6 +142,11 @@ class ReviewServer(ThreadingHTTPServer):
     def hosts(self) -> tuple[str, ...]:
         """The Host headers that mean this server."""
         return (f"127.0.0.1:{self.server_port}", f"localhost:{self.server_port}")
+
+    def server_close(self) -> None:
+        """Stop listening and let what is being written finish; the store is not used after this."""
+        super().server_close()
+        self.review.close()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A browser that closed its connection is no news."""
@@ -220,7 +248,13 @@ class Handler(BaseHTTPRequestHandler):
     def _answer(self, work: Any) -> None:
         try:
             found = work()
-        except KeepersError as error:  # a full disk, a locked store: the page says so, and nothing is lost silently
+        except StoreBusy:
+            self._refuse(503, BUSY)
+            return
+        except ReviewEnded as error:
+            self._refuse(503, str(error))
+            return
+        except KeepersError as error:  # a full disk, a damaged store: the page says so, and nothing is lost silently
             self._refuse(500, str(error))
             return
         if found is None:
@@ -249,6 +283,8 @@ class Handler(BaseHTTPRequestHandler):
         for name, value in {**self.HEADERS, "Content-Type": kind, "Cache-Control": cache}.items():
             self.send_header(name, value)
         self.send_header("Content-Length", str(len(data)))
+        if status == 503:
+            self.send_header("Retry-After", "1")
         if self.close_connection:
             self.send_header("Connection", "close")
         self.end_headers()

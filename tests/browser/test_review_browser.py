@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import shutil
 import threading
-import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -50,11 +50,11 @@ class Open:
         self.start()
 
     def start(self) -> None:
-        self.store = Store(self.folder / "k.db")
-        self.labels = LabelStore(self.store)
+        self.store = Store(self.folder / "k.db", wait=0.05)
+        labels = LabelStore(self.store)
         data = {**page_data(self.items, GATE, "pictures"), "order": "date", "blind": False}
         contents = [item.content for item in self.items]
-        review = Review(self.labels, contents, Pictures([item.path for item in self.items]), data)
+        review = Review(labels, contents, Pictures([item.path for item in self.items]), data)
         self.server = ReviewServer(review)
         self.thread = threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.02})
         self.thread.start()
@@ -65,10 +65,16 @@ class Open:
         self.server.server_close()
         self.store.close()
 
+    @contextmanager
+    def elsewhere(self) -> Iterator[LabelStore]:
+        """The labels as another program opens them."""
+        with Store(self.folder / "k.db") as store:
+            yield LabelStore(store)
+
     def marks(self) -> dict[int, str]:
         """What stands in the store, by the image's number."""
-        with Store(self.folder / "k.db") as store:
-            return {int(content, 16): label.mark for content, label in LabelStore(store).current().items()}
+        with self.elsewhere() as labels:
+            return {int(content, 16): label.mark for content, label in labels.current().items()}
 
 
 @pytest.fixture
@@ -76,6 +82,7 @@ def page(browser: Any, tmp_path: Path) -> Iterator[Open]:
     opened = Open(tmp_path)
     go(browser, opened)
     yield opened
+    leave(browser)  # the page goes before its server: it polls, and would be refused
     opened.stop()
 
 
@@ -85,17 +92,20 @@ def go(browser: Any, opened: Open) -> None:
     browser.until("byId('picture').complete")
 
 
+def leave(browser: Any) -> None:
+    browser.send("Page.navigate", url="about:blank")
+    browser.until("location.href === 'about:blank'")
+
+
 def settled(browser: Any) -> None:
     browser.js("review.busy.then(() => 1)")
 
 
 def test_fifty_labels_undo_reload_resume(browser: Any, page: Open) -> None:
     keys = ["k" if index % 3 else "r" for index in range(50)]
-    started = time.monotonic()
     for key in keys:
         browser.press(key)
     settled(browser)
-    assert time.monotonic() - started < 30
     wanted = {index: "keep" if key == "k" else "reject" for index, key in enumerate(keys)}
     assert page.marks() == wanted
     assert browser.js("current()") == 50
@@ -116,6 +126,7 @@ def test_fifty_labels_undo_reload_resume(browser: Any, page: Open) -> None:
     settled(browser)
     assert page.marks()[46] == "reject"
 
+    leave(browser)
     page.stop()
     page.start()
     go(browser, page)
@@ -189,21 +200,56 @@ def test_blind_mode_hides_until_decided(browser: Any, page: Open) -> None:
 
 
 def test_two_pages_agree(browser: Any, page: Open) -> None:
-    other = page.labels.say(page.items[0].content, "reject", "review", 1.0)
-    browser.until("markOf(0) === 'reject'")
-    page.labels.take_back(other.id)
-    browser.until("markOf(0) === ''")
-    page.labels.say(page.items[0].content, "reject", "review", 2.0)
-    browser.press("k")
-    settled(browser)
-    assert page.marks() == {0: "keep"}, "the last one counts"
-    number = max(label.id for label in page.labels.history())
-    page.labels.take_back(number)
+    content = page.items[0].content
+    with page.elsewhere() as labels:
+        other = labels.say(content, "reject", "review", 1.0)
+        browser.until("markOf(0) === 'reject'")
+        labels.take_back(other.id)
+        browser.until("markOf(0) === ''")
+        labels.say(content, "reject", "review", 2.0)
+        browser.press("k")
+        settled(browser)
+        assert page.marks() == {0: "keep"}, "the last one counts"
+        labels.take_back(max(label.id for label in labels.history()))
     browser.press("u")
     settled(browser)
     assert "already" in browser.js("byId('toast').textContent")
     assert browser.js("markOf(0)") == "reject"
     browser.errors[:] = [error for error in browser.errors if "409" not in error]
+
+
+def test_a_poll_forgets_no_label_that_is_on_its_way(browser: Any, page: Open) -> None:
+    browser.js("queue(() => new Promise((go) => { window.release = go; })); review.version = ''; void queue(sync)")
+    for key in "kkr":
+        browser.press(key)
+    browser.js("release()")
+    settled(browser)
+    assert page.marks() == {0: "keep", 1: "keep", 2: "reject"}
+    assert "3 of 2,000: 2 kept, 1 rejected" in browser.js("byId('progress-text').textContent")
+
+
+def test_a_busy_store_is_told_and_waited_for(browser: Any, page: Open) -> None:
+    with page.elsewhere() as labels, labels.store.writing():
+        browser.press("k")
+        browser.press("r")
+        browser.until("!byId('lost').hidden")
+        assert "until the store is free" in browser.js("byId('lost').textContent")
+        assert browser.js("[markOf(0), markOf(1)]") == ["keep", "reject"], "they are still on their way"
+    settled(browser)
+    assert browser.js("byId('lost').hidden") and page.marks() == {0: "keep", 1: "reject"}
+    assert browser.errors and all("503" in error for error in browser.errors)
+    browser.errors.clear()
+
+
+def test_a_review_that_was_ended_is_told(browser: Any, page: Open) -> None:
+    browser.js("fetch('changes/0').then((answer) => answer.text())")  # a connection that is kept
+    page.stop()
+    browser.press("k")
+    browser.until("byId('lost').textContent.includes('start keepers review again') && !byId('lost').hidden")
+    leave(browser)
+    page.start()
+    assert page.marks() == {}
+    browser.errors.clear()
 
 
 def test_nothing_in_a_prompt_runs(browser: Any, page: Open) -> None:
@@ -236,8 +282,7 @@ def test_the_server_gone_is_told_and_the_page_stays_small(browser: Any, page: Op
 
 def test_another_site_gets_nothing(browser: Any, page: Open) -> None:
     """A page of another origin can neither read the data nor give labels."""
-    browser.send("Page.navigate", url="about:blank")
-    browser.until("location.href === 'about:blank'")
+    leave(browser)
     address = page.server.address
     asked = f"fetch('{address}start').then((r) => r.text(), () => 'refused')"
     assert browser.js(asked) == "refused"

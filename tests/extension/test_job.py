@@ -51,12 +51,14 @@ def test_off_nothing_is_touched(host: Host) -> None:
     assert host.work.batches == [] and no_errors()
 
 
-def test_scores_are_in_every_images_own_infotext(host: Host) -> None:
+@pytest.mark.parametrize(("precision", "good"), [("exact", "0.05"), ("fast", "0.06")])
+def test_scores_are_in_every_images_own_infotext(host: Host, precision: str, good: str) -> None:
+    host.shared.opts.data["keepers_precision"] = precision  # "auto" is fast where bfloat16 is
     result = host.run(host.job(GOOD, DOUBTFUL, BAD, GOOD, batch=2, on_review="keep", on_reject="keep"))
     assert verdicts(result) == ["accept", "review", "reject", "accept"]
     assert "Keepers" not in settings_of(result.infotexts[0]), "the grid has no verdict"
     reasons = [settings_of(text).get("Keepers reason") for text in result.infotexts[1:]]
-    assert reasons[2] == "cheap.good 0.06 < 0.60; bad"
+    assert reasons[2] == f"cheap.good {good} < 0.60; bad"
     assert settings_of(result.infotexts[1])["Keepers cheap"].startswith("good")
     assert settings_of(result.infotexts[1])["Keepers gate"].count("cheap.good") == 2
     chunk = host.read("00002-102.png")

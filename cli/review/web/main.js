@@ -21,6 +21,7 @@ function decide(mark) {
     const answer = await ask("label", { index, mark, seen });
     entry[1] = answer.id;
     setLabel(answer);
+    showProgress();
     if (answer.contradicts) toast(`Another page or session had said ${answer.contradicts}; this one counts now.`);
   });
 }
@@ -96,7 +97,8 @@ function setUp() {
   byId("skipped").addEventListener("click", () => { review.skipped.clear(); keepSkipped(); review.filter = "open"; byId("filter").value = "open"; reorder(); show(); });
   byId("key-list").append(...KEYS.flatMap(([keys, text]) => [make("dt", {}, ...keys.split(/, | (?=\.)/).flatMap((part, i) => [i ? " " : "", make("kbd", {}, part)])), make("dd", {}, text)]));
   addEventListener("focus", () => queue(sync));
-  setInterval(() => { if (!document.hidden) queue(sync); }, 2000);
+  let asking = false; // a poll that waits for a busy store is enough
+  setInterval(() => { if (!document.hidden && !asking) { asking = true; queue(sync).then(() => { asking = false; }); } }, 2000);
 }
 async function start() {
   const data = await ask("start");

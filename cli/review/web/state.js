@@ -1,20 +1,30 @@
 "use strict";
 /* What the page knows, and what it asks the server. The server's word on labels counts; the page shows it at once. */
 const review = { items: [], scores: [], labels: [], order: [], at: 0, history: [], skipped: new Set(), version: "", blind: false, orderBy: "date", filter: "open", busy: Promise.resolve() };
-const LEAST = 20;
+const LEAST = 20, PAUSE = 1000;
 
+/* A store that another program is writing to (503) is asked again until it is free; the page says so meanwhile. */
 async function ask(path, body) {
   const options = body === undefined ? {} : { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) };
-  const answer = await fetch(path, { cache: "no-store", ...options });
-  const found = await answer.json();
-  if (!answer.ok) throw Object.assign(new Error(found.error), { status: answer.status });
-  return found;
+  for (let waited = false; ; waited = true) {
+    const answer = await fetch(path, { cache: "no-store", ...options });
+    const found = await answer.json();
+    if (waited && answer.ok) byId("lost").hidden = true;
+    if (answer.ok) return found;
+    if (answer.status !== 503) throw Object.assign(new Error(found.error), { status: answer.status });
+    byId("lost").textContent = found.error;
+    byId("lost").hidden = false;
+    await new Promise((go) => setTimeout(go, PAUSE));
+  }
 }
 
+/* The labels as the server has them, and those that are still on their way to it. */
 function takeLabels(state) {
+  const waiting = review.history.filter(([, id]) => !id).map(([index]) => [index, review.labels[index]]);
   review.version = state.version;
   review.labels = review.items.map(() => null);
   for (const [index, mark, id] of state.labels) review.labels[index] = { mark, id };
+  for (const [index, label] of waiting) review.labels[index] = label;
 }
 function setLabel({ index, mark, id }) { review.labels[index] = mark ? { mark, id } : null; }
 const markOf = (index) => (review.labels[index] ? review.labels[index].mark : "");

@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from io import BytesIO
@@ -85,7 +84,7 @@ def client(tmp_path: Path) -> Iterator[Client]:
         Image.new("RGB", size, (60 * index, 0, 0)).save(path)
         results.append(scanned(path, index / 4))
     found = items(results, GATE)
-    with Store(tmp_path / "k.db") as store:
+    with Store(tmp_path / "k.db", wait=0.05) as store:
         review = Review(
             LabelStore(store),
             [item.content for item in found],
@@ -242,6 +241,63 @@ def test_many_requests_at_once(client: Client) -> None:
     assert len(client.get("start")["labels"]) == 4  # pyright: ignore[reportArgumentType]
 
 
+def test_a_busy_store_is_told_and_may_be_asked_again(client: Client, tmp_path: Path) -> None:
+    label = {"index": 0, "mark": "keep"}
+    with Store(tmp_path / "k.db") as other, other.writing():
+        status, headers, data = client.ask(f"/{client.server.token}/label", label)
+        assert (status, headers["Retry-After"]) == (503, "1")
+        assert json.loads(data)["error"].startswith("Another program is writing to the store.")
+        assert client.get("start")["labels"] == [], "reading goes on"
+    assert client.post("label", label)[0] == 200
+
+
+def test_who_kept_the_connection_is_told_that_the_review_ended(client: Client) -> None:
+    server = client.server
+    kept = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=60)
+    kept.request("GET", f"/{server.token}/changes/0")
+    kept.getresponse().read()
+    server.shutdown()
+    server.server_close()
+    server.review._labels.store.close()  # pyright: ignore[reportPrivateUsage]
+    kept.request("GET", f"/{server.token}/changes/0")
+    answer = kept.getresponse()
+    assert answer.status == 503 and "start keepers review again" in json.loads(answer.read())["error"]
+    assert answer.headers["Connection"] == "close"
+    kept.close()
+
+
+def test_what_is_being_written_is_finished_before_the_store_may_be_closed(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+    order: list[str] = []
+
+    def say(store: LabelStore, *given: object) -> UserLabel:
+        begun.set()
+        assert go_on.wait(60)
+        label = write(store, *given)  # pyright: ignore[reportArgumentType]
+        order.append("written")
+        return label
+
+    def end() -> None:
+        client.server.shutdown()
+        client.server.server_close()
+        order.append("closed")
+
+    write = LabelStore.say
+    monkeypatch.setattr(LabelStore, "say", say)
+    answers: list[int] = []
+    asking = threading.Thread(target=lambda: answers.append(client.post("label", {"index": 0, "mark": "keep"})[0]))
+    ending = threading.Thread(target=end)
+    asking.start()
+    assert begun.wait(60)
+    ending.start()
+    go_on.set()
+    for thread in (asking, ending):
+        thread.join(60)
+    assert order == ["written", "closed"] and answers == [200]
+
+
 def test_pictures_are_made_small(client: Client) -> None:
     status, headers, data = client.ask(f"/{client.server.token}/picture/large/2")
     assert status == 200 and headers["Content-Type"] == "image/jpeg"
@@ -338,7 +394,6 @@ def test_the_command_from_start_to_ctrl_c(tmp_path: Path) -> None:
         connection.request("POST", f"{found[2]}label", json.dumps({"index": 1, "mark": "keep"}), headers)
         assert connection.getresponse().status == 200
         connection.close()
-        time.sleep(0.2)
         process.send_signal(signal.SIGINT)
         rest = process.stderr.read()
         assert process.wait(30) == 0
