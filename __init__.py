@@ -16,7 +16,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .core.captions.recipe import Recipe
+    from .core.captions.recipe import CaptionRecipe
     from .core.captions.writer import taggers, write_caption
     from .core.errors import KeepersError
     from .core.gates.gate import Gate
@@ -32,11 +32,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "REGISTRY",
+    "CaptionRecipe",
     "Gate",
     "Judge",
     "KeepersError",
     "Prediction",
-    "Recipe",
     "Runtime",
     "ScoredImage",
     "WeightStore",
@@ -56,11 +56,11 @@ WEB_DIRECTORY = "./web"
 
 _HOMES = {
     "REGISTRY": ".models.registry",
+    "CaptionRecipe": ".core.captions.recipe",
     "Gate": ".core.gates.gate",
     "Judge": ".core.judging.judge",
     "KeepersError": ".core.errors",
     "Prediction": ".core.prediction",
-    "Recipe": ".core.captions.recipe",
     "Runtime": ".core.runtime",
     "ScoredImage": ".library.score",
     "WeightStore": ".core.weights.store",
