@@ -8,20 +8,25 @@ WORKERS ?= 2
 
 help:
 	@echo "make demo     score the example images, sort them, and write a report, all in demo/"
-	@echo "make test     lint, types and all ordinary tests"
+	@echo "make test     lint, types and all ordinary tests; adds Ray and the test tools to .venv"
 	@echo "make bench    the benchmarks, ratios in one run; ONLY=scan runs one"
 	@echo "make examples make examples/images again"
 	@echo "make clean    remove what make has made, .venv included"
 
 venv: $(VENV)/ready
 
-# torch and torchvision are asked for together and without a bound, so that one index answers for both.
-# .venv/src/keepers lets tests and type checker import the checkout by its name, whatever the folder is called.
-$(VENV)/ready: pyproject.toml
+# What the command needs. torch and torchvision are asked for together and without a bound, so that one index answers
+# for both. .venv/src/keepers lets tests and type checker import the checkout by its name, whatever the folder is called.
+$(VENV)/command: pyproject.toml
 	test -d $(VENV) || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check torch torchvision timm
 	mkdir -p $(VENV)/src
 	ln -sfn ../.. $(VENV)/src/keepers
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[cli]'
+	touch $@
+
+# What tests and benchmarks need besides.
+$(VENV)/ready: $(VENV)/command
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[cli,dev,ray]'
 	touch $@
 
@@ -37,7 +42,7 @@ types: venv
 unit: venv
 	$(BIN)/python -m pytest -n $(WORKERS)
 
-demo: venv
+demo: $(VENV)/command
 	@# one of the example files is broken on purpose, so the scan ends with 3: finished, but not all could be read
 	$(BIN)/keepers scan examples/images --report demo/report.html --sort demo/sorted --db demo/keepers.db --fresh \
 		|| test $$? -eq 3
@@ -48,7 +53,7 @@ demo: venv
 bench: venv
 	$(BIN)/python -m keepers.benchmarks $(ONLY)
 
-examples: venv
+examples: $(VENV)/command
 	$(BIN)/python examples/make_images.py
 
 clean:

@@ -82,3 +82,13 @@ def test_hosts_are_never_asked_for_torch() -> None:
     assert found
     names = set(re.findall(r'"([^"]+)"', found.group(1)))
     assert names == {"timm", "safetensors", "huggingface_hub", "pillow", "numpy"}  # and none with a bound
+
+
+@pytest.mark.skipif(not shutil.which("make"), reason="needs make")
+def test_the_demo_installs_the_command_and_nothing_more(tmp_path: Path) -> None:
+    def told(target: str) -> str:
+        command = ["make", "--dry-run", target, f"VENV={tmp_path / 'none'}"]
+        return subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True, timeout=60).stdout
+
+    assert re.findall(r"'\.\[(.+?)\]'", told("demo")) == ["cli"]
+    assert re.findall(r"'\.\[(.+?)\]'", told("test")) == ["cli", "cli,dev,ray"]
