@@ -55,7 +55,7 @@ def test_every_file_is_in_it(wheel: Path) -> None:
     }
     assert wanted - inside == set()
     assert "keepers/py.typed" in inside, "type checkers read the annotations of a package that says so"
-    assert not any("tests/" in name for name in inside)
+    assert not any(folder in name for name in inside for folder in ("tests/", "docs/", "benchmarks/", "CONTRIBUTING"))
 
 
 def test_it_runs_by_itself(wheel: Path, tmp_path: Path) -> None:
