@@ -22,10 +22,10 @@ from PIL import Image
 from torch import Tensor, nn
 
 from keepers.cluster.output.output import Output
-from keepers.cluster.planning.costs import Question, measure
+from keepers.cluster.planning.costs import Workload, measure_costs
 from keepers.cluster.planning.planner import Cluster, estimate
 from keepers.cluster.running.connect import connected
-from keepers.cluster.running.job import Sources, Wish, run
+from keepers.cluster.running.job import Sources, Workers, run_scan
 from keepers.cluster.running.task import Task, Weights
 from keepers.collection.scan import Options, Scan
 from keepers.collection.store import Store
@@ -143,7 +143,7 @@ def on_ray(folder: Path, models: Path, out: Path, gate: str = GATE) -> tuple[flo
     start, clock = perf_counter(), Clock()
     task = Task(gate, weights=Weights((models,)), device="cpu", registry=REGISTRY)
     with connected() as nodes:
-        finished = run(task, Sources([str(folder)]), str(out), nodes, Wish(), clock)
+        finished = run_scan(task, Sources([str(folder)]), str(out), nodes, Workers(), clock)
     assert finished.counts.missing == 0 and finished.counts.error == 0
     looking = clock.scanned - clock.began
     return looking, perf_counter() - start - looking
@@ -173,14 +173,14 @@ def throughput(root: Path) -> None:
         folder.mkdir()
         make_images(folder, min(count, DISTINCT), (768, 768))
         repeat(folder, count)
-    question = Question(Judge(REGISTRY, WeightStore([models]), Runtime(device="cpu")), Gate.parse(GATE))
+    workload = Workload(Judge(REGISTRY, WeightStore([models]), Runtime(device="cpu")), Gate.parse(GATE))
     plain(few, models, WARM)
     here = plain(many, models, IMAGES)
     began, around = on_ray(few, models, root / "out-few")
     whole, around_many = on_ray(many, models, root / "out-many")
     each = (whole - began) / (IMAGES - WARM)
     planned = estimate(
-        measure(question, [one.path for one in listed(few)[:16]]).costs, Cluster(os.cpu_count() or 1), IMAGES
+        measure_costs(workload, [one.path for one in listed(few)[:16]]).costs, Cluster(os.cpu_count() or 1), IMAGES
     )
     again = plain(many, models, IMAGES)
     plainly = (here + again) / 2 / IMAGES

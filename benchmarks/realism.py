@@ -25,9 +25,9 @@ from torchvision.models import resnet18
 from keepers.core.heatmaps.heatmap import Method, scaled
 from keepers.models.realism.net import BasicDetector, Detector, ResNetDetector, from_torchvision
 from keepers.models.realism.view import Window
-from keepers.train.realism.loop import Data, Training
-from keepers.train.realism.pixels import pictures
-from keepers.train.realism.recipe import PRESETS, Preset
+from keepers.train.realism.loop import Training, TrainingData
+from keepers.train.realism.pixels import decoded_pictures
+from keepers.train.realism.recipe import PRESETS, DetectorPreset
 
 from .timing import interleaved
 
@@ -96,11 +96,11 @@ def our_epoch(training: Training) -> Callable[[], None]:
 
 def trainings(name: str, folder: Path, folders: Mapping[str, list[Path]]) -> dict[str, Callable[[], None]]:
     """Both loops over the same files, the net of a preset."""
-    preset: Preset = PRESETS[name]
-    found = pictures(folders, preset.window, 0, folder / name, force=False, progress=lambda *_: None, threads=2)
+    preset: DetectorPreset = PRESETS[name]
+    found = decoded_pictures(folders, preset.window, 0, folder / name, force=False, progress=lambda *_: None, threads=2)
     labels = np.array([sample.label for sample in found.collected.samples])
     everything = np.arange(len(labels))
-    data = Data(found.pixels, labels, 0, preset.window, everything, everything[:4], 2)
+    data = TrainingData(found.pixels, labels, 0, preset.window, everything, everything[:4], 2)
     theirs = resnet18(num_classes=2) if preset.shape.kind == "resnet" else BasicDetector(10, size=preset.window.size)
     ours = ResNetDetector(2) if preset.shape.kind == "resnet" else BasicDetector(10, size=preset.window.size)
     training = Training(ours, data, replace(preset.recipe, batch=BATCH))

@@ -11,10 +11,10 @@ from rich.progress import Progress, TextColumn
 
 from ...cluster.output.gate import OutputGate, clear_answers
 from ...cluster.output.output import Output
-from ...cluster.output.parts import Spot, image_rows, picked, pieces
+from ...cluster.output.parts import RowPlace, image_rows, picked, pieces
 from ...cluster.output.schema import COLUMNS, outcome
-from ...cluster.sources.item import Item, path_of
-from ...cluster.sources.read_item import Reader
+from ...cluster.sources.item import SourceItem, path_of
+from ...cluster.sources.read_item import ItemReader
 from ...collection.store import Store
 from ...core.gates.gate import Gate, Verdict
 from ...core.judging.judge import Judge
@@ -31,7 +31,7 @@ UNFINISHED = "The scan was not finished: near-duplicates are not looked for yet.
 class _Chosen(NamedTuple):
     """An image that may be shown."""
 
-    spot: Spot
+    spot: RowPlace
     verdict: Verdict | None
     """By another gate than the scan's."""
 
@@ -39,7 +39,7 @@ class _Chosen(NamedTuple):
 class _Shown(NamedTuple):
     """An image that is shown."""
 
-    item: Item
+    item: SourceItem
     content: str
     error: str
     row: Row
@@ -78,7 +78,7 @@ def _told(output: Output) -> Iterator[tuple[Shown, str, _Chosen]]:
         columns = (found[name].to_pylist() for name in names)
         for place, (content, verdict, error) in enumerate(zip(*columns, strict=True)):
             kind: Shown = "error" if error else outcome(verdict)
-            yield kind, content, _Chosen(Spot(first.part, first.row + place), None)
+            yield kind, content, _Chosen(RowPlace(first.part, first.row + place), None)
 
 
 def _anew(output: Output, asked: OutputGate) -> Iterator[tuple[Shown, str, _Chosen]]:
@@ -87,7 +87,7 @@ def _anew(output: Output, asked: OutputGate) -> Iterator[tuple[Shown, str, _Chos
         for place, row in enumerate(image_rows(found, asked.models)):
             verdict = asked.verdict(row)
             kind: Shown = "error" if row.error else verdict.outcome
-            yield kind, row.image.content, _Chosen(Spot(first.part, first.row + place), verdict)
+            yield kind, row.image.content, _Chosen(RowPlace(first.part, first.row + place), verdict)
 
 
 def _counted(entries: Iterator[tuple[Shown, str, _Chosen]]) -> Iterator[tuple[Shown, str, _Chosen]]:
@@ -126,7 +126,7 @@ def _pictures(shown: Sequence[_Shown], store: Store | None, wish: Wish) -> dict[
     """Small pictures: from the store, else made from the files that are still what they were on this machine."""
     known = store.thumbnails(one.content for one in shown) if store else {}
     found = {place: known[one.content] for place, one in enumerate(shown) if one.content in known}
-    read = Reader().read
+    read = ItemReader().read
     wanted = {
         place: partial(read, one.item)
         for place, one in enumerate(shown)
@@ -135,7 +135,7 @@ def _pictures(shown: Sequence[_Shown], store: Store | None, wish: Wish) -> dict[
     return found | made_pictures(wanted)
 
 
-def _place(item: Item, wish: Wish) -> tuple[str, str]:
+def _place(item: SourceItem, wish: Wish) -> tuple[str, str]:
     """What is read, and the link."""
     path = path_of(item.uri)
     if path is None or item.member:

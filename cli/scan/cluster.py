@@ -68,8 +68,8 @@ def run(job: ClusterScan, gate: Gate, *, quiet: bool) -> int:
         raise KeepersError("--engine ray writes Parquet: say where with --out FOLDER (or s3://…).")
     try:
         from ...cluster.running.connect import connected
-        from ...cluster.running.job import Sources, Wish
-        from ...cluster.running.job import run as scan
+        from ...cluster.running.job import Sources, Workers
+        from ...cluster.running.job import run_scan as scan
     except ImportError as error:
         raise KeepersError(f'Ray is not installed ({error.name}). Get it with: pip install "keepers[ray]"') from error
     task = _task(job, gate)
@@ -78,8 +78,8 @@ def run(job: ClusterScan, gate: Gate, *, quiet: bool) -> int:
             with connected(job.address) as nodes:
                 view.connected(nodes, job.address)
                 named = ["@" + absolute(one[1:]) if one.startswith("@") else absolute(one) for one in job.sources]
-                sources, wish = Sources(named, job.search, job.column), Wish(job.actors, job.gpus_per_actor)
-                finished = scan(task, sources, absolute(job.out), nodes, wish, view)
+                sources, workers = Sources(named, job.search, job.column), Workers(job.actors, job.gpus_per_actor)
+                finished = scan(task, sources, absolute(job.out), nodes, workers, view)
         except KeyboardInterrupt:
             view.stop()
             console.print("Stopped. What was written is kept; the same command goes on from there.")

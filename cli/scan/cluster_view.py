@@ -15,7 +15,7 @@ from ..exit_codes import escaped
 from .view import coloured, duration
 
 if TYPE_CHECKING:
-    from ...cluster.running.connect import Node
+    from ...cluster.running.connect import ClusterNode
     from ...cluster.running.job import Finished
     from ...cluster.running.pools import Pools
 
@@ -68,7 +68,7 @@ class ClusterView:
         """Remove the bar."""
         self._bar.stop()
 
-    def connected(self, nodes: Sequence[Node], address: str) -> None:
+    def connected(self, nodes: Sequence[ClusterNode], address: str) -> None:
         """The cluster is there."""
         cpus, gpus = sum(node.cpus for node in nodes), sum(node.gpus for node in nodes)
         cards = f", {gpus:g} GPUs" if gpus else ""

@@ -13,9 +13,9 @@ from typing import Annotated, Literal
 import typer
 from rich.table import Table
 
-from ...cluster.planning.costs import Measured, Question, inline, measure
+from ...cluster.planning.costs import MeasuredCosts, Workload, inline, measure_costs
 from ...cluster.planning.planner import Cluster, Costs, Estimate, estimate
-from ...cluster.planning.sample import chosen, drawn
+from ...cluster.planning.sample import chosen_files, drawn_files
 from ...core.errors import KeepersError
 from .. import exit_codes
 from ..console import console
@@ -74,18 +74,18 @@ def plan(
     judge.check(chosen_one)
     told = {name: value / 1000 for name, value in _numbers(cost, "--cost", "MILLISECONDS").items()}
     shares = _numbers(passes, "--pass", "SHARE", most=1.0)
-    question = Question(judge, chosen_one, told, shares, bool(sample))
-    _check(question, gpus, judge.runtime.torch_device().type)
+    workload = Workload(judge, chosen_one, told, shares, bool(sample))
+    _check(workload, gpus, judge.runtime.torch_device().type)
     with tempfile.TemporaryDirectory() as folder:
-        paths = chosen(sample) if sample else drawn(Path(folder), size, form)
-        measured = measure(question, paths, lambda part: console.print(f"[dim]measuring: {part}[/]"))
+        paths = chosen_files(sample) if sample else drawn_files(Path(folder), size, form)
+        measured = measure_costs(workload, paths, lambda part: console.print(f"[dim]measuring: {part}[/]"))
     cluster = Cluster(cpus, gpus, actors, gpus_per_actor)
     found = estimate(measured.costs, cluster, images)
     if as_json:
         print(json.dumps(_facts(measured, cluster, images, found), indent=2, allow_nan=False))
         return
     _show(found, cluster, images)
-    for note in _notes(question, measured, cluster, bool(sample)):
+    for note in _notes(workload, measured, cluster, bool(sample)):
         console.print(f"- {exit_codes.escaped(note)}")
 
 
@@ -118,18 +118,18 @@ def _numbers(pairs: Sequence[str] | None, option: str, unit: str, most: float = 
     return found
 
 
-def _check(question: Question, gpus: int, device: str) -> None:
+def _check(workload: Workload, gpus: int, device: str) -> None:
     """Refuse options about models that are not asked, and GPUs whose speed nobody knows."""
-    models = [spec.id for spec in question.specs]
-    nets = [model for model in models if model not in inline(question.specs)]
-    for option, given, known in (("--pass", question.passes, models), ("--cost", question.elsewhere, nets)):
+    models = [spec.id for spec in workload.specs]
+    nets = [model for model in models if model not in inline(workload.specs)]
+    for option, given, known in (("--pass", workload.passes, models), ("--cost", workload.elsewhere, nets)):
         for name in given:
             if name not in known:
                 what = "net" if option == "--cost" else "model"
                 raise KeepersError(f"{option}: the gate asks no {what} {name!r}; it asks {', '.join(known) or 'none'}.")
-    if question.elsewhere and not gpus:
+    if workload.elsewhere and not gpus:
         raise KeepersError("--cost tells the time on a GPU: say with --gpus how many there are.")
-    unknown = [net for net in nets if net not in question.elsewhere]
+    unknown = [net for net in nets if net not in workload.elsewhere]
     if gpus and device == "cpu" and unknown:
         options = " ".join(f"--cost {net}=MILLISECONDS" for net in unknown)
         raise KeepersError(
@@ -179,14 +179,14 @@ def _span(seconds: float) -> str:
     return f"{seconds / 60:.0f} minutes" if seconds < 7200 else f"{seconds / 3600:,.1f} hours"
 
 
-def _notes(question: Question, measured: Measured, cluster: Cluster, own: bool) -> list[str]:
+def _notes(workload: Workload, measured: MeasuredCosts, cluster: Cluster, own: bool) -> list[str]:
     """What was measured, and what was not."""
     costs = measured.costs
-    notes = [_measured(question, measured, own), _assumed(costs)]
-    if question.elsewhere:
-        told = ", ".join(f"{model} {1000 * one:g} ms" for model, one in question.elsewhere.items())
+    notes = [_measured(workload, measured, own), _assumed(costs)]
+    if workload.elsewhere:
+        told = ", ".join(f"{model} {1000 * one:g} ms" for model, one in workload.elsewhere.items())
         notes.append(f"told: time on a GPU, {told}.")
-    notes += _share_notes(question, measured)
+    notes += _share_notes(workload, measured)
     if costs.join:
         notes.append("not counted: writing again the files in which near-duplicates are found.")
     nets = [one for one in costs.models if not one.inline]
@@ -200,10 +200,10 @@ def _notes(question: Question, measured: Measured, cluster: Cluster, own: bool) 
     return notes + [f"left out, cannot be read: {unread}" for unread in measured.unread]
 
 
-def _measured(question: Question, measured: Measured, own: bool) -> str:
+def _measured(workload: Workload, measured: MeasuredCosts, own: bool) -> str:
     kind = "of your images" if own else "drawn images (give yours with --sample)"
     size = f"{measured.megapixels:.1f} megapixels and {measured.costs.bytes / 1e6:.1f} MB on average"
-    runtime = question.judge.runtime
+    runtime = workload.judge.runtime
     precision = runtime.resolve(runtime.torch_device())
     ran = ", ".join(f"{model} on {device}" for model, device in measured.devices.items())
     what = f"reading from this disk, decoding, writing{', ' if ran else ''}{ran} ({precision})"
@@ -216,9 +216,9 @@ def _assumed(costs: Costs) -> str:
     return f"assumed: cores as fast as these; {handing} for each stage an image is handed to; {start}; sources keep up."
 
 
-def _share_notes(question: Question, measured: Measured) -> list[str]:
+def _share_notes(workload: Workload, measured: MeasuredCosts) -> list[str]:
     models = [one.model for one in measured.costs.models]
-    told = [f"{model}={share:g}" for model, share in question.passes.items() if model in models[:-1]]
+    told = [f"{model}={share:g}" for model, share in workload.passes.items() if model in models[:-1]]
     seen = [f"{model} {count}" for model, count in measured.asked.items() if model != models[0]]
     notes = [f"told: shares that go on, {', '.join(told)}."] if told else []
     if seen:
@@ -228,7 +228,7 @@ def _share_notes(question: Question, measured: Measured) -> list[str]:
     return notes
 
 
-def _facts(measured: Measured, cluster: Cluster, images: int, found: Estimate) -> Mapping[str, object]:
+def _facts(measured: MeasuredCosts, cluster: Cluster, images: int, found: Estimate) -> Mapping[str, object]:
     """Everything as JSON values; seconds, bytes and shares as they are."""
     told = asdict(found)
     for load in told["loads"]:

@@ -23,7 +23,7 @@ from ...models.faramir import tuned as faramir_tuned
 from ...models.registry import REGISTRY
 from ...models.taste import taste
 from ...models.taste.format import NAME, Provenance
-from ...train.taste.evidence import Evidence, Measured, best_threshold, evidence, gain
+from ...train.taste.evidence import Evidence, Measurement, best_threshold, evidence, gain
 from ..console import console
 from ..exit_codes import escaped
 from ..known_output import Scans, known_labels
@@ -48,7 +48,7 @@ class Learned:
     provenance: Provenance
     turned: Turned
     columns: tuple[Column, ...]
-    gain: Measured
+    gain: Measurement
     hint: str = ""
 
 
@@ -102,11 +102,13 @@ def tune_faramir(judge: Judge, lesson: Lesson, name: str) -> Learned:
     """Train FARAMIR's decision. Raises what reading the published file raises."""
     from ...models.faramir.own import OWN
     from ...train.taste.decision import LAYERS
-    from ...train.taste.inputs import decision_inputs
-    from ...train.taste.tune import tune as train
+    from ...train.taste.inputs import inputs_from_predictions
+    from ...train.taste.tune import tune_decision as train
 
     start = judge.store.tensors(OWN, model="faramir")
-    found = train({key: start[key] for key in LAYERS}, decision_inputs(lesson.values), lesson.keep, lesson.groups)
+    found = train(
+        {key: start[key] for key in LAYERS}, inputs_from_predictions(lesson.values), lesson.keep, lesson.groups
+    )
     keep, after, before = lesson.keep, found.held_out > 0.5, found.before > 0.5
     proof, better = evidence(keep, after), gain(keep, before, after)
     threshold, reached = best_threshold(keep, found.before)

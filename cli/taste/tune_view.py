@@ -13,7 +13,7 @@ from rich.table import Table
 
 from ...collection.mark_store import LabelStore
 from ...collection.marks import UserLabel
-from ...train.taste.evidence import NAMES, Evidence, Measured
+from ...train.taste.evidence import NAMES, Evidence, Measurement
 from ..console import console
 from ..pages.page import write_page
 from ..pages.panels import Panel, lines, table
@@ -34,7 +34,7 @@ class Column:
     evidence: Evidence
 
 
-def told(measured: Measured) -> str:
+def told(measured: Measurement) -> str:
     """A number with its interval."""
     return f"{measured.value:.2f} ({measured.low:.2f} to {measured.high:.2f})"
 

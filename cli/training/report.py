@@ -20,14 +20,14 @@ if TYPE_CHECKING:
     from ...collection.statistics.metrics import Confusion
     from ...models.realism.format import Description
     from ...train.realism.result import Tested
-    from ...train.realism.run import Outcome, Prepared
+    from ...train.realism.run import PreparedTraining, TrainedDetector
 
 POINTS = 101
 """Of a drawn curve."""
 
 
 def write_report(
-    path: Path, model: str, prepared: Prepared, outcomes: Sequence[Outcome], described: Description
+    path: Path, model: str, prepared: PreparedTraining, outcomes: Sequence[TrainedDetector], described: Description
 ) -> int:
     """Write the page and give its size in bytes. Raises WriteFailed."""
     from ... import __version__
@@ -126,7 +126,7 @@ def _calibration_panel(tested: Tested) -> Panel:
     return lines("Calibration", centres, series, x_label="probability", y_label="share", note=note)
 
 
-def sweep_panels(outcomes: Sequence[Outcome]) -> list[Panel]:
+def sweep_panels(outcomes: Sequence[TrainedDetector]) -> list[Panel]:
     """Bias and variance: accuracy on seen and unseen images over the share of images trained on."""
     x = [outcome.share for outcome in outcomes]
     seen = [100 * outcome.train_accuracy for outcome in outcomes]
@@ -146,7 +146,7 @@ def sweep_panels(outcomes: Sequence[Outcome]) -> list[Panel]:
     ]
 
 
-def _words(prepared: Prepared) -> list[Panel]:
+def _words(prepared: PreparedTraining) -> list[Panel]:
     found, parts = prepared.pictures.collected, prepared.split
     counts = {name: [count] for name, count in zip(found.classes, found.counts(), strict=True)}
     related = (
@@ -162,7 +162,7 @@ def _words(prepared: Prepared) -> list[Panel]:
     return [bars("Images", ["images"], counts), text("What to know of these images", *told)]
 
 
-def _rows(folder: Path, model: str, prepared: Prepared, tested: Tested) -> list[Row]:
+def _rows(folder: Path, model: str, prepared: PreparedTraining, tested: Tested) -> list[Row]:
     samples = [prepared.pictures.collected.samples[place] for place in prepared.split.test]
     rows: list[Row] = []
     for sample, truth, answer, values in zip(samples, tested.labels, tested.answers, tested.probabilities, strict=True):

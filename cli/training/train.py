@@ -22,8 +22,8 @@ from ..machine import Device, Download, Machine, Models, check_device
 from .view import View, stoppable
 
 if TYPE_CHECKING:
-    from ...train.realism.recipe import Preset
-    from ...train.realism.run import Outcome, Prepared
+    from ...train.realism.recipe import DetectorPreset
+    from ...train.realism.run import PreparedTraining, TrainedDetector
 
 SMALLEST = 32
 """Pixels that the nets' poolings need."""
@@ -161,7 +161,7 @@ class Course:
 
     name: str
     folders: dict[str, list[Path]]
-    preset: Preset
+    preset: DetectorPreset
     machine: Machine
     work: Path
     out: Path
@@ -173,30 +173,30 @@ class Course:
 
     def run(self, *, fresh: bool) -> None:
         """Read, train, test, write, and tell. Raises KeepersError, Cancelled."""
-        from ...train.realism.run import Job, Watcher, check, prepare, train
+        from ...train.realism.run import TrainingJob, TrainingWatcher, check_names, prepare, train_detector
 
         check_device(self.machine.device)
         device = str(Runtime(self.machine.device).torch_device())
         threads = max(2, os.cpu_count() or 1)
-        job = Job(self.name, self.folders, self.preset, self.seed, self.force, device, threads)
-        check(job)
+        job = TrainingJob(self.name, self.folders, self.preset, self.seed, self.force, device, threads)
+        check_names(job)
         if fresh:
             clear(self.work)
         store = self.machine.store()
         console.print(f"{self.preset.name}: {self.preset.title}")
         with stoppable() as stop, View(stop) as view:
-            watcher = Watcher(view.reading, view.training, view.features, view.say)
+            watcher = TrainingWatcher(view.reading, view.training, view.features, view.say)
             prepared = prepare(job, self.work, watcher)
             view.told(prepared)
-            outcomes = [train(prepared, self.work, store, watcher, share) for share in self.shares]
+            outcomes = [train_detector(prepared, self.work, store, watcher, share) for share in self.shares]
         self._write(prepared, outcomes)
 
-    def _write(self, prepared: Prepared, outcomes: Sequence[Outcome]) -> None:
-        from ...train.realism.run import describe, write_detector, write_metrics
+    def _write(self, prepared: PreparedTraining, outcomes: Sequence[TrainedDetector]) -> None:
+        from ...train.realism.run import describe_detector, write_detector, write_metrics
         from .report import write_report
 
         last = outcomes[-1]
-        described = describe(prepared, last)
+        described = describe_detector(prepared, last)
         path = write_detector(self.target, self.name, described, last)
         write_metrics(self.out / "metrics.json", described)
         size = write_report(self.out / "report.html", f"realism:{self.name}", prepared, outcomes, described)

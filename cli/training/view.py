@@ -15,7 +15,7 @@ from ..console import console
 
 if TYPE_CHECKING:
     from ...train.realism.loop import Progress as At
-    from ...train.realism.run import Prepared
+    from ...train.realism.run import PreparedTraining
 
 
 @contextmanager
@@ -80,7 +80,7 @@ class View:
         name = f"epoch {at.epoch} of {at.epochs}{of}"
         self._bar.update(self._task, description=name, completed=done, total=total, told=told)
 
-    def told(self, prepared: Prepared) -> None:
+    def told(self, prepared: PreparedTraining) -> None:
         """What was read, and what to beware of."""
         found, parts = prepared.pictures.collected, prepared.split
         counts = ", ".join(f"{name} {count:,}" for name, count in zip(found.classes, found.counts(), strict=True))

@@ -18,7 +18,7 @@ from ...core.judging.classifier import model_fingerprint
 from ...core.judging.judge import Judge
 from ...core.judging.near_duplicates import ALIKE, DUPLICATE, has_hash, with_known_duplicate
 from ...core.prediction import Answer, Labels, Prediction
-from .output import OutputError, Settings
+from .output import OutputError, OutputSettings
 from .predictions import is_whole, unusable
 from .schema import ImageRow, ModelColumn
 
@@ -33,7 +33,7 @@ class OutputGate:
     gate: Gate
     where: str
     """The output, as users know it."""
-    settings: Settings
+    settings: OutputSettings
     judge: Judge
     """For models that read nothing but another model's numbers."""
 
@@ -66,7 +66,7 @@ class OutputGate:
 
     def answers(self, row: ImageRow) -> dict[str, Answer]:
         """What the models said of an image, and those that read nothing but their numbers."""
-        found = told_answers(row)
+        found = row_answers(row)
         for model, base in self._bases.items():
             if base and model not in found and (made := self.judge.derive(model, found)):
                 found[model] = made
@@ -162,7 +162,7 @@ class OutputGate:
         return spec.labels() if spec.labels else None
 
 
-def told_answers(row: ImageRow) -> dict[str, Answer]:
+def row_answers(row: ImageRow) -> dict[str, Answer]:
     """What the models said of an image, with the near-duplicate that was found for it."""
     found = dict(row.answers)
     for model, answer in row.answers.items() if row.distance is not None else ():
@@ -172,8 +172,8 @@ def told_answers(row: ImageRow) -> dict[str, Answer]:
 
 
 def clear_answers(row: ImageRow, models: Iterable[ModelColumn]) -> dict[str, Answer]:
-    """As `told_answers`, with NaN for what the output left out."""
-    found = told_answers(row)
+    """As `row_answers`, with NaN for what the output left out."""
+    found = row_answers(row)
     for column in models:
         answer = found.get(column.model)
         if isinstance(answer, Prediction) and column.floor is not None:

@@ -17,7 +17,7 @@ from ...collection.store import SeenImage, Store
 from ...core.prediction import Prediction
 from ..sources.item import path_of
 from .output import Output
-from .parts import Spot, image_rows, picked, pieces
+from .parts import RowPlace, image_rows, picked, pieces
 from .predictions import predictions, unusable
 from .schema import ImageRow, ModelColumn
 
@@ -44,7 +44,7 @@ class KnownOutputs(LabelStore):
         """Raises OutputError where a folder holds no output."""
         super().__init__(store)
         self._outputs = [(output, output.require_settings()) for output in outputs]
-        self._spots: list[dict[str, list[Spot]]] = [{} for _ in outputs]
+        self._spots: list[dict[str, list[RowPlace]]] = [{} for _ in outputs]
         self._sought: set[str] = set()
 
     def paths(self, contents: Iterable[str]) -> dict[str, list[Path]]:
@@ -144,7 +144,7 @@ class KnownOutputs(LabelStore):
             for first, found in pieces(output, ("content",)):
                 column = found["content"]
                 for row in pc.indices_nonzero(pc.is_in(column, value_set=wanted)).to_pylist():  # pyright: ignore[reportAttributeAccessIssue]  made at import
-                    spots.setdefault(column[row].as_py(), []).append(Spot(first.part, first.row + row))
+                    spots.setdefault(column[row].as_py(), []).append(RowPlace(first.part, first.row + row))
 
 
 def _missing(contents: Sequence[str], found: Iterable[str]) -> list[str]:

@@ -15,7 +15,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from ...core.pictures.walk import Search
-from ..sources.item import Item
+from ..sources.item import SourceItem
 from ..sources.sources import list_items
 from .output import IMAGES, MANIFEST, DamagedPart, Output
 from .schema import MANIFEST_COLUMNS
@@ -51,15 +51,15 @@ def _name(number: int) -> str:
     return f"part-{number:06}.parquet"
 
 
-def _table(part: Sequence[Item]) -> pa.Table:
+def _table(part: Sequence[SourceItem]) -> pa.Table:
     columns = {name: [getattr(item, name) for item in part] for name in (*_FIELDS, "key")}
     return pa.table({name: columns[name] for name in MANIFEST_COLUMNS.names}, schema=MANIFEST_COLUMNS)
 
 
-def items(columns: Mapping[str, NDArray[Any]]) -> list[Item]:
+def items_from(columns: Mapping[str, NDArray[Any]]) -> list[SourceItem]:
     """Items from columns, as Ray gives them."""
     each = zip(*(columns[name].tolist() for name in _FIELDS), strict=True)
-    return [Item(**dict(zip(_FIELDS, one, strict=True))) for one in each]
+    return [SourceItem(**dict(zip(_FIELDS, one, strict=True))) for one in each]
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from ..sources.parquet_file import read_ours
 from ..sources.storage import Storage
 from ..sources.trouble import Patience, StorageTrouble, kind_of
 from .predictions import unsound
-from .schema import COLUMNS, FORMAT, MANIFEST_COLUMNS, ImageRow, ModelColumn, file_schema, rows
+from .schema import COLUMNS, FORMAT, MANIFEST_COLUMNS, ImageRow, ModelColumn, file_schema, from_table
 
 T = TypeVar("T")
 
@@ -49,7 +49,7 @@ class DamagedPart(OutputError):
 
 
 @dataclass(frozen=True)
-class Settings:
+class OutputSettings:
     """What all rows of an output have in common. Rows made under other settings are never mixed in."""
 
     gate: str
@@ -63,7 +63,7 @@ class Settings:
     captions: str = ""
     """Identifies the caption recipe; empty where no captions are written."""
 
-    def differences(self, other: Settings) -> list[str]:
+    def differences(self, other: OutputSettings) -> list[str]:
         """What the other settings have otherwise, one line each."""
         told: list[str] = []
         if self.gate != other.gate:
@@ -94,7 +94,7 @@ class Settings:
         return {"format": FORMAT, **told, "models": models}
 
     @classmethod
-    def of(cls, found: Mapping[str, Any]) -> Settings:
+    def of(cls, found: Mapping[str, Any]) -> OutputSettings:
         """From JSON values. Raises KeyError, TypeError, ValueError, OverflowError for others."""
         models = tuple(_model_of(one) for one in found["models"])
         names = [*COLUMNS.names, *(one.model for one in models)]
@@ -140,7 +140,7 @@ class Output:
         return "/".join((self.root.rstrip("/"), *names))
 
     @cached_property
-    def settings(self) -> Settings | None:
+    def settings(self) -> OutputSettings | None:
         """What the folder says of itself; None where nothing was written yet. Raises OutputError."""
         raw = self.read(SETTINGS)
         if raw is None:
@@ -149,7 +149,7 @@ class Output:
             found = json.loads(raw)
             if found["format"] != FORMAT:
                 raise OutputError(f"{self.where} was written by another version of Keepers (its format {FORMAT} here).")
-            return Settings.of(found)
+            return OutputSettings.of(found)
         except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
             raise OutputError(f"{self.where}/{SETTINGS} is damaged ({_say(error)}). Name another folder.") from error
 
@@ -158,7 +158,7 @@ class Output:
         """Whether the last scan into it came to its end: near-duplicates and what hangs on them are then settled."""
         return self.read(SUMMARY) is not None
 
-    def require_settings(self) -> Settings:
+    def require_settings(self) -> OutputSettings:
         """As `settings`. Raises OutputError also where there is none."""
         found = self.settings
         if found is None:
@@ -268,10 +268,10 @@ class Output:
         for name in self.parts():
             found = self.part(name, wanted)
             for start in range(0, len(found), CHUNK):
-                yield from rows(found.slice(start, CHUNK), settings.models)
+                yield from from_table(found.slice(start, CHUNK), settings.models)
 
 
-def _mode(settings: Settings) -> str:
+def _mode(settings: OutputSettings) -> str:
     asked = "every model was asked" if settings.everything else "only the models that could decide were asked"
     return f"{'exact' if settings.exact else 'fast'}, {asked}"
 

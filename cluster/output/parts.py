@@ -11,28 +11,30 @@ from typing import TYPE_CHECKING, NamedTuple
 from ...core.prediction import Answer
 from .output import CHUNK, Output
 from .predictions import predictions
-from .schema import COLUMNS, ImageRow, ModelColumn, rows
+from .schema import COLUMNS, ImageRow, ModelColumn, from_table
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 
-class Spot(NamedTuple):
+class RowPlace(NamedTuple):
     """Where an image stands in an output."""
 
     part: str
     row: int
 
 
-def pieces(output: Output, columns: Sequence[str]) -> Iterator[tuple[Spot, pa.Table]]:
+def pieces(output: Output, columns: Sequence[str]) -> Iterator[tuple[RowPlace, pa.Table]]:
     """All rows, some thousand at a time, each time with the spot of the first. Raises OutputError."""
     for name in output.parts():
         found = output.part(name, columns)
         for start in range(0, len(found), CHUNK):
-            yield Spot(name, start), found.slice(start, CHUNK)
+            yield RowPlace(name, start), found.slice(start, CHUNK)
 
 
-def picked(output: Output, spots: Iterable[Spot], columns: Sequence[str]) -> Iterator[tuple[list[Spot], pa.Table]]:
+def picked(
+    output: Output, spots: Iterable[RowPlace], columns: Sequence[str]
+) -> Iterator[tuple[list[RowPlace], pa.Table]]:
     """The rows at some spots, some thousand at a time; files without any are not read. Raises OutputError."""
     wanted: dict[str, list[int]] = {}
     for spot in sorted(set(spots)):
@@ -41,13 +43,13 @@ def picked(output: Output, spots: Iterable[Spot], columns: Sequence[str]) -> Ite
         found = output.part(name, columns)
         for start in range(0, len(places), CHUNK):
             some = places[start : start + CHUNK]
-            yield [Spot(name, row) for row in some], found.take(some)
+            yield [RowPlace(name, row) for row in some], found.take(some)
 
 
 def image_rows(found: pa.Table, models: Sequence[ModelColumn]) -> list[ImageRow]:
-    """As `schema.rows`, and quick where predictions have thousands of values."""
+    """As `schema.from_table`, and quick where predictions have thousands of values."""
     there = [one for one in models if one.model in found.column_names]
-    plain = rows(found.select([name for name in found.column_names if name in COLUMNS.names]), ())
+    plain = from_table(found.select([name for name in found.column_names if name in COLUMNS.names]), ())
     said = {one.model: predictions(found, one) for one in there}
     listed: list[ImageRow] = []
     for place, row in enumerate(plain):

@@ -16,7 +16,7 @@ from ...core.errors import encodable
 from ...core.gates.gate import Verdict
 from ...core.gates.tree import Outcome
 from ...core.prediction import Answer, Failure, Floats, Labels, Prediction
-from ..sources.item import Item
+from ..sources.item import SourceItem
 
 FORMAT = 1
 """Raised when a reader of the old columns would misread the new ones."""
@@ -88,7 +88,7 @@ class ModelColumn:
 class ImageRow:
     """One image of an output, in memory."""
 
-    item: Item
+    item: SourceItem
     image: SeenImage
     verdict: Verdict
     error: str = ""
@@ -106,12 +106,12 @@ def file_schema(models: Iterable[ModelColumn]) -> pa.Schema:
     return pa.schema([*COLUMNS, *(pa.field(one.model, one.type) for one in models)])
 
 
-def table(rows: Sequence[ImageRow], models: Sequence[ModelColumn]) -> pa.Table:
+def to_table(rows: Sequence[ImageRow], models: Sequence[ModelColumn]) -> pa.Table:
     """Rows as they are written."""
     return pa.Table.from_pylist([_encoded(row, models) for row in rows], schema=file_schema(models))
 
 
-def rows(found: pa.Table, models: Sequence[ModelColumn]) -> list[ImageRow]:
+def from_table(found: pa.Table, models: Sequence[ModelColumn]) -> list[ImageRow]:
     """Rows as they were written. Columns that the table lacks are left empty, so that readers may ask for a few.
 
     A sparse prediction comes back with 0 for the values that were left out: `ModelColumn.floor` says so.
@@ -167,7 +167,9 @@ def _packed(answer: Answer | None, column: ModelColumn) -> dict[str, Any] | None
 
 def _decoded(row: Mapping[str, Any], models: Sequence[ModelColumn]) -> ImageRow:
     offset, length, size, mtime = (row.get(name) or 0 for name in ("offset", "length", "size", "mtime_ns"))
-    item = Item(row.get("uri") or "", row.get("member") or "", offset, length, size, mtime, row.get("column") or "")
+    item = SourceItem(
+        row.get("uri") or "", row.get("member") or "", offset, length, size, mtime, row.get("column") or ""
+    )
     texts = [row.get(name) or "" for name in ("prompt", "negative", "seed", "sampler", "generator", "source")]
     sides = row.get("width") or 0, row.get("height") or 0
     image = SeenImage(row.get("content") or "", *sides, *texts, notes=tuple(row.get("notes") or ()))

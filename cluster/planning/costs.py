@@ -22,7 +22,7 @@ from ...core.judging.classifier import Classifier, Prepared
 from ...core.judging.judge import Judge, Subject
 from ...core.pictures.open import open_image, read_image_file
 from ...core.prediction import Answer
-from ..sources.item import Item
+from ..sources.item import SourceItem
 from .planner import BLOCK_DRIVING, BLOCK_OVERHEAD, JOIN, LEAST_BLOCK, STARTUP, Costs, ModelCost, PlanError, reaches
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ ROWS = 512
 
 
 @dataclass(frozen=True)
-class Measured:
+class MeasuredCosts:
     """Costs, and on what they were measured."""
 
     costs: Costs
@@ -58,7 +58,7 @@ class Measured:
 
 
 @dataclass(frozen=True)
-class Question:
+class Workload:
     """What is to be measured."""
 
     judge: Judge
@@ -90,30 +90,32 @@ def _is_free(spec: ModelSpec) -> bool:
     return not spec.base and all(file.optional for file in spec.weights)
 
 
-def measure(question: Question, paths: Sequence[Path], say: Callable[[str], None] = lambda _: None) -> Measured:
+def measure_costs(
+    workload: Workload, paths: Sequence[Path], say: Callable[[str], None] = lambda _: None
+) -> MeasuredCosts:
     """Measures every step on some image files; `say` is told what comes next.
 
     Raises PlanError, and what loading a model raises.
     """
-    specs = question.specs
+    specs = workload.specs
     say("loading")
     start = perf_counter()
-    nets = [question.judge.classifier(spec.id) for spec in specs]
+    nets = [workload.judge.classifier(spec.id) for spec in specs]
     startup = STARTUP + perf_counter() - start
     say("reading, decoding, preparing")
-    files = _Files(nets, question.judge.batch)
+    files = _Files(nets, workload.judge.batch)
     for path in paths:
         files.take(path)
     if not files.images:
         raise PlanError(f"No image of the sample can be read. {next(iter(files.unread), '')}")
     say("the nets")
     free = inline(specs)
-    models = [_model_cost(net, files, net.spec.id in free, question.elsewhere.get(net.spec.id)) for net in nets]
-    asked = asked_of(question, files.paths) if question.shares else {}
+    models = [_model_cost(net, files, net.spec.id in free, workload.elsewhere.get(net.spec.id)) for net in nets]
+    asked = asked_of(workload, files.paths) if workload.shares else {}
     shares = {model: count / len(files.paths) for model, count in asked.items()}
-    reach = reaches([spec.id for spec in specs], shares, question.passes)
+    reach = reaches([spec.id for spec in specs], shares, workload.passes)
     megapixels, size = files.size()
-    block = max(LEAST_BLOCK, 2 * question.judge.batch)
+    block = max(LEAST_BLOCK, 2 * workload.judge.batch)
     costs = Costs(
         *(files.mean(part) for part in ("read", "describe", "decode")),
         write=_write_seconds(nets, files.images),
@@ -124,8 +126,8 @@ def measure(question: Question, paths: Sequence[Path], say: Callable[[str], None
         join=JOIN if any(spec.compare for spec in specs) else 0.0,
         startup=startup,
     )
-    ran = {net.spec.id: net.device.type for net in nets if net.spec.id not in question.elsewhere}
-    return Measured(costs, len(files.paths), tuple(files.unread), megapixels, ran, files.waited(), asked)
+    ran = {net.spec.id: net.device.type for net in nets if net.spec.id not in workload.elsewhere}
+    return MeasuredCosts(costs, len(files.paths), tuple(files.unread), megapixels, ran, files.waited(), asked)
 
 
 def spent(work: Callable[[], T], rounds: int = ROUNDS) -> tuple[float, float, T]:
@@ -210,18 +212,18 @@ def _model_cost(net: Classifier, files: _Files, free: bool, elsewhere: float | N
     return ModelCost(name, files.mean(f"prepare {name}"), *seconds, free, 1.0, weights, views)
 
 
-def asked_of(question: Question, paths: Sequence[Path]) -> dict[str, int]:
+def asked_of(workload: Workload, paths: Sequence[Path]) -> dict[str, int]:
     """How many of the images each model is asked about, as far as no share of `passes` takes its place."""
     subjects = [Subject(lambda path=path: open_image(path), name=str(path)) for path in paths]
     answers: list[dict[str, Answer]] = [{} for _ in subjects]
     asked: dict[str, int] = {}
-    models = [spec.id for spec in question.specs]
+    models = [spec.id for spec in workload.specs]
     for model in models:
-        wanted = [place for place, known in enumerate(answers) if model in question.gate.decide(known).models]
+        wanted = [place for place, known in enumerate(answers) if model in workload.gate.decide(known).models]
         asked[model] = len(wanted)
-        if model in question.passes or model == models[-1]:
+        if model in workload.passes or model == models[-1]:
             break  # the last model's answers send no image anywhere
-        found = question.judge.predict([subjects[place] for place in wanted], model)
+        found = workload.judge.predict([subjects[place] for place in wanted], model)
         for place, answer in zip(wanted, found, strict=True):
             answers[place][model] = answer
     return asked
@@ -230,13 +232,13 @@ def asked_of(question: Question, paths: Sequence[Path]) -> dict[str, int]:
 def _write_seconds(nets: Sequence[Classifier], images: Sequence[SeenImage]) -> float:
     """Processor seconds for an image's row, in a file of many."""
     from ..output.output import Output
-    from ..output.schema import ImageRow, ModelColumn, table
+    from ..output.schema import ImageRow, ModelColumn, to_table
 
     columns = [ModelColumn(net.spec.id, net.fingerprint, net.labels) for net in nets]
     random = np.random.RandomState(0)
     rows = [
         ImageRow(
-            Item(f"s3://bucket/images/{number:09}.png", size=1 << 20, mtime_ns=number),
+            SourceItem(f"s3://bucket/images/{number:09}.png", size=1 << 20, mtime_ns=number),
             images[number % len(images)],
             Verdict("accept", "accept: all that was asked for"),
             answers={net.spec.id: net.prediction(random.rand(len(net.labels)).astype(np.float32)) for net in nets},
@@ -245,5 +247,5 @@ def _write_seconds(nets: Sequence[Classifier], images: Sequence[SeenImage]) -> f
     ]
     with tempfile.TemporaryDirectory() as folder:
         output = Output.at(folder)
-        output.write_rows(table(rows, columns))
-        return spent(lambda: output.write_rows(table(rows, columns)))[0] / ROWS
+        output.write_rows(to_table(rows, columns))
+        return spent(lambda: output.write_rows(to_table(rows, columns)))[0] / ROWS

@@ -94,7 +94,7 @@ class Cluster:
 
 
 @dataclass(frozen=True)
-class Stage:
+class ScanStage:
     """One step of the job."""
 
     name: str
@@ -110,7 +110,7 @@ class Stage:
 class Load:
     """A stage in a cluster."""
 
-    stage: Stage
+    stage: ScanStage
     pool: Pool
     """What it runs on."""
     granted: float
@@ -143,20 +143,20 @@ class Estimate:
     """The same for each GPU."""
 
 
-def stages(costs: Costs) -> tuple[Stage, ...]:
+def stages(costs: Costs) -> tuple[ScanStage, ...]:
     """The steps of a job in order: every net after the first has its pictures decoded again, those still wanted."""
     nets = [one for one in costs.models if not one.inline]
     inline = sum(one.reach * (one.prepare + one.processor) for one in costs.models if one.inline)
     first = nets[0].reach * nets[0].prepare if nets else 0.0
-    found = [Stage("read and decode", 1.0, costs.read + costs.describe + costs.decode + inline + first)]
+    found = [ScanStage("read and decode", 1.0, costs.read + costs.describe + costs.decode + inline + first)]
     for place, net in enumerate(nets):
         if place:
             handed = costs.overhead + costs.carry * costs.bytes / 1e6
-            found.append(Stage(f"decode for {net.model}", net.reach, handed + costs.decode + net.prepare))
+            found.append(ScanStage(f"decode for {net.model}", net.reach, handed + costs.decode + net.prepare))
         carried = net.views + (costs.bytes if net is not nets[-1] else 0.0)
         handed = costs.overhead + costs.carry * carried / 1e6
-        found.append(Stage(net.model, net.reach, handed + net.processor, net.gpu))
-    return (*found, Stage("write", 1.0, costs.overhead + costs.write))
+        found.append(ScanStage(net.model, net.reach, handed + net.processor, net.gpu))
+    return (*found, ScanStage("write", 1.0, costs.overhead + costs.write))
 
 
 def estimate(costs: Costs, cluster: Cluster, images: int) -> Estimate:
@@ -182,7 +182,7 @@ def estimate(costs: Costs, cluster: Cluster, images: int) -> Estimate:
     return Estimate(rate, seconds, bound, binding, loads, processor, fill, per_gpu)
 
 
-def _granted(found: Sequence[Stage], cluster: Cluster) -> dict[str, float]:
+def _granted(found: Sequence[ScanStage], cluster: Cluster) -> dict[str, float]:
     """How many GPUs each net has, by its stage."""
     wanted = {one.name: one.share * one.gpu for one in found if one.gpu}
     if wanted and not cluster.gpus:
@@ -209,13 +209,13 @@ def _rate(available: float, needed: float) -> float:
     return available / needed if needed else float("inf")
 
 
-def _alone(stage: Stage, limits: Mapping[str, float], cluster: Cluster) -> float:
+def _alone(stage: ScanStage, limits: Mapping[str, float], cluster: Cluster) -> float:
     if stage.gpu:
         return _rate(limits[stage.name], stage.share * stage.gpu)
     return _rate(limits.get(stage.name, cluster.cores), stage.share * stage.processor)
 
 
-def _load(stage: Stage, limits: Mapping[str, float], cluster: Cluster, alone: float, rate: float) -> Load:
+def _load(stage: ScanStage, limits: Mapping[str, float], cluster: Cluster, alone: float, rate: float) -> Load:
     pool: Pool = "gpus" if stage.gpu else "cores"
     used = rate * stage.share * (stage.gpu or stage.processor)
     return Load(stage, pool, limits.get(stage.name, cluster.cores), used, alone)

@@ -28,7 +28,7 @@ INFOTEXT = (
 )
 
 
-def chosen(paths: Sequence[Path], most: int = MOST) -> list[Path]:
+def chosen_files(paths: Sequence[Path], most: int = MOST) -> list[Path]:
     """Some of the images that are named or lie in the folders named. Raises PlanError where there are none."""
     entries = list(walk(paths))
     found = [entry.path for entry in entries if isinstance(entry, Found)]
@@ -39,7 +39,7 @@ def chosen(paths: Sequence[Path], most: int = MOST) -> list[Path]:
     return [found[place] for place in places]
 
 
-def drawn(folder: Path, side: int, form: str) -> list[Path]:
+def drawn_files(folder: Path, side: int, form: str) -> list[Path]:
     """Draws soft clouds of colour with grain, about as hard to compress as photographs; gives the files.
 
     `side` in pixels; `form` is png, jpeg or webp. They are saved as hosts save, infotext included.

@@ -8,10 +8,10 @@ from typing import Any
 import ray
 from ray.exceptions import RayError
 
-from ..output.manifest import PART, Survey, items, to_do
+from ..output.manifest import PART, Survey, items_from, to_do
 from ..output.output import MANIFEST, Output
-from ..sources.item import Item
-from .connect import is_death, told
+from ..sources.item import SourceItem
+from .connect import is_death, worker_error
 from .pools import Pools
 from .stages import Classify, Look, Prepare, Write, column
 from .task import Task
@@ -35,19 +35,19 @@ def look_alone(task: Task, pools: Pools, output: Output, state: Survey) -> None:
                 ready, done = 1, done + int(ray.get(reference))
         except RayError as error:
             if not (ready and is_death(error)):
-                raise told(error) from error
+                raise worker_error(error) from error
             _write_crashed(task, output, left[done])
             done += 1
         left = left[done:]
 
 
-def _missing(output: Output, state: Survey) -> Iterator[Item]:
+def _missing(output: Output, state: Survey) -> Iterator[SourceItem]:
     for number, part in enumerate(output.parts(MANIFEST)):
         found = to_do(output, part, number * PART, state.missing)
-        yield from items({name: found[name].to_numpy() for name in found.column_names})
+        yield from items_from({name: found[name].to_numpy() for name in found.column_names})
 
 
-def _look_at_each(task: Task, where: str, left: Sequence[Item]) -> Iterator[int]:
+def _look_at_each(task: Task, where: str, left: Sequence[SourceItem]) -> Iterator[int]:
     """Gives 0 when all models are loaded, then 1 for every image that was written."""
     look, write, nets = Look(task), Write(task, where), []
     for number, model in enumerate(task.staged):
@@ -61,5 +61,5 @@ def _look_at_each(task: Task, where: str, left: Sequence[Item]) -> Iterator[int]
         yield 1
 
 
-def _write_crashed(task: Task, output: Output, item: Item) -> None:
+def _write_crashed(task: Task, output: Output, item: SourceItem) -> None:
     Write(task, output.where)(column([Work(item, error=CRASHED, flaw=_FLAW)]))

@@ -19,7 +19,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from ...core.errors import KeepersError
 from ...core.judging.classifier import Classifier, model_fingerprint
-from .task import Asked, Task
+from .task import Task, TriedModel
 
 if TYPE_CHECKING:
     from ...core.spec import ModelSpec, Precision
@@ -41,7 +41,7 @@ OLDEST = 2, 55
 
 
 @dataclass(frozen=True)
-class Node:
+class ClusterNode:
     """One machine of the cluster."""
 
     id: str
@@ -51,7 +51,7 @@ class Node:
 
 
 @contextmanager
-def connected(address: str = "") -> Generator[tuple[Node, ...]]:
+def connected(address: str = "") -> Generator[tuple[ClusterNode, ...]]:
     """A connection to a cluster, with the nodes that are alive. Raises ClusterError."""
     if version() < OLDEST:
         oldest = ".".join(map(str, OLDEST))
@@ -87,11 +87,11 @@ def _hushed() -> Generator[None]:
         os.close(nowhere)
 
 
-def nodes() -> tuple[Node, ...]:
+def nodes() -> tuple[ClusterNode, ...]:
     """The nodes that are alive."""
     alive = [node for node in ray.nodes() if node["Alive"]]
     return tuple(
-        Node(
+        ClusterNode(
             node["NodeID"], node["NodeManagerHostname"], *(node["Resources"].get(kind, 0.0) for kind in ("CPU", "GPU"))
         )
         for node in alive
@@ -132,7 +132,7 @@ def advice(address: str, error: Exception) -> str:
     return f"Ray could not be started on this machine ({said[:300]})."
 
 
-def prepare_nodes(task: Task, models: Sequence[str], found: Sequence[Node]) -> None:
+def prepare_nodes(task: Task, models: Sequence[str], found: Sequence[ClusterNode]) -> None:
     """See that every node has Keepers and the same weights, which are fetched once a node where that is allowed.
 
     Raises ClusterError, and what finding weights raises.
@@ -143,7 +143,7 @@ def prepare_nodes(task: Task, models: Sequence[str], found: Sequence[Node]) -> N
     asked = [remote.options(scheduling_strategy=_on(node)).remote(task, models) for node in found]
     told: list[Mapping[str, str]] = []
     for node, reference in zip(found, asked, strict=True):
-        facts = answer(reference, f"node {node.name}")
+        facts = task_result(reference, f"node {node.name}")
         if facts["version"] != __version__:
             raise ClusterError(f"Node {node.name} has Keepers {facts['version']}, here is {__version__}.")
         told.append(facts)
@@ -153,7 +153,7 @@ def prepare_nodes(task: Task, models: Sequence[str], found: Sequence[Node]) -> N
             raise ClusterError(f"The nodes {', '.join(differing.values())} have different files for {model}.")
 
 
-def _on(node: Node) -> NodeAffinitySchedulingStrategy:
+def _on(node: ClusterNode) -> NodeAffinitySchedulingStrategy:
     return NodeAffinitySchedulingStrategy(node.id, soft=False)
 
 
@@ -173,7 +173,7 @@ def _node_facts(task: Task, models: Sequence[str]) -> dict[str, str]:
 
 def precision(task: Task, gpus: float) -> Precision:
     """What "auto" means where the nets will run. Raises ClusterError."""
-    return answer(ray.remote(num_cpus=0, num_gpus=gpus)(_precision).remote(task), "the cluster")
+    return task_result(ray.remote(num_cpus=0, num_gpus=gpus)(_precision).remote(task), "the cluster")
 
 
 def _precision(task: Task) -> Precision:
@@ -181,16 +181,16 @@ def _precision(task: Task) -> Precision:
     return runtime.resolve(runtime.torch_device())
 
 
-def try_models(task: Task, models: Sequence[str], gpus: float) -> tuple[Asked, ...]:
+def try_models(task: Task, models: Sequence[str], gpus: float) -> tuple[TriedModel, ...]:
     """Load each model once somewhere in the cluster and show it a picture: better now than after a night.
 
     Raises what loading raises, and ClusterError for a net that fails.
     """
     remote = ray.remote(num_cpus=1, num_gpus=gpus)(try_model)
-    return tuple(answer(remote.remote(task, model), model) for model in models)
+    return tuple(task_result(remote.remote(task, model), model) for model in models)
 
 
-def try_model(task: Task, model: str) -> Asked:
+def try_model(task: Task, model: str) -> TriedModel:
     """What the stages must know of a model. Raises what loading raises."""
     from time import perf_counter
 
@@ -203,7 +203,7 @@ def try_model(task: Task, model: str) -> Asked:
     net.predict([prepared])
     seconds = perf_counter() - start
     views = net.network.views
-    return Asked(model, net.labels, views, net.fingerprint, spec.cost, is_free(spec), bool(spec.compare), seconds)
+    return TriedModel(model, net.labels, views, net.fingerprint, spec.cost, is_free(spec), bool(spec.compare), seconds)
 
 
 def is_free(spec: ModelSpec) -> bool:
@@ -211,12 +211,12 @@ def is_free(spec: ModelSpec) -> bool:
     return not any(not file.optional for file in spec.weights) and not spec.base
 
 
-def answer(reference: Any, where: str) -> Any:
+def task_result(reference: Any, where: str) -> Any:
     """A task's result. Raises its KeepersError as it was raised there, ClusterError for anything else."""
     try:
         return ray.get(reference)
     except (RayError, ImportError) as error:
-        raise told(error, where) from error
+        raise worker_error(error, where) from error
 
 
 _DEATHS = ActorDiedError, ActorUnavailableError, OutOfMemoryError, WorkerCrashedError
@@ -227,7 +227,7 @@ def is_death(error: BaseException) -> bool:
     return any(isinstance(one, _DEATHS) for one in _chain(error))
 
 
-def told(error: BaseException, where: str = "the cluster") -> KeepersError:
+def worker_error(error: BaseException, where: str = "the cluster") -> KeepersError:
     """What went wrong in a worker, as one error for the user."""
     seen = _chain(error)
     if isinstance(seen[-1], KeepersError):

@@ -96,7 +96,7 @@ def _ranks(numbers: NDArray[np.int64], bits: NDArray[np.uint64], late: slice, ea
     return np.where(counts, ranks, _NONE).min(axis=1)
 
 
-def named(output: Output, nearest: Columns) -> pa.Table:
+def named_duplicates(output: Output, nearest: Columns) -> pa.Table:
     """The nearest earlier image of each duplicate: "number", "distance" and "earlier", its name; in order of number.
 
     Raises OutputError.

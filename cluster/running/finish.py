@@ -15,8 +15,8 @@ from ray.exceptions import RayError
 from ..output.manifest import Survey
 from ..output.output import Output
 from ..output.schema import ModelColumn
-from .connect import told
-from .duplicates import banded, hashes, meetings, named
+from .connect import worker_error
+from .duplicates import banded, hashes, meetings, named_duplicates
 from .settle import Counts, count_part, settle_part
 from .stages import Write
 from .task import Task
@@ -30,7 +30,7 @@ NOBODY = -1
 def settle_all(task: Task, output: Output, shared: Any, inputs: int) -> None:
     """Find near-duplicates, and decide anew about what they change. Raises KeepersError."""
     parts = output.parts()
-    column = next(one for one in task.columns if task.asked[one.model].compared)
+    column = next(one for one in task.columns if task.tried[one.model].compared)
     try:
         nearest = nearest_earlier(output, parts, column, shared, small=inputs <= SMALL)
         naming: Any = ray.remote(_named)
@@ -38,7 +38,7 @@ def settle_all(task: Task, output: Output, shared: Any, inputs: int) -> None:
         for _ in _over(parts, work).iter_rows():
             pass
     except RayError as error:
-        raise told(error) from error
+        raise worker_error(error) from error
 
 
 def nearest_earlier(
@@ -100,7 +100,7 @@ def _hashes(output: Output, column: ModelColumn, shared: Any, batch: Mapping[str
 def _named(output: Output, *blocks: Mapping[str, Any]) -> Any:
     nearest = _joined(blocks, ("number", "rank"))
     somebody = nearest["number"] != NOBODY
-    return named(output, {name: column[somebody] for name, column in nearest.items()})
+    return named_duplicates(output, {name: column[somebody] for name, column in nearest.items()})
 
 
 def _settle_parts(task: Task, output: Output, shared: Any, found: Any, batch: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -115,7 +115,7 @@ def count_all(output: Output, shared: Any) -> Counts:
         each = _over(output.parts(), partial(_count_parts, output, shared)).iter_rows()
         return sum((Counts(**counts) for counts in each), Counts())
     except RayError as error:
-        raise told(error) from error
+        raise worker_error(error) from error
 
 
 def _count_parts(output: Output, shared: Any, batch: Mapping[str, Any]) -> Mapping[str, Any]:

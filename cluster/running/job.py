@@ -6,7 +6,7 @@ import json
 import logging
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from itertools import takewhile
 from typing import Any, Protocol
@@ -18,12 +18,13 @@ from ray.data.context import ShuffleStrategy
 from ray.exceptions import RayError
 
 from ...collection.scan import window_of
+from ...core.captions.recipe import CaptionRecipe
 from ...core.pictures.walk import Search
 from ..output.manifest import PART, Survey, survey, to_do, write_manifest
-from ..output.output import IMAGES, MANIFEST, SETTINGS, SUMMARY, Output, OutputError, Settings
+from ..output.output import IMAGES, MANIFEST, SETTINGS, SUMMARY, Output, OutputError, OutputSettings
 from ..planning.planner import LEAST_BLOCK
 from .alone import look_alone
-from .connect import Node, answer, is_free, precision, prepare_nodes, told, try_models, version
+from .connect import ClusterNode, is_free, precision, prepare_nodes, task_result, try_models, version, worker_error
 from .finish import count_all, settle_all
 from .pools import Pools, plan_pools
 from .settle import Counts
@@ -43,7 +44,7 @@ LATER = 8
 """So many blocks of images may be left for later before the scan stops: then it is not the images."""
 
 
-class Watcher(Protocol):
+class ScanWatcher(Protocol):
     """Is told how far the scan is."""
 
     def phase(self, what: str) -> None:
@@ -74,7 +75,7 @@ class Sources:
 
 
 @dataclass(frozen=True)
-class Wish:
+class Workers:
     """How many workers the user wants; 0 leaves it to us."""
 
     actors: int = 0
@@ -90,7 +91,9 @@ class Finished:
     """Files of the output that could not be read and were set aside; their images were looked at again."""
 
 
-def run(task: Task, sources: Sources, where: str, nodes: Sequence[Node], wish: Wish, watcher: Watcher) -> Finished:
+def run_scan(
+    task: Task, sources: Sources, where: str, nodes: Sequence[ClusterNode], workers: Workers, watcher: ScanWatcher
+) -> Finished:
     """Scan into an output, going on from what is there.
 
     Raises KeepersError for whatever stops it; what was written until then stays, and the next run goes on from there.
@@ -98,7 +101,7 @@ def run(task: Task, sources: Sources, where: str, nodes: Sequence[Node], wish: W
     output = Output.at(where)
     _adjust()
     watcher.phase("models")
-    task, pools = _with_models(task, nodes, wish)
+    task, pools = _with_models(task, nodes, workers)
     _agree(output, task)
     watcher.phase("listing")
     inputs = _list(output, sources, watcher)
@@ -131,12 +134,12 @@ def _adjust() -> None:
     logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # what fails is raised, and told once
 
 
-def _with_models(task: Task, nodes: Sequence[Node], wish: Wish) -> tuple[Task, Pools]:
+def _with_models(task: Task, nodes: Sequence[ClusterNode], workers: Workers) -> tuple[Task, Pools]:
     """The task with its models found and tried. Raises KeepersError."""
     models = tuple(dict.fromkeys((*task.parsed.models, *task.taggers)))
     prepare_nodes(task, models, nodes)
     pools = plan_pools(
-        nodes, stages_of(task, models), wish.actors, wish.gpus_per_actor, cpu=task.device.startswith("cpu")
+        nodes, stages_of(task, models), workers.actors, workers.gpus_per_actor, cpu=task.device.startswith("cpu")
     )
     task = replace(task, threads=pools.threads, precision=precision(task, pools.gpus))
     task = replace(task, models=try_models(task, models, pools.gpus))
@@ -168,14 +171,18 @@ def _agree(output: Output, task: Task) -> None:
         )
 
 
-def settings_of(task: Task) -> Settings:
+def settings_of(task: Task) -> OutputSettings:
     """What all rows of a task's output have in common."""
-    # The class was once called Recipe; outputs of that time must still be recognised.
-    recipe = repr(task.recipe).replace("CaptionRecipe(", "Recipe(", 1) if task.recipe else ""
-    return Settings(str(task.parsed), task.precision == "exact", task.everything, task.columns, recipe)
+    captions = _recipe_text(task.recipe) if task.recipe else ""
+    return OutputSettings(str(task.parsed), task.precision == "exact", task.everything, task.columns, captions)
 
 
-def _list(output: Output, sources: Sources, watcher: Watcher) -> int:
+def _recipe_text(recipe: CaptionRecipe) -> str:
+    """A caption recipe as outputs store it: part of the file format, so the class may be renamed, but not this."""
+    return f"Recipe({', '.join(f'{one.name}={getattr(recipe, one.name)!r}' for one in fields(recipe))})"
+
+
+def _list(output: Output, sources: Sources, watcher: ScanWatcher) -> int:
     """Write the manifest in a worker: the list may be longer than memory here. Gives how many inputs it has."""
     listing: Any = ray.remote(num_cpus=0.5, num_returns="streaming")(write_manifest)
     count = 0
@@ -184,19 +191,19 @@ def _list(output: Output, sources: Sources, watcher: Watcher) -> int:
             count = int(ray.get(reference))
             watcher.listed(count)
     except RayError as error:
-        raise told(error, "the cluster while listing") from error
+        raise worker_error(error, "the cluster while listing") from error
     return count
 
 
 def _survey(output: Output, *, forget: bool = True) -> Survey:
     surveying: Any = ray.remote(num_cpus=0.5)(survey)
-    return answer(surveying.remote(output, forget=forget), "the output")
+    return task_result(surveying.remote(output, forget=forget), "the output")
 
 
 # --- looking ---------------------------------------------------------------------------------------------------------
 
 
-def _look_at_all(task: Task, pools: Pools, output: Output, shared: Any, todo: int, watcher: Watcher) -> None:
+def _look_at_all(task: Task, pools: Pools, output: Output, shared: Any, todo: int, watcher: ScanWatcher) -> None:
     watcher.phase("scanning")
     rows, context = _rows_in_a_file(task, pools, todo), DataContext.get_current()
     context.max_errored_blocks = LATER
@@ -204,7 +211,7 @@ def _look_at_all(task: Task, pools: Pools, output: Output, shared: Any, todo: in
         for counts in pipeline(task, pools, output, shared, rows).iter_rows():
             watcher.done(counts)
     except RayError as error:
-        raise told(error) from error
+        raise worker_error(error) from error
     finally:
         context.max_errored_blocks = 0
 

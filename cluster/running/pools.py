@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ...core.errors import KeepersError
-from .connect import SPARE, Node
+from .connect import SPARE, ClusterNode
 
 READERS_A_WRITER = 8
 """Decoding an image costs many times what writing its row does."""
@@ -34,7 +34,7 @@ class Pools:
 
 
 def plan_pools(
-    nodes: Sequence[Node], nets: int, actors: int = 0, gpus_per_actor: float = 0.0, cpu: bool = False
+    nodes: Sequence[ClusterNode], nets: int, actors: int = 0, gpus_per_actor: float = 0.0, cpu: bool = False
 ) -> Pools:
     """Workers for a scan with so many nets on these nodes; 0 for `actors` and `gpus_per_actor` means: as fits best.
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from ..output.manifest import Listing, replace_part
-from ..output.schema import ImageRow, rows, table
+from ..output.schema import ImageRow, from_table, to_table
 
 if TYPE_CHECKING:
     from ..output.output import Output
@@ -48,7 +48,7 @@ class Counts:
 def settle_part(output: Output, part: str, write: Write, listing: Listing, found: pa.Table) -> int:
     """Decide anew about those images of a file that turned out to be duplicates, or to be none any more.
 
-    `found` is as `duplicates.named` gives it. Gives how many rows changed. Raises OutputError, WriteFailed.
+    `found` is as `duplicates.named_duplicates` gives it. Gives how many rows changed. Raises OutputError, WriteFailed.
     """
     light = output.part(part, ["key", "duplicate_of", "distance"])
     numbers, _ = listing.find(light["key"])
@@ -59,10 +59,10 @@ def settle_part(output: Output, part: str, write: Write, listing: Listing, found
         return 0
     whole = output.part(part)
     columns = write.columns
-    old = rows(whole.filter(pa.array(changed)), columns)
+    old = from_table(whole.filter(pa.array(changed)), columns)
     told = zip(old, names[changed].tolist(), distances[changed].tolist(), strict=True)
     new = [_decided(row, write, name, distance) for row, name, distance in told]
-    replace_part(output, part, pa.concat_tables([whole.filter(pa.array(~changed)), table(new, columns)]))
+    replace_part(output, part, pa.concat_tables([whole.filter(pa.array(~changed)), to_table(new, columns)]))
     return len(new)
 
 

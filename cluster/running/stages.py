@@ -24,11 +24,11 @@ from ...core.judging.case import Case, predict_each
 from ...core.judging.classifier import Classifier, Prepared
 from ...core.judging.derive import Derived
 from ...core.prediction import Failure, Prediction
-from ..output.manifest import items
+from ..output.manifest import items_from
 from ..output.output import Output
-from ..output.schema import ImageRow, ModelColumn, table
-from ..sources.item import Item
-from ..sources.read_item import Reader
+from ..output.schema import ImageRow, ModelColumn, to_table
+from ..sources.item import SourceItem
+from ..sources.read_item import ItemReader
 from .task import Task
 from .work import Mind, Work
 
@@ -41,7 +41,7 @@ class Look:
     """Reads, decodes, asks the models that need no files, and prepares what the first net reads."""
 
     def __init__(self, task: Task) -> None:
-        self._task, self._mind, self._reader = task, Mind(task), Reader()
+        self._task, self._mind, self._reader = task, Mind(task), ItemReader()
         store, runtime = task.weights.store(), task.runtime()
         self._free = [Classifier.load(task.spec(model), store, runtime, "exact") for model in task.free]
         self._pool = ThreadPoolExecutor(READERS, thread_name_prefix="keepers-look")
@@ -49,9 +49,9 @@ class Look:
 
     def __call__(self, batch: Batch) -> dict[str, Any]:
         """From the rows of a manifest to work. Raises UnreadableImage when nothing can be read any more."""
-        return self.each(items(batch))
+        return self.each(items_from(batch))
 
-    def each(self, listed: Sequence[Item]) -> dict[str, Any]:
+    def each(self, listed: Sequence[SourceItem]) -> dict[str, Any]:
         """As above, from items."""
         done = list(self._pool.map(self._look, listed))
         for work in done:
@@ -64,7 +64,7 @@ class Look:
                 raise UnreadableImage(work.item.name, "io", detail)
         return column(done)
 
-    def _look(self, item: Item) -> Work:
+    def _look(self, item: SourceItem) -> Work:
         work = Work(item)
         try:
             data = self._reader.read(item)
@@ -177,7 +177,7 @@ class Write:
     def __call__(self, batch: Batch) -> dict[str, Any]:
         """From work to counts."""
         done = [self.row(work) for work in batch["work"]]
-        self._output.write_rows(table(done, self._task.columns))
+        self._output.write_rows(to_table(done, self._task.columns))
         counts = Counter("error" if row.error else row.verdict.outcome for row in done)
         return {name: [counts[name]] for name in ("accept", "review", "reject", "error")}
 
@@ -217,7 +217,7 @@ class Write:
 
 
 def _prepare(work: Work, case: Case, task: Task, model: str) -> None:
-    prepared = case.prepare(model, task.asked[model].views)
+    prepared = case.prepare(model, task.tried[model].views)
     work.take(case)
     if prepared is None:
         work.hear(case.answers[model])

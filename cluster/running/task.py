@@ -37,7 +37,7 @@ class Weights:
 
 
 @dataclass(frozen=True)
-class Asked:
+class TriedModel:
     """One model of the scan, as it was found when it was tried before the start."""
 
     model: str
@@ -59,7 +59,7 @@ class Task:
     """One scan, the same for all its workers."""
 
     gate: str
-    models: tuple[Asked, ...] = ()
+    models: tuple[TriedModel, ...] = ()
     """Those of the gate, the cheapest first; then the taggers of the captions."""
     taggers: tuple[str, ...] = ()
     recipe: CaptionRecipe | None = None
@@ -83,19 +83,19 @@ class Task:
         return Gate.parse(self.gate)
 
     @cached_property
-    def asked(self) -> Mapping[str, Asked]:
+    def tried(self) -> Mapping[str, TriedModel]:
         """By model."""
         return {one.model: one for one in self.models}
 
     @cached_property
     def in_turn(self) -> tuple[str, ...]:
         """The gate's models in the order in which they are asked: as the judge does, the cheapest first."""
-        return tuple(sorted(self.parsed.models, key=lambda model: self.asked[model].cost))
+        return tuple(sorted(self.parsed.models, key=lambda model: self.tried[model].cost))
 
     @cached_property
     def free(self) -> tuple[str, ...]:
         """The models at the start of the turn that need no files."""
-        found = [self.asked[model].free for model in self.in_turn]
+        found = [self.tried[model].free for model in self.in_turn]
         return self.in_turn[: found.index(False) if False in found else len(found)]
 
     @cached_property
@@ -107,14 +107,14 @@ class Task:
     @property
     def compares(self) -> bool:
         """Whether a verdict may hang on the other images."""
-        return any(self.asked[model].compared for model in self.parsed.models)
+        return any(self.tried[model].compared for model in self.parsed.models)
 
     @cached_property
     def columns(self) -> tuple[ModelColumn, ...]:
         """How the models' predictions are written."""
         return tuple(self._column(one) for one in self.models)
 
-    def _column(self, one: Asked) -> ModelColumn:
+    def _column(self, one: TriedModel) -> ModelColumn:
         if self.floor is None or not self.spec(one.model).tags:
             return ModelColumn(one.model, one.fingerprint, one.labels)
         named = [value.label for value in gate_values(self.parsed) if value.model == one.model]
@@ -157,7 +157,7 @@ def compared_with(gate: Gate) -> Mapping[str, frozenset[str]]:
     return found
 
 
-def refuse_likeness(gate: Gate, models: Sequence[Asked]) -> None:
+def refuse_likeness(gate: Gate, models: Sequence[TriedModel]) -> None:
     """Refuse a gate that compares the likeness to earlier images as a number. Raises KeepersError.
 
     How alike the most alike earlier image is would need every image beside every other one; here only near-duplicates

@@ -12,7 +12,7 @@ from ...core.judging.case import Case, Subject
 from ...core.judging.near_duplicates import has_hash, with_known_duplicate
 from ...core.pictures.open import open_image
 from ...core.prediction import Answer, Failure, Floats, Prediction
-from ..sources.item import Item
+from ..sources.item import SourceItem
 from .task import Task, compared_with
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Said:
+class BarePrediction:
     """A prediction without its labels, which all images of a model share and which are large for a tagger."""
 
     values: Floats
@@ -37,9 +37,9 @@ class Work:
     views in that text, handing an image of 1.6 MB on costs 59 ms instead of a few.
     """
 
-    item: Item
+    item: SourceItem
     image: SeenImage = field(default_factory=lambda: SeenImage(""))
-    said: dict[str, Said | Failure] = field(default_factory=dict[str, Said | Failure])
+    answers: dict[str, BarePrediction | Failure] = field(default_factory=dict[str, BarePrediction | Failure])
     error: str = ""
     """The code of what made the image unreadable."""
     flaw: str = ""
@@ -55,9 +55,9 @@ class Work:
     def hear(self, answer: Answer) -> None:
         """Take a model's answer."""
         if isinstance(answer, Failure):
-            self.said[answer.model] = answer
+            self.answers[answer.model] = answer
         else:
-            self.said[answer.model] = Said(answer.values, answer.label, answer.margin, answer.tolerance)
+            self.answers[answer.model] = BarePrediction(answer.values, answer.label, answer.margin, answer.tolerance)
 
     def case(self, task: Task, data: bytes) -> Case:
         """The picture, to be opened when a view of it is wanted."""
@@ -76,23 +76,23 @@ class Mind:
     def __init__(self, task: Task) -> None:
         self.task = task
         self.gate = task.parsed
-        self._compared = [model for model in self.gate.models if task.asked[model].compared]
+        self._compared = [model for model in self.gate.models if task.tried[model].compared]
         self._beside = compared_with(self.gate)
 
     def answers(self, work: Work) -> dict[str, Answer]:
         """What the models said, with their labels."""
-        return {model: self._answer(model, said) for model, said in work.said.items()}
+        return {model: self._answer(model, said) for model, said in work.answers.items()}
 
-    def _answer(self, model: str, said: Said | Failure) -> Answer:
+    def _answer(self, model: str, said: BarePrediction | Failure) -> Answer:
         if isinstance(said, Failure):
             return said
-        asked = self.task.asked[model]
+        asked = self.task.tried[model]
         told = said.values, said.label, said.margin, said.tolerance
         return Prediction(model, asked.labels, *told, fingerprint=asked.fingerprint)
 
     def wants(self, work: Work, model: str) -> bool:
         """Whether a model has to be asked about an image."""
-        if work.flaw or model in work.said:
+        if work.flaw or model in work.answers:
             return False
         if self.task.everything and model in self.gate.models:
             return True
@@ -152,5 +152,5 @@ def _accepts(decision: Decision) -> bool:
     return decision.verdict is not None and decision.verdict.outcome == "accept"
 
 
-def _open(item: Item, data: bytes, task: Task) -> Image:
+def _open(item: SourceItem, data: bytes, task: Task) -> Image:
     return open_image(data, name=item.name, pixel_limit=task.pixel_limit)

@@ -22,7 +22,7 @@ def is_remote(source: str) -> bool:
     return "://" in source and not source.startswith("file://")
 
 
-def quoted(path: str) -> str:
+def quoted_path(path: str) -> str:
     """A path as it stands in an address: letters of all scripts stay readable, what has a meaning is escaped."""
     return "".join(c if ord(c) > 0xA0 else quote(c, safe=_PLAIN) for c in path)
 

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO, cast
 from pyarrow import fs
 
 from ...core.errors import UnreadableImage
-from .item import Item, path_of
+from .item import SourceItem, path_of
 from .storage import Place, Storage
 from .trouble import Patience
 
@@ -32,13 +32,13 @@ def open_source(uri: str, storage: Storage, *, ahead: int = 1 << 16) -> BinaryIO
     """
     path = path_of(uri)
     if path is not None:
-        return open_regular(path)
+        return open_local(path)
     place = storage.place(uri)
     file = storage.patience.ask(lambda: place.files.open_input_file(place.path))
     return cast(BinaryIO, io.BufferedReader(RemoteFile(file, storage.patience), ahead))
 
 
-def open_listed(item: Item, storage: Storage, *, ahead: int = 1 << 16) -> BinaryIO:
+def open_listed(item: SourceItem, storage: Storage, *, ahead: int = 1 << 16) -> BinaryIO:
     """As `open_source`, for a file that must be as it was listed.
 
     Raises also UnreadableImage "changed".
@@ -48,7 +48,7 @@ def open_listed(item: Item, storage: Storage, *, ahead: int = 1 << 16) -> Binary
         place = storage.place(item.uri)
         file = storage.patience.ask(lambda: open_unchanged(item, place))
         return cast(BinaryIO, io.BufferedReader(RemoteFile(file, storage.patience), ahead))
-    opened = open_regular(path)
+    opened = open_local(path)
     found = os.fstat(opened.fileno())
     if (found.st_size, found.st_mtime_ns) != (item.size, item.mtime_ns):
         opened.close()
@@ -56,7 +56,7 @@ def open_listed(item: Item, storage: Storage, *, ahead: int = 1 << 16) -> Binary
     return opened
 
 
-def open_regular(path: Path) -> BinaryIO:
+def open_local(path: Path) -> BinaryIO:
     """A file of this machine; a pipe would be waited for, a device would never end.
 
     Raises OSError, and UnreadableImage "not_a_file".
@@ -70,7 +70,7 @@ def open_regular(path: Path) -> BinaryIO:
     return path.open("rb")
 
 
-def open_unchanged(item: Item, place: Place) -> Any:
+def open_unchanged(item: SourceItem, place: Place) -> Any:
     """A file of Arrow's that is as it was listed.
 
     Raises UnreadableImage "changed", and what the file system raises.
@@ -152,7 +152,7 @@ def read_whole(file: Any, offset: int, length: int) -> bytes:
     return data
 
 
-def remote_item(place: Place, info: Any) -> Item:
+def remote_item(place: Place, info: Any) -> SourceItem:
     """A file as storage lists it; times to the second, as what S3 tells of one object has no more."""
     mtime = (info.mtime_ns or 0) // SECOND * SECOND
-    return Item(place.uri(info.path), size=info.size or 0, mtime_ns=mtime)
+    return SourceItem(place.uri(info.path), size=info.size or 0, mtime_ns=mtime)

@@ -13,7 +13,7 @@ LOCAL = "file://"
 
 
 @dataclass(frozen=True)
-class Item:
+class SourceItem:
     """An image to be read: a file or an object of its own, or a part of a container (a tar, a Parquet file)."""
 
     uri: str

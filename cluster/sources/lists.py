@@ -14,7 +14,7 @@ from .error import SourceError
 from .file import open_source
 from .item import path_of, uri_of
 from .storage import Storage
-from .trouble import StorageTrouble, say_local
+from .trouble import StorageTrouble, local_trouble_text
 
 
 class Named(NamedTuple):
@@ -40,7 +40,7 @@ def read_list(uri: str, storage: Storage) -> Iterator[Named]:
                 if text.strip() and not text.lstrip().startswith("#"):
                     yield Named(beside(uri, text, storage), f"{uri}, line {number}")
     except (OSError, StorageTrouble, UnreadableImage) as error:
-        detail = error.detail if not isinstance(error, OSError) else say_local(error)
+        detail = error.detail if not isinstance(error, OSError) else local_trouble_text(error)
         raise SourceError(without_secrets(uri), f"the list cannot be read: {detail}") from error
 
 

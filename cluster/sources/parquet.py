@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from ...core.errors import one_line
 from .error import SourceError
-from .item import Item
+from .item import SourceItem
 
 NAMES = ("image", "img", "jpg", "jpeg", "png", "webp", "gif", "bytes", "image_bytes", "content", "data", "picture")
 """Names under which images are looked for, the likelier first."""
@@ -107,7 +107,7 @@ def _is_bytes(kind: Any) -> bool:
     return types.is_binary(kind) or types.is_large_binary(kind) or types.is_binary_view(kind)
 
 
-def cell_items(table: Item, opened: pq.ParquetFile, column: ImageColumn) -> Iterator[Item]:
+def cell_items(table: SourceItem, opened: pq.ParquetFile, column: ImageColumn) -> Iterator[SourceItem]:
     """One item a row; the pictures are not read, except of row groups that are known to have empty cells."""
     row = 0
     for group in range(opened.num_row_groups):
@@ -161,7 +161,7 @@ def cells_of(batch: Any, column: ImageColumn) -> Any:
     return cells.flatten()[0] if pa.types.is_struct(cells.type) else cells
 
 
-def named_files(table: Item, opened: pq.ParquetFile, column: ImageColumn) -> Iterator[str | Item]:
+def named_files(table: SourceItem, opened: pq.ParquetFile, column: ImageColumn) -> Iterator[str | SourceItem]:
     """The paths and addresses in a column, row by row; an item with a code where a cell is empty."""
     row = 0
     for batch in opened.iter_batches(4096, columns=[column.leaf]):

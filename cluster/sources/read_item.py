@@ -12,18 +12,18 @@ from ...core.errors import UnreadableImage
 from ...core.pictures.open import FILE_LIMIT, read_image_file
 from .error import SourceError
 from .file import CHANGED, PIECE, open_listed, open_unchanged, read_whole
-from .item import Item, path_of
+from .item import SourceItem, path_of
 from .latest import Latest
 from .parquet import NULL_CODE, NULL_FLAW, damage, image_column, is_damage
 from .parquet_file import open_parquet
 from .rows import RowGroup
 from .storage import Storage
-from .trouble import Patience, StorageTrouble, say_local
+from .trouble import Patience, StorageTrouble, local_trouble_text
 
 _BLOCK = tarfile.BLOCKSIZE
 
 
-class Reader:
+class ItemReader:
     """Reads items; one a process, used by any number of threads.
 
     `patience` is how often and how long storage elsewhere is asked again. Of Parquet, the last `groups` row groups
@@ -36,7 +36,7 @@ class Reader:
         self._groups: Latest[RowGroup] = Latest(groups)
         self._tars: Latest[Any] = Latest(groups)
 
-    def read(self, item: Item) -> bytes:
+    def read(self, item: SourceItem) -> bytes:
         """The image's bytes as they are stored.
 
         Raises UnreadableImage: the item's own code; not_a_file where it is gone, changed where it is not what was
@@ -58,9 +58,9 @@ class Reader:
         except FileNotFoundError as error:
             raise UnreadableImage(item.name, "not_a_file", "the file is not there (any more)") from error
         except OSError as error:
-            raise UnreadableImage(item.name, "io", say_local(error)) from error
+            raise UnreadableImage(item.name, "io", local_trouble_text(error)) from error
 
-    def _read(self, item: Item) -> bytes:
+    def _read(self, item: SourceItem) -> bytes:
         path = path_of(item.uri)
         if item.column:
             return self._read_cell(item)
@@ -68,7 +68,7 @@ class Reader:
             return self._read_member(item, path)
         return self._read_object(item) if path is None else _read_file(path, item)
 
-    def _read_object(self, item: Item) -> bytes:
+    def _read_object(self, item: SourceItem) -> bytes:
         """A whole file elsewhere."""
         place = self.storage.place(item.uri)
 
@@ -78,7 +78,7 @@ class Reader:
 
         return self.storage.patience.ask(once)
 
-    def _read_member(self, item: Item, path: Path | None) -> bytes:
+    def _read_member(self, item: SourceItem, path: Path | None) -> bytes:
         """A file in a tar with the header before it, in one piece."""
         start, length = item.offset - _BLOCK, item.length + _BLOCK
         if path is not None:
@@ -98,7 +98,7 @@ class Reader:
 
         return _without_header(self.storage.patience.ask(once), item)
 
-    def _read_cell(self, item: Item) -> bytes:
+    def _read_cell(self, item: SourceItem) -> bytes:
         """A cell of a Parquet file; its row group is read but once."""
         key = (item.uri, item.size, item.mtime_ns, item.column, item.offset)
         try:
@@ -116,7 +116,7 @@ class Reader:
             raise _too_large(item, len(cell))
         return cell
 
-    def _open_group(self, item: Item) -> RowGroup:
+    def _open_group(self, item: SourceItem) -> RowGroup:
         beside = self._groups.any(lambda key: key[:3] == (item.uri, item.size, item.mtime_ns))
         file = open_listed(item, self.storage)
         try:
@@ -129,14 +129,14 @@ class Reader:
             raise
 
 
-def _read_file(path: Path, item: Item) -> bytes:
+def _read_file(path: Path, item: SourceItem) -> bytes:
     data = read_image_file(path)
     if len(data) != item.size or (item.mtime_ns and path.stat().st_mtime_ns != item.mtime_ns):
         raise UnreadableImage(path, "changed", CHANGED)
     return data
 
 
-def _without_header(data: bytes, item: Item) -> bytes:
+def _without_header(data: bytes, item: SourceItem) -> bytes:
     """A member of a tar, if its header still stands before it: the tar may have been written anew meanwhile."""
     try:
         header = tarfile.TarInfo.frombuf(data[:_BLOCK], "utf-8", "surrogateescape")
@@ -147,5 +147,5 @@ def _without_header(data: bytes, item: Item) -> bytes:
     return data[_BLOCK:]
 
 
-def _too_large(item: Item, size: int) -> UnreadableImage:
+def _too_large(item: SourceItem, size: int) -> UnreadableImage:
     return UnreadableImage(item.name, "too_large", f"the file has {size / 1e9:.1f} GB")

@@ -12,14 +12,14 @@ from .address import without_secrets
 from .containers import for_containers, is_data_set
 from .error import SourceError
 from .file import remote_item
-from .item import Item
+from .item import SourceItem
 from .storage import Place, Storage, advise
 from .trouble import StorageTrouble
 
 _UNREACHABLE = "names with an empty part, or a part of dots alone, cannot be asked for; rename what lies here"
 
 
-def look(place: Place, storage: Storage) -> Item | None:
+def look(place: Place, storage: Storage) -> SourceItem | None:
     """A file, or None for a folder.
 
     Raises StorageTrouble; "missing" where there is neither.
@@ -38,7 +38,7 @@ def look(place: Place, storage: Storage) -> Item | None:
     return None
 
 
-def walk_remote(place: Place, search: Search, storage: Storage) -> Iterator[Item]:
+def walk_remote(place: Place, search: Search, storage: Storage) -> Iterator[SourceItem]:
     """The files of a folder and those below it, in the order of their names; of a data set, its containers.
 
     Raises SourceError where the folder itself, or in the middle the whole storage, cannot be listed.
@@ -59,28 +59,30 @@ def _list(path: str, place: Place, storage: Storage) -> Sequence[Any]:
     return sorted(found, key=lambda info: (info.base_name, info.path))
 
 
-def _folder(path: str, place: Place, search: Search, storage: Storage) -> Iterator[Item]:
+def _folder(path: str, place: Place, search: Search, storage: Storage) -> Iterator[SourceItem]:
     """A folder that may not be listed is told, as on a disk; other trouble concerns all of the storage."""
     try:
         entries = _list(path, place, storage)
     except StorageTrouble as trouble:
         if trouble.kind not in ("denied", "missing"):
             raise
-        yield Item(place.uri(path), code=trouble.code, flaw=trouble.detail)
+        yield SourceItem(place.uri(path), code=trouble.code, flaw=trouble.detail)
         return
     yield from _entries(entries, path, place, search, storage)
 
 
-def _entries(entries: Sequence[Any], folder: str, place: Place, search: Search, storage: Storage) -> Iterator[Item]:
+def _entries(
+    entries: Sequence[Any], folder: str, place: Place, search: Search, storage: Storage
+) -> Iterator[SourceItem]:
     for info in entries:
         name: str = info.base_name
         if info.path.rstrip("/") == folder or name in ("", ".", ".."):
-            yield Item(place.uri(info.path.rstrip("/") + "/"), code="not_a_file", flaw=_UNREACHABLE)
+            yield SourceItem(place.uri(info.path.rstrip("/") + "/"), code="not_a_file", flaw=_UNREACHABLE)
         elif excluded(name, search):
             continue
         elif not name.isascii() and name.encode("utf-8", "replace").decode() != name:
             shown = info.path.encode("utf-8", "backslashreplace").decode()
-            yield Item(place.uri(shown), code="not_a_file", flaw="its name is not Unicode; rename it")
+            yield SourceItem(place.uri(shown), code="not_a_file", flaw="its name is not Unicode; rename it")
         elif info.type == fs.FileType.Directory:
             if search.recursive:
                 yield from _folder(info.path, place, search, storage)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from contextlib import closing
 
-from .item import Item
+from .item import SourceItem
 
 
 class Seen:
@@ -19,7 +19,7 @@ class Seen:
         self._store.execute("CREATE TABLE seen (key BLOB PRIMARY KEY) WITHOUT ROWID")
         self._store.execute("BEGIN")  # one transaction for all: to end one after each key costs ten times as much
 
-    def is_new(self, item: Item) -> bool:
+    def is_new(self, item: SourceItem) -> bool:
         """Whether this input did not come before; from now on it has."""
         with closing(self._store.execute("INSERT OR IGNORE INTO seen VALUES (?)", (item.key,))) as done:
             return done.rowcount == 1

@@ -19,7 +19,7 @@ from .address import is_remote, without_secrets
 from .containers import PACKED_FLAW, container, for_containers, is_data_set
 from .error import SourceError as SourceError
 from .file import PIECE, open_source
-from .item import Item, path_of, uri_of
+from .item import SourceItem, path_of, uri_of
 from .lists import Named, beside, read_list
 from .local import local_item, local_items
 from .parquet import cell_items, damage, image_column, is_damage, named_files
@@ -28,7 +28,7 @@ from .remote import look, walk_remote
 from .seen import Seen
 from .storage import Place, Storage, advise
 from .tar import tar_items
-from .trouble import Patience, StorageTrouble, say_local
+from .trouble import Patience, StorageTrouble, local_trouble_text
 
 AT_ONCE, WINDOW = 16, 256
 """Threads that look at files named one by one, and how many of those are looked at ahead."""
@@ -46,7 +46,7 @@ def list_items(
     column: str = "",
     patience: Patience | None = None,
     apart: str = "",
-) -> Iterator[Item]:
+) -> Iterator[SourceItem]:
     """The inputs that sources stand for, in the order of the sources and, within each, of the names; each once.
 
     A source is a file or folder of this machine, an address (`s3://`, `gs://`, what Arrow or fsspec opens), a list
@@ -74,15 +74,15 @@ class _Listing:
         self._may_repeat = may_repeat
         self._tables: set[str] = set()
 
-    def _is_new(self, item: Item) -> bool:
+    def _is_new(self, item: SourceItem) -> bool:
         """Asked of files, not of what is in them; one folder alone has each file but once, unless a table names it."""
         return not (self._may_repeat or _container(item)) or self.seen.is_new(item)
 
-    def expand(self, sources: Iterable[Named | Item]) -> Iterator[Item]:
+    def expand(self, sources: Iterable[Named | SourceItem]) -> Iterator[SourceItem]:
         """All items of sources, which may be without end: they are taken one after the other."""
         for kind, group in groupby(sources, key=partial(_kind, skip=self.search.skip)):
             if kind == "item":
-                yield from (one for one in group if isinstance(one, Item))
+                yield from (one for one in group if isinstance(one, SourceItem))
                 continue
             named = (one for one in group if isinstance(one, Named))
             if kind == "local":
@@ -93,12 +93,12 @@ class _Listing:
                 for one in named:
                     yield from self._list(one) if kind == "list" else self._local_container(_path(one.source))
 
-    def _list(self, named: Named) -> Iterator[Item]:
+    def _list(self, named: Named) -> Iterator[SourceItem]:
         source = named.source.removeprefix("@")
         uri = source if is_remote(source) else uri_of(_path(source))
         yield from self.expand(read_list(uri, self.storage))
 
-    def _local_container(self, path: Path) -> Iterator[Item]:
+    def _local_container(self, path: Path) -> Iterator[SourceItem]:
         """The items of a tar or a Parquet file of this machine, or of a folder of such."""
         search = for_containers(self.search) if path.is_dir() else self.search
         for entry in walk_repeating([path], search):
@@ -106,9 +106,9 @@ class _Listing:
             if self._is_new(item):
                 yield from self._inside(item)
 
-    def _remote(self, group: Iterator[Named]) -> Iterator[Item]:
+    def _remote(self, group: Iterator[Named]) -> Iterator[SourceItem]:
         """Tars are looked through several at a time, as each header in them costs a request; their order stays."""
-        waiting: deque[Future[list[Item]] | Iterator[Item]] = deque()
+        waiting: deque[Future[list[SourceItem]] | Iterator[SourceItem]] = deque()
         with ThreadPoolExecutor(TARS) as pool:
             for item in filter(self._is_new, self._remote_files(group)):
                 is_tar = not item.code and _container(item) == "tar"
@@ -118,7 +118,7 @@ class _Listing:
             while waiting:
                 yield from _come(waiting.popleft())
 
-    def _remote_files(self, group: Iterator[Named]) -> Iterator[Item]:
+    def _remote_files(self, group: Iterator[Named]) -> Iterator[SourceItem]:
         """Files named one by one are looked at together; their order stays."""
         with ThreadPoolExecutor(AT_ONCE) as pool:
             while window := list(islice(group, WINDOW)):
@@ -132,23 +132,23 @@ class _Listing:
         except SourceError as error:
             raise _told(named, error.detail) from error
 
-    def _look(self, place: Place) -> Item | StorageTrouble | None:
+    def _look(self, place: Place) -> SourceItem | StorageTrouble | None:
         try:
             return look(place, self.storage)
         except StorageTrouble as trouble:
             return trouble
 
-    def _found(self, named: Named, place: Place, found: Item | StorageTrouble | None) -> Iterator[Item]:
+    def _found(self, named: Named, place: Place, found: SourceItem | StorageTrouble | None) -> Iterator[SourceItem]:
         if found is None:
             yield from walk_remote(place, self.search, self.storage)
-        elif isinstance(found, Item):
+        elif isinstance(found, SourceItem):
             yield found
         elif found.kind == "missing" or (named.place and found.kind in ("denied", "no_bucket")):
-            yield Item(place.uri(place.path), code=found.code, flaw=found.detail)
+            yield SourceItem(place.uri(place.path), code=found.code, flaw=found.detail)
         else:
             raise _told(named, advise(named.source, found)) from found
 
-    def _inside(self, item: Item) -> Iterator[Item]:
+    def _inside(self, item: SourceItem) -> Iterator[SourceItem]:
         """The items of a container, or the one of any other file."""
         kind = "" if item.code else _container(item)
         if not kind:
@@ -164,15 +164,15 @@ class _Listing:
                 yield replace(item, code=error.code, flaw=error.detail)
             except (pa.ArrowException, UnicodeDecodeError, OSError) as error:
                 if isinstance(error, OSError) and not is_damage(error):
-                    yield replace(item, code="io", flaw=say_local(error))
+                    yield replace(item, code="io", flaw=local_trouble_text(error))
                 else:
                     yield replace(item, code="corrupt", flaw=damage(error))
 
-    def _tar(self, item: Item) -> Iterator[Item]:
+    def _tar(self, item: SourceItem) -> Iterator[SourceItem]:
         with open_source(item.uri, self.storage) as file:
             yield from tar_items(item, file, self.search)
 
-    def _parquet(self, item: Item) -> Iterator[Item]:
+    def _parquet(self, item: SourceItem) -> Iterator[SourceItem]:
         with open_source(item.uri, self.storage) as file:
             opened = open_parquet(file, piece=PIECE)
             column = image_column(item.uri, opened.schema_arrow, self.column)
@@ -187,9 +187,9 @@ class _Listing:
             self._may_repeat = True
             yield from self.expand(self._named_in(item, named_files(item, opened, column)))
 
-    def _named_in(self, table: Item, cells: Iterator[str | Item]) -> Iterator[Named | Item]:
+    def _named_in(self, table: SourceItem, cells: Iterator[str | SourceItem]) -> Iterator[Named | SourceItem]:
         for row, named in enumerate(cells):
-            if isinstance(named, Item):
+            if isinstance(named, SourceItem):
                 yield named
             else:
                 yield Named(beside(table.uri, named, self.storage), f"{table.uri}, row {row}")
@@ -201,21 +201,21 @@ def _identity(uri: str) -> str:
     return uri if path is None else os.path.realpath(path)
 
 
-def _container(item: Item) -> str:
+def _container(item: SourceItem) -> str:
     return container(item.uri.partition("?")[0] if is_remote(item.uri) else item.uri)
 
 
-def _is_ready(found: Future[list[Item]] | Iterator[Item]) -> bool:
+def _is_ready(found: Future[list[SourceItem]] | Iterator[SourceItem]) -> bool:
     return not isinstance(found, Future) or found.done()
 
 
-def _come(found: Future[list[Item]] | Iterator[Item]) -> Iterable[Item]:
+def _come(found: Future[list[SourceItem]] | Iterator[SourceItem]) -> Iterable[SourceItem]:
     return found.result() if isinstance(found, Future) else found
 
 
-def _kind(named: Named | Item, skip: Sequence[Path]) -> str:
+def _kind(named: Named | SourceItem, skip: Sequence[Path]) -> str:
     """How a source is to be gone about: list, remote, container, or local for any other path."""
-    if isinstance(named, Item):
+    if isinstance(named, SourceItem):
         return "item"
     if not named.source:
         raise SourceError(named.place, "a source without a name; name a file, a folder or an address")

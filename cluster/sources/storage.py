@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, unquote
 import pyarrow as pa
 from pyarrow import fs
 
-from .address import check_secrets, quoted, without_secrets
+from .address import check_secrets, quoted_path, without_secrets
 from .error import SourceError
 from .trouble import Patience, StorageTrouble
 
@@ -51,7 +51,7 @@ class Place:
     def uri(self, path: str) -> str:
         """The address of another path of the same file system."""
         below = path.removeprefix(self.root)
-        return f"{self.before}{quoted(below) if self.quoted else below}{self.after}"
+        return f"{self.before}{quoted_path(below) if self.quoted else below}{self.after}"
 
 
 class Storage:

@@ -10,7 +10,7 @@ from typing import Any, BinaryIO, cast
 
 from ...core.errors import one_line
 from ...core.pictures.walk import Search, excluded, wanted
-from .item import Item
+from .item import SourceItem
 from .trouble import StorageTrouble
 
 BLOCK = tarfile.BLOCKSIZE
@@ -20,7 +20,7 @@ HEADER = 1 << 20
 """Bytes of a header with long names and the like, at most: the library reads it whole, whatever it says of itself."""
 
 
-def tar_items(tar: Item, file: BinaryIO, search: Search) -> Iterator[Item]:
+def tar_items(tar: SourceItem, file: BinaryIO, search: Search) -> Iterator[SourceItem]:
     """The pictures in a tar, in its order; what no picture can be read from is told by an item with a code.
 
     Nothing is extracted, so names that lead elsewhere do no harm.
@@ -92,7 +92,7 @@ def _damage(error: Exception) -> Exception:
     return tarfile.ReadError(f"a header makes no sense: {type(error).__name__}: {error}")
 
 
-def _item(tar: Item, member: tarfile.TarInfo) -> Item | None:
+def _item(tar: SourceItem, member: tarfile.TarInfo) -> SourceItem | None:
     """What a member is to a scan; None for a folder."""
     name = member.name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     item = replace(tar, member=name, offset=member.offset_data, length=member.size)
@@ -112,7 +112,7 @@ def _taken(name: str, search: Search) -> bool:
     return wanted(base, search) and not any(excluded(part, search) for part in name.split("/"))
 
 
-def _unique(item: Item, names: set[str]) -> str:
+def _unique(item: SourceItem, names: set[str]) -> str:
     """The name, with its place where another of that name came before: each is a picture of its own."""
     name = item.member
     while name in names:
@@ -121,7 +121,7 @@ def _unique(item: Item, names: set[str]) -> str:
     return name
 
 
-def _end(tar: Item, opened: tarfile.TarFile, file: BinaryIO) -> Iterator[Item]:
+def _end(tar: SourceItem, opened: tarfile.TarFile, file: BinaryIO) -> Iterator[SourceItem]:
     """Nothing where the tar ends as it should; the library takes a damaged header for the end, too."""
     file.seek(opened.offset)
     block = file.read(BLOCK)

@@ -90,7 +90,7 @@ class Patience:
                 kind = kind_of(error)
                 pause = random.uniform(0.5, 1) * self.wait * 2 ** (attempt - 1)  # noqa: S311  no secret depends on it
                 if kind in _FINAL or attempt == self.attempts or time.monotonic() + pause > end:
-                    raise StorageTrouble(kind, say(kind, error, attempt)) from error
+                    raise StorageTrouble(kind, trouble_text(kind, error, attempt)) from error
             time.sleep(pause)
         raise AssertionError("at least one attempt is made")
 
@@ -105,7 +105,7 @@ def kind_of(error: BaseException) -> str:
     return next((kind for kind, pattern in _KINDS if re.search(pattern, text)), "other")
 
 
-def say(kind: str, error: BaseException, attempts: int = 1) -> str:
+def trouble_text(kind: str, error: BaseException, attempts: int = 1) -> str:
     """The trouble in a sentence, with the storage's own words where they tell more."""
     if kind == "denied" and "AWS Error" in str(error) and not _has_aws_credentials():
         kind = "no_credentials"
@@ -114,9 +114,9 @@ def say(kind: str, error: BaseException, attempts: int = 1) -> str:
     return f"{_SAID[kind]}{tried}{words}"
 
 
-def say_local(error: OSError) -> str:
-    """As `say`, of a file of this machine."""
-    return "no permission to read it" if isinstance(error, PermissionError) else say(kind_of(error), error)
+def local_trouble_text(error: OSError) -> str:
+    """As `trouble_text`, of a file of this machine."""
+    return "no permission to read it" if isinstance(error, PermissionError) else trouble_text(kind_of(error), error)
 
 
 def _without_names(text: str) -> str:

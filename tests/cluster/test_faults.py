@@ -23,7 +23,7 @@ from keepers.cluster.output.output import IMAGES
 from keepers.cluster.running import job
 from keepers.cluster.running.alone import CRASHED
 from keepers.cluster.running.connect import ClusterError, connected, nodes
-from keepers.cluster.running.job import Sources, Wish, run
+from keepers.cluster.running.job import Sources, Workers, run_scan
 from keepers.collection.store import Store
 from keepers.core.gates.gate import Gate
 from keepers.models.presets import PRESETS
@@ -100,7 +100,9 @@ def kill_workers(of: str) -> None:
 def test_killed_nets_and_writers_lose_nothing(images: Path, models: Path, tmp_path: Path) -> None:
     watch = Terrible(partial(kill_workers, "Classify"), partial(kill_workers, "Write"))
     with connected() as found:
-        finished = run(task(models, SLOWLY), Sources([str(images)]), str(tmp_path / "out"), found, Wish(), watch)
+        finished = run_scan(
+            task(models, SLOWLY), Sources([str(images)]), str(tmp_path / "out"), found, Workers(), watch
+        )
     assert watch.acts == []
     assert finished.counts.missing == 0
     assert verdicts(tmp_path / "out") == expected(images, models, SLOWLY, tmp_path / "plain.db")
@@ -113,7 +115,7 @@ def test_what_kills_its_process_each_time_is_an_error(
     monkeypatch.setattr(job, "RETRIES", 1)
     given = task(models, "accept: deadly.good >= 0.5")
     with connected() as found:
-        finished = run(given, Sources([str(images)]), str(tmp_path / "out"), found, Wish(), Watch())
+        finished = run_scan(given, Sources([str(images)]), str(tmp_path / "out"), found, Workers(), Watch())
     rows = image_rows(tmp_path / "out")
     crashed = {Path(name).name for name, row in rows.items() if row.error == CRASHED}
     assert crashed == {"black.png"}
@@ -131,14 +133,14 @@ def test_a_net_that_dies_of_everything_ends_the_scan(
     for number in range(MANY):
         shutil.copy(images / "black.png", tmp_path / "black" / f"{number}.png")
     with connected() as found, pytest.raises(ClusterError, match="died again and again"):
-        run(given, Sources([str(tmp_path / "black")]), str(tmp_path / "out"), found, Wish(), Watch())
+        run_scan(given, Sources([str(tmp_path / "black")]), str(tmp_path / "out"), found, Workers(), Watch())
 
 
 def test_killed_readers_lose_nothing(models: Path, tmp_path: Path) -> None:
     images, gate = big(tmp_path / "images", LONG), 'reject: signals.label == "black"'
     watch = Terrible(partial(kill_workers, "Look"))
     with connected() as found:
-        finished = run(task(models, gate), Sources([str(images)]), str(tmp_path / "out"), found, Wish(), watch)
+        finished = run_scan(task(models, gate), Sources([str(images)]), str(tmp_path / "out"), found, Workers(), watch)
     assert watch.acts == []
     assert finished.counts.missing == 0
     assert verdicts(tmp_path / "out") == expected(images, models, gate, tmp_path / "plain.db")
@@ -153,8 +155,10 @@ def test_a_killed_machine_loses_nothing(images: Path, models: Path, tmp_path: Pa
     try:
         with connected(str(cluster.address)) as found:
             assert len(found) == 3
-            wish = Wish(actors=3)
-            finished = run(task(models, SLOWLY), Sources([str(images)]), str(tmp_path / "out"), found, wish, watch)
+            workers = Workers(actors=3)
+            finished = run_scan(
+                task(models, SLOWLY), Sources([str(images)]), str(tmp_path / "out"), found, workers, watch
+            )
             assert len(nodes()) == 2
     finally:
         cluster.shutdown()
@@ -172,8 +176,8 @@ def test_nets_go_where_the_gpus_are(images: Path, models: Path, tmp_path: Path) 
     try:
         with connected(str(cluster.address)) as found:
             assert sum(node.gpus for node in found) == 2
-            wish = Wish(gpus_per_actor=0.5)
-            finished = run(given, Sources([str(images)]), str(tmp_path / "out"), found, wish, Watch())
+            workers = Workers(gpus_per_actor=0.5)
+            finished = run_scan(given, Sources([str(images)]), str(tmp_path / "out"), found, workers, Watch())
     finally:
         cluster.shutdown()
     notes = [one.name.removeprefix(PLACED).split("-") for one in models.glob(f"{PLACED}*")]

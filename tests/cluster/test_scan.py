@@ -24,10 +24,10 @@ from ray.exceptions import RayError
 from keepers.cluster.output.manifest import survey
 from keepers.cluster.output.output import IMAGES, SETTINGS, Output, OutputError
 from keepers.cluster.output.schema import ImageRow
-from keepers.cluster.running.connect import ClusterError, Node, connected, told, try_model
+from keepers.cluster.running.connect import ClusterError, ClusterNode, connected, try_model, worker_error
 from keepers.cluster.running.duplicates import BANDS, MOST, banded, meetings
 from keepers.cluster.running.finish import NOBODY, nearest_earlier
-from keepers.cluster.running.job import Finished, Sources, Wish, run, settings_of, stages_of
+from keepers.cluster.running.job import Finished, Sources, Workers, run_scan, stages_of
 from keepers.cluster.running.pools import plan_pools
 from keepers.cluster.running.stages import Classify, Look, Prepare, Write
 from keepers.cluster.running.task import Task
@@ -59,7 +59,7 @@ SIGNALS = 'accept: signals.label == "ok"\nreview: signals.label == "duplicate"'
 
 
 @pytest.fixture(scope="module")
-def nodes() -> Iterator[tuple[Node, ...]]:
+def nodes() -> Iterator[tuple[ClusterNode, ...]]:
     """A cluster of its own on this machine; its workers know how to ask the S3 service of the tests."""
     with pytest.MonkeyPatch.context() as patch:
         for name in CLEARED:
@@ -109,7 +109,7 @@ def stored(store: Store, models: Path, contents: list[str]) -> dict[str, dict[st
 
 
 def test_images_share_their_batches_as_in_the_plain_scan(
-    nodes: tuple[Node, ...], images: Path, models: Path, tmp_path: Path
+    nodes: tuple[ClusterNode, ...], images: Path, models: Path, tmp_path: Path
 ) -> None:
     gate = "reject: cheap.good < 0.5\naccept: company.good >= 0.2"
     with Store(tmp_path / "plain.db") as store:
@@ -123,13 +123,15 @@ def test_images_share_their_batches_as_in_the_plain_scan(
 
 @pytest.mark.parametrize("precision", ["exact", "fast"])
 def test_it_is_the_plain_scan(
-    precision: str, nodes: tuple[Node, ...], images: Path, models: Path, tmp_path: Path
+    precision: str, nodes: tuple[ClusterNode, ...], images: Path, models: Path, tmp_path: Path
 ) -> None:
     with Store(tmp_path / "plain.db") as store:
         scanned = plain(images, models, store, precision=precision)
         known = stored(store, models, [one.image.content for one in scanned])
     watch = Watch()
-    found = run(task(models, precision=precision), Sources([str(images)]), str(tmp_path / "out"), nodes, Wish(), watch)
+    found = run_scan(
+        task(models, precision=precision), Sources([str(images)]), str(tmp_path / "out"), nodes, Workers(), watch
+    )
     rows = image_rows(tmp_path / "out")
     same(rows, scanned, known)
     outcomes = {row.verdict.outcome for row in rows.values()}
@@ -183,12 +185,14 @@ def test_gates_that_set_models_beside_each_other(
 
 
 def scan(
-    nodes: tuple[Node, ...], given: object, sources: list[str], out: object, watch: Watch | None = None
+    nodes: tuple[ClusterNode, ...], given: object, sources: list[str], out: object, watch: Watch | None = None
 ) -> Finished:
-    return run(given, Sources(sources), str(out), nodes, Wish(), watch or Watch())  # pyright: ignore[reportArgumentType]
+    return run_scan(given, Sources(sources), str(out), nodes, Workers(), watch or Watch())  # pyright: ignore[reportArgumentType]
 
 
-def test_it_goes_on_from_what_is_there(nodes: tuple[Node, ...], images: Path, models: Path, tmp_path: Path) -> None:
+def test_it_goes_on_from_what_is_there(
+    nodes: tuple[ClusterNode, ...], images: Path, models: Path, tmp_path: Path
+) -> None:
     """New, changed and repeated inputs, a file that was cut off, errors that may be gone: only those are looked at."""
     folder, out = tmp_path / "images", tmp_path / "out"
     folder.mkdir()
@@ -223,7 +227,7 @@ def test_it_goes_on_from_what_is_there(nodes: tuple[Node, ...], images: Path, mo
     assert third.counts.missing == 0
 
 
-def test_other_results_are_not_mixed_in(nodes: tuple[Node, ...], models: Path, tmp_path: Path) -> None:
+def test_other_results_are_not_mixed_in(nodes: tuple[ClusterNode, ...], models: Path, tmp_path: Path) -> None:
     folder, out = tmp_path / "images", tmp_path / "out"
     folder.mkdir()
     picture(1).save(folder / "1.png")
@@ -244,7 +248,9 @@ def test_other_results_are_not_mixed_in(nodes: tuple[Node, ...], models: Path, t
     assert {path.name: path.read_bytes() for path in (out / IMAGES).iterdir()} == before
 
 
-def test_what_cannot_be_done_is_said_before_it_begins(nodes: tuple[Node, ...], models: Path, tmp_path: Path) -> None:
+def test_what_cannot_be_done_is_said_before_it_begins(
+    nodes: tuple[ClusterNode, ...], models: Path, tmp_path: Path
+) -> None:
     sources, out = [str(models)], tmp_path / "out"
     with pytest.raises(KeepersError, match=r'ask signals\.label == "duplicate"'):
         scan(nodes, task(models, "accept: signals.duplicate < 0.8"), sources, out)
@@ -258,7 +264,7 @@ def test_what_cannot_be_done_is_said_before_it_begins(nodes: tuple[Node, ...], m
     assert not out.exists()
 
 
-def test_s3_tars_and_parquet_in_one_scan(nodes: tuple[Node, ...], models: Path, tmp_path: Path) -> None:
+def test_s3_tars_and_parquet_in_one_scan(nodes: tuple[ClusterNode, ...], models: Path, tmp_path: Path) -> None:
     """The results lie on S3 as well, and the service throttles and cuts connections meanwhile."""
     pictures = {f"{number}.jpg": picture(300 + number) for number in range(6)}
     for name, one in pictures.items():
@@ -290,7 +296,7 @@ def test_s3_tars_and_parquet_in_one_scan(nodes: tuple[Node, ...], models: Path, 
             scan(nodes, given, sources, out)
 
 
-def test_captions_and_sparse_tags(nodes: tuple[Node, ...], models: Path, tmp_path: Path) -> None:
+def test_captions_and_sparse_tags(nodes: tuple[ClusterNode, ...], models: Path, tmp_path: Path) -> None:
     """What is accepted gets the caption that the recipe makes; below the floor no tag is written."""
     folder, out = tmp_path / "images", tmp_path / "out"
     folder.mkdir()
@@ -327,21 +333,14 @@ def test_captions_can_be_written_anew_from_what_is_kept(models: Path) -> None:
         assert given.columns[1].floor == floor
 
 
-def test_an_output_names_its_recipe_as_it_always_did(models: Path) -> None:
-    """Else a scan that an earlier version began could not be continued."""
-    given = task(models, SIGNALS, taggers=("words",), recipe=CaptionRecipe(taggers=(Tagger("words"),), limit=3))
-    written = settings_of(given).captions
-    assert written.startswith("Recipe(source='auto', taggers=(Tagger(model='words', weight=1.0, threshold=None),),")
-
-
-def test_weights_are_fetched_once(nodes: tuple[Node, ...], images: Path, tmp_path: Path) -> None:
+def test_weights_are_fetched_once(nodes: tuple[ClusterNode, ...], images: Path, tmp_path: Path) -> None:
     """Two workers hold the net, and the node asked for its file once."""
     models = tmp_path / "models"
     models.mkdir()
     with file_server({"/fetched.safetensors": b"0" * 5000}) as (address, asked):
         given = task(models, "accept: fetched.good >= 0.5", registry=fetched(f"{address}/fetched.safetensors"))
         given = replace(given, weights=replace(given.weights, download=True))
-        run(given, Sources([str(images)]), str(tmp_path / "out"), nodes, Wish(actors=2), Watch())
+        run_scan(given, Sources([str(images)]), str(tmp_path / "out"), nodes, Workers(actors=2), Watch())
     assert asked == ["/fetched.safetensors"]
     assert (models / "fetched.safetensors").stat().st_size == 5000
     assert {row.verdict.outcome for row in image_rows(tmp_path / "out").values() if not row.error} == {"accept"}
@@ -377,7 +376,9 @@ def test_the_join_finds_what_comparing_all_with_all_finds(count: int) -> None:
     assert count < 300 or len(joined) > 50
 
 
-def test_ray_joins_as_one_machine_does(nodes: tuple[Node, ...], images: Path, models: Path, tmp_path: Path) -> None:
+def test_ray_joins_as_one_machine_does(
+    nodes: tuple[ClusterNode, ...], images: Path, models: Path, tmp_path: Path
+) -> None:
     """Also where no image repeats another one, and where there is none to be compared."""
     for name, count, failed in (("distinct", 3, 0), ("failed", 0, 2)):
         (tmp_path / name).mkdir()
@@ -402,12 +403,12 @@ def nearest(output: Output, *, small: bool) -> set[tuple[int, int]]:
 
 
 def test_pools_fit_the_cluster() -> None:
-    here = [Node("a", "a", 3.0, 0.0)]
+    here = [ClusterNode("a", "a", 3.0, 0.0)]
     assert (plan_pools(here, 0).looks, plan_pools(here, 0).writes) == (1, 1)
     two = plan_pools(here, 2)
     workers = two.looks + two.prepares + 2 * two.actors + two.writes
     assert two.share * workers <= 2.0 and two.threads == 2
-    farm = [Node(str(number), "n", 32.0, 4.0) for number in range(3)]
+    farm = [ClusterNode(str(number), "n", 32.0, 4.0) for number in range(3)]
     cards = plan_pools(farm, 2)
     assert (cards.actors, cards.gpus, cards.threads) == (12, 0.5, 0)
     assert cards.looks + cards.prepares + cards.writes <= 95
@@ -422,7 +423,7 @@ def test_pools_fit_the_cluster() -> None:
 @pytest.mark.parametrize("sizes", [(2.0, 2.0), (3.0, 3.0, 2.0), (4.0, 3.0), (1.0, 1.0, 1.0), (2.0,)])
 def test_a_whole_processor_is_left_somewhere(sizes: tuple[float, ...]) -> None:
     """However the workers are placed: what Ray itself does needs one, and would wait for it for ever."""
-    here = [Node(str(number), "n", size, 0.0) for number, size in enumerate(sizes)]
+    here = [ClusterNode(str(number), "n", size, 0.0) for number, size in enumerate(sizes)]
     for nets in range(4):
         try:
             pools = plan_pools(here, nets)
@@ -442,12 +443,12 @@ def test_every_stage_is_counted(models: Path) -> None:
         assert stages_of(given, names) == len(tried.staged), gate
 
 
-def test_errors_of_workers_are_told_once(nodes: tuple[Node, ...]) -> None:
+def test_errors_of_workers_are_told_once(nodes: tuple[ClusterNode, ...]) -> None:
     def fail() -> None:
         raise UnreadableImage("/a/b.png", "io", "the disk is gone")
 
     with pytest.raises(RayError) as caught:
         ray.get(ray.remote(fail).remote())
-    found = told(caught.value)
+    found = worker_error(caught.value)
     assert isinstance(found, UnreadableImage) and str(found) == "/a/b.png: the disk is gone" and found.code == "io"
-    assert isinstance(told(ValueError("odd")), ClusterError)
+    assert isinstance(worker_error(ValueError("odd")), ClusterError)

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from keepers.cluster.output.output import Output
 from keepers.cluster.output.schema import ImageRow
-from keepers.cluster.running.job import Sources, Wish
+from keepers.cluster.running.job import Sources
 from keepers.cluster.running.task import Task, Weights
 from keepers.collection.scan import Scan, Scanned
 from keepers.collection.store import Store
@@ -280,4 +280,4 @@ def image_rows(out: Path) -> dict[str, ImageRow]:
     return found
 
 
-__all__ = ["GATE", "Sources", "Watch", "Wish", "image_rows", "make_images", "picture", "plain", "registry", "task"]
+__all__ = ["GATE", "Sources", "Watch", "image_rows", "make_images", "picture", "plain", "registry", "task"]

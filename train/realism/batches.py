@@ -33,7 +33,7 @@ def plain(pixels: NDArray[np.uint8], places: NDArray[np.intp], margin: int, wind
     return normalised(torch.from_numpy(np.ascontiguousarray(found)), window)
 
 
-def changed(
+def augmented(
     pixels: NDArray[np.uint8],
     places: NDArray[np.intp],
     margin: int,

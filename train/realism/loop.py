@@ -19,9 +19,9 @@ from torch.nn import functional as F
 
 from ...core.errors import KeepersError
 from ...models.realism.view import Window
-from .batches import changed, order, plain
+from .batches import augmented, order, plain
 from .checkpoint import Epoch, State, load_checkpoint, save_checkpoint
-from .recipe import Recipe
+from .recipe import TrainingRecipe
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -52,7 +52,7 @@ Tell = Callable[[Progress], None]
 
 
 @dataclass(frozen=True)
-class Data:
+class TrainingData:
     """What is trained on."""
 
     pixels: NDArray[np.uint8]
@@ -72,7 +72,7 @@ class Data:
 
 
 @dataclass(frozen=True)
-class Course:
+class TrainingCourse:
     """How a training went; the net holds the best epoch's weights afterwards."""
 
     history: tuple[Epoch, ...]
@@ -86,8 +86,8 @@ class Training:
     def __init__(
         self,
         net: nn.Module,
-        data: Data,
-        recipe: Recipe,
+        data: TrainingData,
+        recipe: TrainingRecipe,
         *,
         seed: int = 0,
         device: torch.device | str = "cpu",
@@ -111,7 +111,7 @@ class Training:
         """Of an epoch."""
         return math.ceil(len(self.data.train) / self.recipe.batch)
 
-    def run(self) -> Course:
+    def run(self) -> TrainingCourse:
         """Train to the end, from the checkpoint if there is one."""
         self._resume()
         self._saved = time.monotonic()
@@ -124,7 +124,7 @@ class Training:
                 self._save()
             raise
         self.net.load_state_dict(self.best)
-        return Course(tuple(self.state.history), self.state.best)
+        return TrainingCourse(tuple(self.state.history), self.state.best)
 
     def _is_over(self) -> bool:
         history = self.state.history
@@ -159,7 +159,7 @@ class Training:
     def step(self, places: NDArray[np.intp], chance: tuple[int, int, int]) -> tuple[float, int]:
         """One batch: its loss before the step, and how many of its images were answered right."""
         data, recipe = self.data, self.recipe
-        pixels = changed(data.pixels, places, data.margin, data.window, recipe.augment, chance)
+        pixels = augmented(data.pixels, places, data.margin, data.window, recipe.augment, chance)
         labels = torch.from_numpy(data.labels[places]).to(self.device)
         for group in self.optimiser.param_groups:
             group["lr"] = recipe.rate_at(chance[1] * self.steps + chance[2], recipe.epochs * self.steps)
@@ -247,7 +247,7 @@ def _repeatable(device: torch.device) -> AbstractContextManager[None]:
     return torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False)
 
 
-def logits_of(net: nn.Module, data: Data, places: NDArray[np.intp], device: torch.device | str) -> Tensor:
+def logits_of(net: nn.Module, data: TrainingData, places: NDArray[np.intp], device: torch.device | str) -> Tensor:
     """[len(places), outputs] on the CPU, with the net as it is used: in evaluation mode, images unchanged."""
     net.eval()
     found: list[Tensor] = []
@@ -258,7 +258,7 @@ def logits_of(net: nn.Module, data: Data, places: NDArray[np.intp], device: torc
     return torch.cat(found) if found else torch.zeros(0, data.classes)
 
 
-def _optimiser(net: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+def _optimiser(net: nn.Module, recipe: TrainingRecipe) -> torch.optim.Optimizer:
     if recipe.optimiser == "sgd":
         return torch.optim.SGD(net.parameters(), lr=recipe.rate, momentum=recipe.momentum, weight_decay=recipe.decay)
     # Decay shrinks weights; norms and biases have no business being shrunk.

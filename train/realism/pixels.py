@@ -24,7 +24,7 @@ LIST, PIXELS = "images.json", "pixels.bin"
 
 
 @dataclass(frozen=True)
-class Pictures:
+class DecodedPictures:
     """The images of a training with their pixels."""
 
     collected: Collected
@@ -33,7 +33,7 @@ class Pictures:
     margin: int
 
 
-def pictures(
+def decoded_pictures(
     folders: Mapping[str, Sequence[Path]],
     window: Window,
     margin: int,
@@ -42,7 +42,7 @@ def pictures(
     force: bool,
     progress: Callable[[int, int], None],
     threads: int,
-) -> Pictures:
+) -> DecodedPictures:
     """Read all images, or take over what an earlier call left in `work` if no file has changed since.
 
     Raises KeepersError as `collect` does, WriteFailed for a full disk.
@@ -54,7 +54,7 @@ def pictures(
     if known is None:
         known = _read(folders, window, margin, work, key, force, progress, threads)
     pixels = np.memmap(work / PIXELS, dtype=np.uint8, mode="r", shape=(len(known.samples), planes, side, side))
-    return Pictures(known, pixels, margin)
+    return DecodedPictures(known, pixels, margin)
 
 
 def _read(

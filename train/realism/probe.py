@@ -33,7 +33,7 @@ Features = Callable[[Sequence["Image"]], "NDArray[np.float32]"]
 
 
 @dataclass(frozen=True)
-class Probed:
+class RealismProbe:
     """A trained probe: logits are (features - mean) * scale @ weight.T + bias."""
 
     mean: Tensor
@@ -83,13 +83,13 @@ def features_of(
     return np.fromfile(path, dtype="<f4").reshape(len(samples), width)
 
 
-def fit(
+def fit_realism_probe(
     features: NDArray[np.float32],
     labels: NDArray[np.int64],
     train: NDArray[np.intp],
     validation: NDArray[np.intp],
     classes: int,
-) -> Probed:
+) -> RealismProbe:
     """The probe whose validation loss is smallest."""
     chosen = torch.from_numpy(features[train]).double()
     mean, scale = chosen.mean(0), 1 / chosen.std(0).clamp_min(1e-6)
@@ -97,14 +97,14 @@ def fit(
     truth = torch.from_numpy(labels)
     counts = torch.bincount(truth[train], minlength=classes).clamp_min(1)
     balance = len(train) / (classes * counts.double())
-    found: list[tuple[float, Probed]] = []
+    found: list[tuple[float, RealismProbe]] = []
     for strength in STRENGTHS:
         weight, bias = _minimised(scaled[train], truth[train], balance, strength, classes)
         logits = scaled[validation] @ weight.T + bias
         loss = float(F.cross_entropy(logits, truth[validation], weight=balance))
         right = float((logits.argmax(1) == truth[validation]).double().mean())
         made = (mean.float(), scale.float(), weight.float(), bias.float())
-        found.append((loss, Probed(*made, strength=strength, validation=right)))
+        found.append((loss, RealismProbe(*made, strength=strength, validation=right)))
     return min(found, key=lambda pair: pair[0])[1]
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Reader:
+class FeatureReader:
     """A backbone in memory."""
 
     base: Base
@@ -37,7 +37,7 @@ class Reader:
             return self.base.features(*views).float().cpu().numpy()
 
 
-def reader(base: str, store: WeightStore, device: str, precision: Precision = "exact") -> Reader:
+def feature_reader(base: str, store: WeightStore, device: str, precision: Precision = "exact") -> FeatureReader:
     """Load a backbone, exact, as the detector will later read it. Raises MissingWeights and its siblings."""
     for file in base_files(base, REGISTRY.spec):
         if not file.optional:
@@ -50,7 +50,7 @@ def reader(base: str, store: WeightStore, device: str, precision: Precision = "e
             part.eval().to(target)
         blank = [view(_blank()) for view in found.views]
         width = int(found.features(*(view[None].to(target) for view in blank)).shape[1])
-    return Reader(found, width, target, batch=8 if target.type == "cpu" else 32)
+    return FeatureReader(found, width, target, batch=8 if target.type == "cpu" else 32)
 
 
 def _blank() -> Image:

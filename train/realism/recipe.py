@@ -17,7 +17,7 @@ MARGIN = 16
 
 
 @dataclass(frozen=True)
-class Recipe:
+class TrainingRecipe:
     """All that decides the course of a training, besides the images and the seed."""
 
     optimiser: Literal["sgd", "adamw"]
@@ -57,11 +57,11 @@ class Recipe:
         return done - 1 - best >= max(3, self.epochs // 3)
 
 
-STUDY = Recipe("sgd", 1e-3, epochs=15, batch=200, stop="study")
+STUDY = TrainingRecipe("sgd", 1e-3, epochs=15, batch=200, stop="study")
 """As published. The study went on with the same net from one share of the data to the next, and so tested on nets that
 had seen more than it says; here every training starts anew."""
 
-MODERN = Recipe(
+MODERN = TrainingRecipe(
     "adamw", 5e-4, epochs=30, batch=64, decay=0.05, smoothing=0.05, schedule="cosine", augment="light", stop="patience"
 )
 """Against the study's: AdamW with warm-up and cosine decay reaches in fewer epochs what SGD at a constant 1e-3 does not
@@ -69,21 +69,21 @@ reach in fifteen; mirrored and shifted images and smoothed labels keep a large n
 
 
 @dataclass(frozen=True)
-class Preset:
+class DetectorPreset:
     """What is trained, how, and from what."""
 
     name: str
     title: str
     shape: Shape
     window: Window
-    recipe: Recipe
+    recipe: TrainingRecipe
     pretrained: bool = False
     """Whether to start from ImageNet's weights where they are on this machine."""
 
 
 GREY = Window()
 _PRESETS = (
-    Preset(
+    DetectorPreset(
         "modern",
         "ResNet-18, trained with AdamW, warm-up, cosine decay, light augmentation and smoothed labels",
         Shape("resnet"),
@@ -91,22 +91,22 @@ _PRESETS = (
         MODERN,
         pretrained=True,
     ),
-    Preset("study", "ResNet-18 by the study's recipe (SGD)", Shape("resnet"), GREY, STUDY, pretrained=True),
-    Preset(
+    DetectorPreset("study", "ResNet-18 by the study's recipe (SGD)", Shape("resnet"), GREY, STUDY, pretrained=True),
+    DetectorPreset(
         "study-cnn",
         "the study's small net at 250 pixels, as its results were made (--size 224: as its code now stands)",
         Shape("basic", outputs=10),
         Window(250, mean=HALF, std=HALF),
         STUDY,
     ),
-    Preset(
+    DetectorPreset(
         "small",
         "a residual net of a hundredth of the size: minutes on a CPU, for textures rather than content",
         Shape("resnet", blocks=(1, 1, 1, 1), width=16),
         GREY,
         replace(MODERN, rate=3e-3, epochs=20, batch=32),
     ),
-    Preset(
+    DetectorPreset(
         "probe",
         "one linear layer over SigLIP's features, or any others (--features): minutes, and fit for new generators",
         Shape("probe", base="siglip"),

@@ -50,11 +50,11 @@ def metrics(found: Tested) -> dict[str, Any]:
     matrix = found.confusion()
     return {
         "images": matrix.total,
-        "accuracy": number(matrix.accuracy),
-        "accuracy_interval": interval(matrix.interval()),
-        "balanced_accuracy": number(matrix.balanced_accuracy),
-        "mcc": number(matrix.mcc),
-        "informedness": number(matrix.informedness),
+        "accuracy": json_number(matrix.accuracy),
+        "accuracy_interval": json_interval(matrix.interval()),
+        "balanced_accuracy": json_number(matrix.balanced_accuracy),
+        "mcc": json_number(matrix.mcc),
+        "informedness": json_number(matrix.informedness),
         "confusion": {"classes": list(found.classes), "rows_true_columns_answered": matrix.counts.tolist()},
         "classes": {name: _of_class(found, matrix, label) for label, name in enumerate(found.classes)},
     }
@@ -64,27 +64,27 @@ def _of_class(found: Tested, matrix: Confusion, label: int) -> dict[str, Any]:
     curve, bins = found.sweep(label), found.calibration(label)
     return {
         "images": int(matrix.support[label]),
-        "precision": number(float(matrix.precision[label])),
-        "recall": number(float(matrix.recall[label])),
-        "f1": number(float(matrix.f1[label])),
-        "roc_area": number(curve.area),
-        "roc_area_interval": interval(area_interval(found.labels == label, found.probabilities[:, label])),
-        "average_precision": number(curve.average_precision),
-        "calibration_error": number(bins.error),
-        "brier": number(bins.brier),
+        "precision": json_number(float(matrix.precision[label])),
+        "recall": json_number(float(matrix.recall[label])),
+        "f1": json_number(float(matrix.f1[label])),
+        "roc_area": json_number(curve.area),
+        "roc_area_interval": json_interval(area_interval(found.labels == label, found.probabilities[:, label])),
+        "average_precision": json_number(curve.average_precision),
+        "calibration_error": json_number(bins.error),
+        "brier": json_number(bins.brier),
     }
 
 
-def number(value: float) -> float | None:
+def json_number(value: float) -> float | None:
     """The value, or None where it is not finite."""
     return round(value, 6) if np.isfinite(value) else None
 
 
-def interval(found: Interval) -> list[float | None]:
+def json_interval(found: Interval) -> list[float | None]:
     """The two ends as JSON values."""
-    return [number(found.low), number(found.high)]
+    return [json_number(found.low), json_number(found.high)]
 
 
-def summary(history: Sequence[Mapping[str, Any]], best: int) -> dict[str, Any]:
+def course_summary(history: Sequence[Mapping[str, Any]], best: int) -> dict[str, Any]:
     """The course of a training in numbers that fit into a file's metadata."""
     return {"epochs": len(history), "best_epoch": best + 1, "history": list(history)}

@@ -18,11 +18,11 @@ from ...core.files import atomic_write
 from ...core.paths import inside
 from ...models.realism.format import CLASS, NAME, Description
 from ...models.realism.realism import FOLDER
-from .loop import Data, Progress, Training, logits_of
-from .pixels import Pictures, pictures
-from .probe import features_of, fit
-from .recipe import MARGIN, Preset
-from .result import Tested, metrics, number, summary
+from .loop import Progress, Training, TrainingData, logits_of
+from .pixels import DecodedPictures, decoded_pictures
+from .probe import features_of, fit_realism_probe
+from .recipe import MARGIN, DetectorPreset
+from .result import Tested, course_summary, json_number, metrics
 from .split import Split, split
 from .start import fresh_net
 from .warnings import warnings
@@ -35,13 +35,13 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Job:
+class TrainingJob:
     """What is to be trained."""
 
     name: str
     folders: Mapping[str, Sequence[Path]]
     """By class, in the order of the detector's labels."""
-    preset: Preset
+    preset: DetectorPreset
     seed: int = 0
     force: bool = False
     """Train although classes share files, without these."""
@@ -50,7 +50,7 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Watcher:
+class TrainingWatcher:
     """Who is told how it goes. Any of these may raise to stop."""
 
     reading: Callable[[int, int], None] = lambda _done, _total: None
@@ -61,7 +61,7 @@ class Watcher:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class TrainedDetector:
     """One training, tested."""
 
     share: float
@@ -77,11 +77,11 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class Prepared:
+class PreparedTraining:
     """Images read and parted, before any training."""
 
-    job: Job
-    pictures: Pictures
+    job: TrainingJob
+    pictures: DecodedPictures
     split: Split
     warnings: Sequence[str]
 
@@ -91,7 +91,7 @@ class Prepared:
         return np.array([sample.label for sample in self.pictures.collected.samples], dtype=np.int64)
 
 
-def check(job: Job) -> None:
+def check_names(job: TrainingJob) -> None:
     """Refuse names that no gate could say or no file could have. Raises KeepersError."""
     if not NAME.fullmatch(job.name):
         raise KeepersError(f"A detector's name has letters, digits, - and _ only: {job.name!r} does not do.")
@@ -100,12 +100,12 @@ def check(job: Job) -> None:
             raise KeepersError(f"A class's name has no quotes, backslashes or control characters, unlike {name!r}.")
 
 
-def prepare(job: Job, work: Path, watcher: Watcher) -> Prepared:
+def prepare(job: TrainingJob, work: Path, watcher: TrainingWatcher) -> PreparedTraining:
     """Read all images, or take over what an earlier run read. Raises KeepersError for images that cannot do."""
-    check(job)
+    check_names(job)
     preset = job.preset
     margin = MARGIN if preset.recipe.augment != "none" and preset.shape.kind != "probe" else 0
-    found = pictures(
+    found = decoded_pictures(
         job.folders,
         preset.window,
         margin,
@@ -115,10 +115,12 @@ def prepare(job: Job, work: Path, watcher: Watcher) -> Prepared:
         threads=job.threads,
     )
     parts = split(found.collected, seed=job.seed)
-    return Prepared(job, found, parts, warnings(found.collected, parts, preset.window.size))
+    return PreparedTraining(job, found, parts, warnings(found.collected, parts, preset.window.size))
 
 
-def train(prepared: Prepared, work: Path, store: WeightStore, watcher: Watcher, share: float = 1.0) -> Outcome:
+def train_detector(
+    prepared: PreparedTraining, work: Path, store: WeightStore, watcher: TrainingWatcher, share: float = 1.0
+) -> TrainedDetector:
     """Train from scratch on a share of all images, and test on the images that no training sees.
 
     Goes on where an interrupted call left off. Raises what the watcher raises, and KeepersError.
@@ -130,14 +132,14 @@ def train(prepared: Prepared, work: Path, store: WeightStore, watcher: Watcher, 
 
 
 def _train_net(
-    prepared: Prepared, parts: Split, work: Path, store: WeightStore, watcher: Watcher, share: float
-) -> Outcome:
+    prepared: PreparedTraining, parts: Split, work: Path, store: WeightStore, watcher: TrainingWatcher, share: float
+) -> TrainedDetector:
     job, preset = prepared.job, prepared.job.preset
     classes = prepared.pictures.collected.classes
     net, start = fresh_net(preset, len(classes), job.seed, store)
     watcher.say(start)
     labels = prepared.labels
-    data = Data(
+    data = TrainingData(
         prepared.pictures.pixels,
         labels,
         prepared.pictures.margin,
@@ -161,20 +163,22 @@ def _train_net(
         for places in (parts.test, parts.train)
     ]
     history = [{name: _short(value) for name, value in asdict(epoch).items()} for epoch in course.history]
-    told = {"start": start, "recipe": asdict(preset.recipe), **summary(history, course.best)}
+    told = {"start": start, "recipe": asdict(preset.recipe), **course_summary(history, course.best)}
     right = float(np.mean(answers[1].argmax(1) == labels[parts.train]))
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in net.state_dict().items()}
-    return Outcome(share, len(parts.train), Tested(classes, labels[parts.test], answers[0]), told, tensors, right)
+    return TrainedDetector(
+        share, len(parts.train), Tested(classes, labels[parts.test], answers[0]), told, tensors, right
+    )
 
 
 def _train_probe(
-    prepared: Prepared, parts: Split, work: Path, store: WeightStore, watcher: Watcher, share: float
-) -> Outcome:
-    from .probe_features import reader
+    prepared: PreparedTraining, parts: Split, work: Path, store: WeightStore, watcher: TrainingWatcher, share: float
+) -> TrainedDetector:
+    from .probe_features import feature_reader
 
     job, preset = prepared.job, prepared.job.preset
     collected = prepared.pictures.collected
-    read = reader(preset.shape.base, store, job.device)
+    read = feature_reader(preset.shape.base, store, job.device)
     key = hashlib.sha256("\n".join([preset.shape.base, *(s.content for s in collected.samples)]).encode()).hexdigest()
     found = features_of(
         collected.samples,
@@ -185,15 +189,15 @@ def _train_probe(
         progress=watcher.features,
     )
     labels = prepared.labels
-    probed = fit(found, labels, parts.train, parts.validation, len(collected.classes))
+    probed = fit_realism_probe(found, labels, parts.train, parts.validation, len(collected.classes))
     answers = probed.probabilities(found)
     right = float(np.mean(answers[parts.train].argmax(1) == labels[parts.train]))
     told = {"start": f"features of {preset.shape.base}", "strength": probed.strength, "epochs": 0, "history": []}
     tested = Tested(collected.classes, labels[parts.test], answers[parts.test])
-    return Outcome(share, len(parts.train), tested, {**told, "width": read.width}, probed.tensors(), right)
+    return TrainedDetector(share, len(parts.train), tested, {**told, "width": read.width}, probed.tensors(), right)
 
 
-def describe(prepared: Prepared, outcome: Outcome) -> Description:
+def describe_detector(prepared: PreparedTraining, outcome: TrainedDetector) -> Description:
     """What the detector's file says of itself."""
     job, collected = prepared.job, prepared.pictures.collected
     shape = job.preset.shape
@@ -209,7 +213,7 @@ def describe(prepared: Prepared, outcome: Outcome) -> Description:
         "groups": parts.groups,
         "seed": job.seed,
         "preset": job.preset.name,
-        "train_accuracy": number(outcome.train_accuracy),
+        "train_accuracy": json_number(outcome.train_accuracy),
         "test_images": hashlib.sha256(
             "".join(sorted(collected.samples[place].content for place in parts.test)).encode()
         ).hexdigest(),
@@ -219,7 +223,7 @@ def describe(prepared: Prepared, outcome: Outcome) -> Description:
     return Description(collected.classes, shape, job.preset.window, when, training, metrics(outcome.tested))
 
 
-def write_detector(folder: Path, name: str, described: Description, outcome: Outcome) -> Path:
+def write_detector(folder: Path, name: str, described: Description, outcome: TrainedDetector) -> Path:
     """Write <folder>/realism/<name>.safetensors and give its path. Raises OutsideFolder, WriteFailed."""
     path = inside(folder, f"{FOLDER}/{name}.safetensors")
     atomic_write(path, save(dict(outcome.tensors), metadata=described.metadata()))
@@ -232,4 +236,4 @@ def write_metrics(path: Path, described: Description) -> None:
 
 
 def _short(value: float) -> float | None:
-    return number(float(value))
+    return json_number(float(value))

@@ -11,7 +11,7 @@ from ...core.errors import WrongWeights
 from ...models.realism.build import make_net
 from ...models.realism.net import BasicDetector, ResNetDetector, from_torchvision
 from ...models.realism.realism import PRETRAINED
-from .recipe import Preset
+from .recipe import DetectorPreset
 
 if TYPE_CHECKING:
     from torch import nn
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def fresh_net(
-    preset: Preset, classes: int, seed: int, store: WeightStore
+    preset: DetectorPreset, classes: int, seed: int, store: WeightStore
 ) -> tuple[ResNetDetector | BasicDetector, str]:
     """A net to start from, and a sentence that says what that is."""
     with torch.random.fork_rng(devices=[]):

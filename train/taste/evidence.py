@@ -17,7 +17,7 @@ CLASSES = ("keep", "reject")
 
 
 @dataclass(frozen=True)
-class Measured:
+class Measurement:
     """A number with its 95 % interval; NaN where it means nothing."""
 
     value: float
@@ -33,10 +33,10 @@ class Measured:
 class Evidence:
     """How well answers fit labels; keep is the positive class."""
 
-    mcc: Measured
-    informedness: Measured
-    precision: Measured
-    recall: Measured
+    mcc: Measurement
+    informedness: Measurement
+    precision: Measurement
+    recall: Measurement
 
     def listed(self) -> dict[str, list[float | None]]:
         """As JSON takes it."""
@@ -51,14 +51,14 @@ def evidence(keep: Bools, said: Bools) -> Evidence:
     found = confusion(_words(keep), _words(said), CLASSES)
     drawn = found.resampled(RESAMPLES)
     return Evidence(
-        Measured(found.mcc, *percentiles(_mcc(drawn))),
-        Measured(found.informedness_of_each[0], *percentiles(_informedness(drawn))),
-        Measured(float(found.precision[0]), *_share(found, axis=0)),
-        Measured(float(found.recall[0]), *_share(found, axis=1)),
+        Measurement(found.mcc, *percentiles(_mcc(drawn))),
+        Measurement(found.informedness_of_each[0], *percentiles(_informedness(drawn))),
+        Measurement(float(found.precision[0]), *_share(found, axis=0)),
+        Measurement(float(found.recall[0]), *_share(found, axis=1)),
     )
 
 
-def gain(keep: Bools, before: Bools, after: Bools, seed: int = 0) -> Measured:
+def gain(keep: Bools, before: Bools, after: Bools, seed: int = 0) -> Measurement:
     """By how much the second answers' MCC is above the first one's; the interval draws both from the same images."""
     cells = np.bincount(4 * keep + 2 * before + after, minlength=8)
     random = np.random.default_rng(seed)
@@ -66,7 +66,7 @@ def gain(keep: Bools, before: Bools, after: Bools, seed: int = 0) -> Measured:
     both = cells.reshape(1, 2, 2, 2)
     differences = _mcc(drawn.sum(2)) - _mcc(drawn.sum(3))
     value = float((_mcc(both.sum(2)) - _mcc(both.sum(3)))[0])
-    return Measured(value, *percentiles(differences))
+    return Measurement(value, *percentiles(differences))
 
 
 def best_threshold(keep: Bools, scores: Values) -> tuple[float, float]:

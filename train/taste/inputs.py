@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-def decision_inputs(values: NDArray[np.float32]) -> Inputs:
+def inputs_from_predictions(values: NDArray[np.float32]) -> Inputs:
     """The class values before their gates, the gates and the free values, from predictions [n, columns]."""
     raw, gate = (LABELS.index(f"{CLASSES[0]} {kind}") for kind in ("raw", "gate"))
     free, count = LABELS.index("free 1"), len(CLASSES)

@@ -22,7 +22,7 @@ CLOSE = 1e-6
 
 
 @dataclass(frozen=True)
-class Probed:
+class TasteProbe:
     """A fitted probe, and what it says of images that it did not learn from."""
 
     weight: Values
@@ -39,7 +39,7 @@ class Probed:
     """[penalties]: the held-out loss of each."""
 
 
-def fit_probe(inputs: Values, keep: Bools, groups: Sequence[str] = (), seed: int = 0) -> Probed:
+def fit_probe(inputs: Values, keep: Bools, groups: Sequence[str] = (), seed: int = 0) -> TasteProbe:
     """Fit on all images, and beside it, fold by fold, on all but those held out.
 
     The penalty is chosen by the held-out loss; for the images of one fold, by that of the others alone, so that no
@@ -59,7 +59,7 @@ def fit_probe(inputs: Values, keep: Bools, groups: Sequence[str] = (), seed: int
     solution = _solutions(reduced, keep)[chosen]
     weight = directions @ solution[:-1]
     after = reduced @ solution[:-1] + solution[-1]
-    return Probed(
+    return TasteProbe(
         weight / scale,
         float(solution[-1] - weight @ (centre / scale)),
         float(np.linalg.norm(weight)),

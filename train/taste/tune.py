@@ -29,7 +29,7 @@ PULL = 1.0
 
 
 @dataclass(frozen=True)
-class Recipe:
+class TuningRecipe:
     """How the decision is trained."""
 
     steps: int = STEPS
@@ -57,12 +57,12 @@ class Tuned:
     """[looks]: the held-out loss at step 0, EVERY, 2 EVERY, …"""
 
 
-def tune(
+def tune_decision(
     start: Mapping[str, Tensor],
     inputs: Inputs,
     keep: Bools,
     groups: Sequence[str] = (),
-    recipe: Recipe | None = None,
+    recipe: TuningRecipe | None = None,
     progress: Callable[[int, int], None] = lambda _done, _all: None,
 ) -> Tuned:
     """Train on all images, and beside it, fold by fold, on all but those held out.
@@ -70,7 +70,7 @@ def tune(
     How long to train is chosen by the held-out loss; for the images of one fold, by that of the others alone, so that
     no image has a say in what is said of it. Step 0, which changes nothing, can be chosen.
     """
-    recipe = recipe or Recipe()
+    recipe = recipe or TuningRecipe()
     fold = torch.from_numpy(folds(keep, groups, recipe.folds, recipe.seed))
     run = _Run(start, inputs, torch.from_numpy(keep).float(), fold, recipe)
     with _one_thread():
@@ -109,7 +109,9 @@ def rise(done: float) -> float:
 class _Run:
     """The last copy learns from all images; each other one from all but its fold."""
 
-    def __init__(self, start: Mapping[str, Tensor], inputs: Inputs, keep: Tensor, fold: Tensor, recipe: Recipe) -> None:
+    def __init__(
+        self, start: Mapping[str, Tensor], inputs: Inputs, keep: Tensor, fold: Tensor, recipe: TuningRecipe
+    ) -> None:
         self.start = {name: tensor.float() for name, tensor in start.items()}
         self.inputs, self.keep, self.fold, self.recipe = inputs, keep, fold, recipe
         self.decisions = Decisions(start, recipe.folds + 1)

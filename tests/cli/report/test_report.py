@@ -19,7 +19,7 @@ from keepers.cli import exit_codes
 from keepers.cli.report.choice import Choice
 from keepers.cluster.output.predictions import is_whole
 from keepers.cluster.output.schema import ImageRow, ModelColumn
-from keepers.cluster.sources.item import Item
+from keepers.cluster.sources.item import SourceItem
 from keepers.collection.mark_store import LabelStore
 from keepers.collection.store import SeenImage, Store
 from keepers.core.files import content_hash
@@ -175,9 +175,9 @@ def rows_here(folder: Path) -> list[ImageRow]:
         found.append(
             row(number, said(FULL, 0.9, 0.1), said(SPARSE, 0.9, 0.1, 0, 0), item=item_of(path), prompt="a cat")
         )
-    found.append(row(2, said(FULL, 0.2, 0.8), item=Item(str(folder / "gone.png"), size=3)))
-    found.append(row(3, said(FULL, 0.3, 0.7), item=Item("https://host/a b.png"), prompt="fog"))
-    found.append(row(4, said(FULL, 0.9, 0.1), item=Item("s3://b/all.tar", "5.png", 512, 9, 9000), prompt="a cat"))
+    found.append(row(2, said(FULL, 0.2, 0.8), item=SourceItem(str(folder / "gone.png"), size=3)))
+    found.append(row(3, said(FULL, 0.3, 0.7), item=SourceItem("https://host/a b.png"), prompt="fog"))
+    found.append(row(4, said(FULL, 0.9, 0.1), item=SourceItem("s3://b/all.tar", "5.png", 512, 9, 9000), prompt="a cat"))
     found.append(row(5, error="truncated", uri="s3://b/cut.png"))
     return found
 

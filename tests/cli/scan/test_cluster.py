@@ -97,7 +97,7 @@ def test_workers_of_a_running_cluster_have_another_folder(tmp_path: Path, monkey
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("keepers.cluster.running.connect.connected", lambda _: nullcontext(()))
-    monkeypatch.setattr("keepers.cluster.running.job.run", scanned)
+    monkeypatch.setattr("keepers.cluster.running.job.run_scan", scanned)
     given = ["pictures", "@list.txt", "s3://bucket/a", "@s3://bucket/list", "--engine", "ray", "--out", "out"]
     named = ["--models", "weights", "--weights", "a.pth=b.pth"]
     assert CliRunner().invoke(app, ["scan", *given, *named]).exit_code == 0

@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 
 from keepers.cluster.output import known as read_known
 from keepers.cluster.output import schema
-from keepers.cluster.output.gate import OutputGate, clear_answers, told_answers
+from keepers.cluster.output.gate import OutputGate, clear_answers, row_answers
 from keepers.cluster.output.known import KnownOutputs
 from keepers.cluster.output.output import CHUNK, Output, OutputError
-from keepers.cluster.output.parts import Spot, image_rows, picked, pieces
+from keepers.cluster.output.parts import RowPlace, image_rows, picked, pieces
 from keepers.cluster.output.predictions import is_whole, predictions
 from keepers.cluster.output.schema import ImageRow, ModelColumn
-from keepers.cluster.sources.item import Item
+from keepers.cluster.sources.item import SourceItem
 from keepers.collection.store import SeenFile, SeenImage, Store
 from keepers.core.errors import GateError
 from keepers.core.gates.gate import Gate
@@ -53,7 +53,7 @@ def decided(judge: Judge, gate: str, one: ImageRow, *models: ModelColumn) -> str
 
 
 def anew(judge: Judge, gate: str, rows: list[ImageRow], *models: ModelColumn) -> list[str]:
-    found = schema.table(rows, models)
+    found = schema.to_table(rows, models)
     asked = OutputGate(Gate.parse(gate), "out", settings_of(*models), judge)
     asked.check()
     chosen = found.select([name for name in found.column_names if name in asked.columns])
@@ -61,9 +61,9 @@ def anew(judge: Judge, gate: str, rows: list[ImageRow], *models: ModelColumn) ->
 
 
 def settings_of(*models: ModelColumn):
-    from keepers.cluster.output.output import Settings
+    from keepers.cluster.output.output import OutputSettings
 
-    return Settings(GATE, True, models=models)
+    return OutputSettings(GATE, True, models=models)
 
 
 # --- rows ----------------------------------------------------------------------------------------------------------
@@ -106,9 +106,9 @@ def same(one: ImageRow, other: ImageRow) -> bool:
 
 
 def test_rows_are_read_as_the_schema_reads_them() -> None:
-    found = schema.table(mixed(23), (FULL, SPARSE))
+    found = schema.to_table(mixed(23), (FULL, SPARSE))
     for table in (found, found.slice(3, 11), found.take([20, 1, 1, 7]), found.slice(5, 0)):
-        expected = schema.rows(table, (FULL, SPARSE))
+        expected = schema.from_table(table, (FULL, SPARSE))
         assert len(expected) == len(table)
         assert all(map(same, expected, image_rows(table, (FULL, SPARSE))))
     assert predictions(found.slice(1, 1), SPARSE) == [None]
@@ -119,10 +119,10 @@ def test_all_rows_and_chosen_rows(tmp_path: Path) -> None:
     output = write(tmp_path / "out", [row(n, said(FULL, 0.6, 0.4)) for n in range(count)], (FULL,), parts=1)
     spots = [(first, len(table)) for first, table in pieces(output, ("content",))]
     (name,) = output.parts()
-    assert spots == [(Spot(name, 0), CHUNK), (Spot(name, CHUNK), CHUNK), (Spot(name, 2 * CHUNK), 100)]
+    assert spots == [(RowPlace(name, 0), CHUNK), (RowPlace(name, CHUNK), CHUNK), (RowPlace(name, 2 * CHUNK), 100)]
     every = [one for _, table in pieces(output, ("content",)) for one in table["content"].to_pylist()]
     assert sorted(every) == sorted(map(content, range(count)))
-    wanted = [Spot(name, place) for place in (count - 1, 3, 5, CHUNK - 1)]
+    wanted = [RowPlace(name, place) for place in (count - 1, 3, 5, CHUNK - 1)]
     found = {
         spot: text
         for spots, t in picked(output, wanted, ("content",))
@@ -155,8 +155,8 @@ def known(tmp_path: Path):
     """A store that knows images 0 and 1, and an output that knows 1 to 5; 5 lies in a tar."""
     said_of = [said(FULL, n / 10, 1 - n / 10) for n in range(6)]
     rows = [row(n, said_of[n], said(SPARSE, 0.9, 0, 0, 0), uri=f"/pictures/{n}.png") for n in range(1, 5)]
-    rows.append(row(5, said_of[5], item=Item("s3://bucket/all.tar", "five.png", 512, 10, 9999)))
-    rows.append(replace(row(2, said(FULL, 0.21, 0.79, tolerance=0.02)), item=Item("https://host/again.png")))
+    rows.append(row(5, said_of[5], item=SourceItem("s3://bucket/all.tar", "five.png", 512, 10, 9999)))
+    rows.append(replace(row(2, said(FULL, 0.21, 0.79, tolerance=0.02)), item=SourceItem("https://host/again.png")))
     output = write(tmp_path / "out", rows)
     with Store(tmp_path / "k.db") as store:
         store.add(
@@ -300,7 +300,7 @@ def test_a_verdict_from_few_tags_is_right_or_for_review(gate: str, values: list[
 
 
 def test_a_page_shows_no_number_that_was_left_out() -> None:
-    table = schema.table([row(1, said(FULL, 0.9, 0.1), said(SPARSE, 0.9, 0.2, 0.0, 0.1))], (FULL, SPARSE))
+    table = schema.to_table([row(1, said(FULL, 0.9, 0.1), said(SPARSE, 0.9, 0.2, 0.0, 0.1))], (FULL, SPARSE))
     (one,) = image_rows(table, (FULL, SPARSE))
     shown = clear_answers(one, (FULL, SPARSE))["tags"]
     assert isinstance(shown, Prediction)
@@ -335,5 +335,5 @@ def test_duplicates_count_in_another_gate(judge: Judge) -> None:
     told = anew(judge, "reject: signals.duplicate >= 0.8", rows, SIGNAL)
     assert told[0] == "review: signals looked only for near-duplicates, duplicate from 0.91 on"
     assert told[1].startswith("reject: signals.duplicate 0.97 >= 0.80")
-    answer = told_answers(second)["signals"]
+    answer = row_answers(second)["signals"]
     assert isinstance(answer, Prediction) and answer.notes == ("2 of 64 bits differ from one.png",)

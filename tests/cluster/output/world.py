@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from keepers.cluster.output.output import IMAGES, SETTINGS, Output, Settings
-from keepers.cluster.output.schema import ImageRow, ModelColumn, table
-from keepers.cluster.sources.item import Item, uri_of
+from keepers.cluster.output.output import IMAGES, SETTINGS, Output, OutputSettings
+from keepers.cluster.output.schema import ImageRow, ModelColumn, to_table
+from keepers.cluster.sources.item import SourceItem, uri_of
 from keepers.collection.store import SeenImage
 from keepers.core.gates.gate import Gate, Verdict
 from keepers.core.prediction import Answer, Labels, Prediction
@@ -40,7 +40,7 @@ def row(
     *answers: Answer,
     gate: str = GATE,
     uri: str = "",
-    item: Item | None = None,
+    item: SourceItem | None = None,
     error: str = "",
     prompt: str = "",
     **more: Any,
@@ -50,7 +50,7 @@ def row(
     verdict = Gate.parse(gate).decide(by_model).verdict if not error else Verdict("review", f"review: {error}")
     assert verdict, "the gate's models must have answered"
     image = SeenImage(content(number), 64, 48, prompt, seed=str(number))
-    place = item or Item(uri or f"s3://bucket/{number:04d}.png", size=9, mtime_ns=10**18)
+    place = item or SourceItem(uri or f"s3://bucket/{number:04d}.png", size=9, mtime_ns=10**18)
     return ImageRow(place, image, verdict, error, by_model, **more)
 
 
@@ -64,18 +64,18 @@ def write(
 ) -> Output:
     """An output with its rows in several files."""
     output = Output.at(str(where))
-    settings = Settings(str(Gate.parse(gate)), True, models=tuple(models))
+    settings = OutputSettings(str(Gate.parse(gate)), True, models=tuple(models))
     output.write(json.dumps(settings.facts()).encode(), SETTINGS)
     listed = list(rows)
     for part in range(parts):
-        output.write_rows(table(listed[part::parts], models))
+        output.write_rows(to_table(listed[part::parts], models))
     return Output.at(str(where))
 
 
-def item_of(path: Path) -> Item:
+def item_of(path: Path) -> SourceItem:
     """A file of this machine as a scan lists it."""
     found = path.stat()
-    return Item(uri_of(path), size=found.st_size, mtime_ns=found.st_mtime_ns)
+    return SourceItem(uri_of(path), size=found.st_size, mtime_ns=found.st_mtime_ns)
 
 
 def damage(output: Output) -> str:

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from keepers.cli import exit_codes, gates, machine
 from keepers.cli.app import app
-from keepers.cluster.planning.costs import Question, measure
+from keepers.cluster.planning.costs import Workload, measure_costs
 from keepers.cluster.planning.planner import (
     STARTUP,
     Cluster,
@@ -26,7 +26,7 @@ from keepers.cluster.planning.planner import (
     reaches,
     stages,
 )
-from keepers.cluster.planning.sample import DRAWN, chosen, drawn
+from keepers.cluster.planning.sample import DRAWN, chosen_files, drawn_files
 from keepers.core.gates.gate import Gate
 from keepers.core.metadata.read import read_generation
 from keepers.core.pictures.open import open_image
@@ -196,7 +196,7 @@ def test_shares(measured: dict[str, float], passes: dict[str, float], expected: 
 
 @pytest.mark.parametrize("form", ["png", "jpeg", "webp"])
 def test_drawn_pictures_are_like_generated_ones(form: str, tmp_path: Path) -> None:
-    paths = drawn(tmp_path, 384, form)
+    paths = drawn_files(tmp_path, 384, form)
     assert len(paths) == DRAWN
     picture = open_image(paths[0])
     assert picture.size == (384, 384) and picture.mode == "RGB"
@@ -212,10 +212,10 @@ def test_a_sample_is_spread_over_all_images(tmp_path: Path) -> None:
     for number in range(10):
         tiny.plain(0, 0, 0).save(tmp_path / f"{number}.png")
     (tmp_path / "notes.txt").write_text("no image")
-    assert [path.stem for path in chosen([tmp_path], 4)] == ["0", "3", "6", "9"]
-    assert len(chosen([tmp_path])) == 10
+    assert [path.stem for path in chosen_files([tmp_path], 4)] == ["0", "3", "6", "9"]
+    assert len(chosen_files([tmp_path])) == 10
     with pytest.raises(PlanError, match="none: there is no such file"):
-        chosen([tmp_path / "none"])
+        chosen_files([tmp_path / "none"])
 
 
 @pytest.fixture
@@ -227,7 +227,7 @@ def two_kinds(tmp_path: Path) -> list[Path]:
     for number, colour in enumerate(colours):
         tiny.plain(*colour).save(folder / f"{number}.png")
     (folder / "9.png").write_bytes(b"not an image")
-    return chosen([folder])
+    return chosen_files([folder])
 
 
 BOTH = Gate.parse("accept: cheap.good >= 0.5 and dear.good >= 0.5")
@@ -235,7 +235,7 @@ BOTH = Gate.parse("accept: cheap.good >= 0.5 and dear.good >= 0.5")
 
 def test_costs_are_measured_with_the_models_themselves(tmp_path: Path, two_kinds: list[Path]) -> None:
     work = tiny.Work()
-    found = measure(Question(tiny.judge(work, tmp_path), BOTH, shares=True), two_kinds)
+    found = measure_costs(Workload(tiny.judge(work, tmp_path), BOTH, shares=True), two_kinds)
     cheap, dear = found.costs.models
     assert (cheap.model, dear.model) == ("cheap", "dear")
     assert (cheap.reach, dear.reach) == (1.0, 3 / 8)
@@ -252,8 +252,8 @@ def test_costs_are_measured_with_the_models_themselves(tmp_path: Path, two_kinds
 
 def test_a_net_elsewhere_is_not_timed_and_a_told_share_is_not_asked_for(tmp_path: Path, two_kinds: list[Path]) -> None:
     work = tiny.Work()
-    question = Question(tiny.judge(work, tmp_path), BOTH, {"cheap": 0.004, "dear": 0.02}, {"cheap": 0.25}, shares=True)
-    found = measure(question, two_kinds)
+    workload = Workload(tiny.judge(work, tmp_path), BOTH, {"cheap": 0.004, "dear": 0.02}, {"cheap": 0.25}, shares=True)
+    found = measure_costs(workload, two_kinds)
     assert work.batches == []
     assert [(one.gpu, one.reach) for one in found.costs.models] == [(0.004, 1.0), (0.02, 0.25)]
     assert all(one.prepare > 0 for one in found.costs.models)
@@ -263,7 +263,7 @@ def test_a_net_elsewhere_is_not_timed_and_a_told_share_is_not_asked_for(tmp_path
 def test_a_sample_that_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(b"")
     with pytest.raises(PlanError, match="empty"):
-        measure(Question(tiny.judge(tiny.Work(), tmp_path), BOTH), [tmp_path / "a.png"])
+        measure_costs(Workload(tiny.judge(tiny.Work(), tmp_path), BOTH), [tmp_path / "a.png"])
 
 
 def test_the_more_pixels_the_longer(tmp_path: Path) -> None:
@@ -272,7 +272,7 @@ def test_the_more_pixels_the_longer(tmp_path: Path) -> None:
         folder = tmp_path / str(side)
         folder.mkdir()
         judge = tiny.judge(tiny.Work(), tmp_path)
-        found.append(measure(Question(judge, BOTH), drawn(folder, side, "png")).costs)
+        found.append(measure_costs(Workload(judge, BOTH), drawn_files(folder, side, "png")).costs)
     assert found[1].decode > 3 * found[0].decode
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from keepers.cluster.sources.item import Item, path_of
-from keepers.cluster.sources.read_item import Reader
+from keepers.cluster.sources.item import SourceItem, path_of
+from keepers.cluster.sources.read_item import ItemReader
 from keepers.core.errors import UnreadableImage
 
 
@@ -19,13 +19,13 @@ def make(folder: Path, *names: str) -> None:
         (folder / name).write_bytes(name.encode("utf-8", "surrogateescape"))
 
 
-def below(folder: Path, items: list[Item]) -> list[str]:
+def below(folder: Path, items: list[SourceItem]) -> list[str]:
     return [f"{os.path.relpath(path_of(i.uri) or i.uri, folder)}{'#' if i.member else ''}{i.member}" for i in items]
 
 
-def refusal(item: Item, reader: Reader | None = None) -> UnreadableImage:
+def refusal(item: SourceItem, reader: ItemReader | None = None) -> UnreadableImage:
     with pytest.raises(UnreadableImage) as caught:
-        (reader or Reader()).read(item)
+        (reader or ItemReader()).read(item)
     again = pickle.loads(pickle.dumps(caught.value))
     assert (again.path, again.code, again.detail) == (caught.value.path, caught.value.code, caught.value.detail)
     return caught.value

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq  # noqa: E402
 
 from keepers.cluster.output.manifest import write_manifest  # noqa: E402
 from keepers.cluster.output.output import IMAGES, MANIFEST, SETTINGS, Output  # noqa: E402
-from keepers.cluster.sources.read_item import Reader  # noqa: E402
+from keepers.cluster.sources.read_item import ItemReader  # noqa: E402
 from keepers.cluster.sources.sources import SourceError, list_items  # noqa: E402
 from keepers.core.pictures.walk import Search  # noqa: E402
 from keepers.tests.cluster.sources.files import below, make, refusal  # noqa: E402
@@ -75,7 +75,7 @@ def test_headers_that_lead_nowhere_end_a_tar(tmp_path: Path, what: str) -> None:
     (tmp_path / "set.tar").write_bytes(member("a.png") + HEADERS[what] + member("c.png") + END)
     first, second = list_items([str(tmp_path / "set.tar")])
     assert (first.member, second.member, second.code) == ("a.png", "", "corrupt")
-    assert Reader().read(first) == b"picture"
+    assert ItemReader().read(first) == b"picture"
     (tmp_path / "alone.tar").write_bytes(HEADERS[what] + END)
     assert [item.code for item in list_items([str(tmp_path / "alone.tar")])] == ["corrupt"]
 
@@ -92,12 +92,12 @@ def test_members_are_told_apart_whatever_they_are_called(tmp_path: Path) -> None
     (tmp_path / "set.tar").write_bytes(b"".join(member(name, name.encode()) for name in names) + END)
     items = list(list_items([str(tmp_path / "set.tar")], Search(include=["*"])))
     assert len({item.key for item in items}) == 3
-    assert [Reader().read(item) for item in items] == [name.encode() for name in names]
+    assert [ItemReader().read(item) for item in items] == [name.encode() for name in names]
 
 
 def test_what_a_tar_names_elsewhere_is_read_from_the_tar(tmp_path: Path) -> None:
     (tmp_path / "set.tar").write_bytes(member("/etc/a.png") + member("../../b.png") + END)
-    assert [Reader().read(item) for item in list_items([str(tmp_path / "set.tar")])] == [b"picture"] * 2
+    assert [ItemReader().read(item) for item in list_items([str(tmp_path / "set.tar")])] == [b"picture"] * 2
 
 
 # Parquet
@@ -122,7 +122,7 @@ PACKED = [{"bytes": b"picture"}]
 )
 def test_a_dot_in_a_name_is_part_of_the_name(tmp_path: Path, columns: list[tuple[str, Any]]) -> None:
     (item,) = list_items([str(write(tmp_path / "a.parquet", columns))])
-    assert Reader().read(item) == b"picture"
+    assert ItemReader().read(item) == b"picture"
 
 
 @pytest.mark.parametrize(
@@ -152,7 +152,7 @@ def test_one_value_for_all_rows_is_in_memory_a_few_times_only(tmp_path: Path) ->
     assert (tmp_path / "a.parquet").stat().st_size < 10_000
     (first, *_) = list_items([str(tmp_path / "a.parquet")])
     before = pa.default_memory_pool().max_memory()
-    assert Reader().read(first) == cells[0]
+    assert ItemReader().read(first) == cells[0]
     assert pa.default_memory_pool().max_memory() - before < 128 << 20
 
 

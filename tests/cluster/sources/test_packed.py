@@ -16,7 +16,7 @@ fsspec = pytest.importorskip("fsspec")
 
 import pyarrow.parquet as pq  # noqa: E402
 
-from keepers.cluster.sources.read_item import Reader  # noqa: E402
+from keepers.cluster.sources.read_item import ItemReader  # noqa: E402
 from keepers.cluster.sources.sources import SourceError, list_items  # noqa: E402
 from keepers.core.pictures.walk import Search  # noqa: E402
 from keepers.tests.cluster.sources.files import below, make, refusal  # noqa: E402
@@ -46,7 +46,7 @@ def test_every_row_is_an_item_and_a_row_group_is_read_once(tmp_path: Path, monke
         return iter_batches(self, *args, **options)
 
     monkeypatch.setattr(pq.ParquetFile, "iter_batches", counted)
-    reader = Reader()
+    reader = ItemReader()
     assert [reader.read(item) for item in items] == PICTURES
     assert [reader.read(item) for item in reversed(items)] == PICTURES[::-1]
     assert asked == [[0], [1], [2]]
@@ -56,7 +56,7 @@ def test_a_row_group_larger_than_memory_is_gone_through(tmp_path: Path) -> None:
     cells = [os.urandom(1 << 20) for _ in range(40)]
     write_parquet(tmp_path / "set.parquet", cells, rows=40)
     items = list(list_items([str(tmp_path / "set.parquet")]))
-    reader = Reader(window=1 << 20)
+    reader = ItemReader(window=1 << 20)
     assert [reader.read(item) for item in items] == cells
     assert reader.read(items[0]) == cells[0]  # it starts anew for who goes back
     (group,) = [entry.made for entry in reader._groups._entries.values()]
@@ -74,7 +74,7 @@ def test_hugging_face_stores_structs(tmp_path: Path) -> None:
     write_parquet(tmp_path / "set.parquet", cells, rows=10, kind=kind)
     items = list(list_items([str(tmp_path)]))
     assert [item.code for item in items] == ["", "empty", "empty", ""]
-    reader = Reader()
+    reader = ItemReader()
     assert (reader.read(items[0]), reader.read(items[3])) == (b"one", b"four")
     assert refusal(items[1]).detail == "the cell is empty (null)"
 
@@ -87,7 +87,7 @@ def test_empty_cells_are_told(tmp_path: Path) -> None:
     table = pa.table({"image": pa.array([b"a", None])})
     pq.write_table(table, tmp_path / "untold.parquet", write_statistics=False)
     first, second = list_items([str(tmp_path / "untold.parquet")])
-    assert (Reader().read(first), first.code, second.code) == (b"a", "", "")
+    assert (ItemReader().read(first), first.code, second.code) == (b"a", "", "")
     assert (refusal(second).code, refusal(second).detail) == ("empty", "the cell is empty (null)")
 
 
@@ -102,15 +102,15 @@ def test_a_column_of_paths_names_files(tmp_path: Path, kind: Any) -> None:
         *("a.png", "set.parquet#1", "b.png", "c.png", "gone.png")
     ]
     assert [item.code for item in items] == ["", "empty", "", "", "not_a_file"]
-    assert Reader().read(items[0]) == b"in/a.png"
+    assert ItemReader().read(items[0]) == b"in/a.png"
 
 
 def test_the_column_is_found_or_asked_for(tmp_path: Path) -> None:
     table = pa.table({"a": [b"1"], "jpg": [b"2"], "png": [b"3"], "n": [1], "text": ["x"]})
     pq.write_table(table, tmp_path / "set.parquet")
     source = str(tmp_path / "set.parquet")
-    assert [Reader().read(item) for item in list_items([source])] == [b"2"]
-    assert [Reader().read(item) for item in list_items([source], column="a")] == [b"1"]
+    assert [ItemReader().read(item) for item in list_items([source])] == [b"2"]
+    assert [ItemReader().read(item) for item in list_items([source], column="a")] == [b"1"]
     with pytest.raises(SourceError, match=r"'nope' does not exist; name one of these with --column: a, jpg, png, text"):
         list(list_items([source], column="nope"))
     with pytest.raises(SourceError, match="'n' holds neither images nor paths"):
@@ -128,7 +128,7 @@ def test_a_folder_of_parquet_alone_is_a_data_set(tmp_path: Path) -> None:
     write_parquet(tmp_path / "p=0" / "c.parquet", [b"0c"])
     (tmp_path / "_SUCCESS").touch()
     (tmp_path / "p=0" / ".c.parquet.crc").touch()
-    assert [Reader().read(item) for item in list_items([str(tmp_path)])] == [b"0c", b"1a", b"1b"]
+    assert [ItemReader().read(item) for item in list_items([str(tmp_path)])] == [b"0c", b"1a", b"1b"]
     make(tmp_path, "picture.png")  # now it is a folder of pictures, as it is for the plain scan
     assert below(tmp_path, list(list_items([str(tmp_path)]))) == ["picture.png"]
 
@@ -144,7 +144,7 @@ def test_parquet_that_is_damaged_is_told(tmp_path: Path) -> None:
     (tmp_path / "bad").mkdir()
     (tmp_path / "bad" / "bad.parquet").write_bytes(whole[:4] + b"\xff" * 60 + whole[64:])
     found = list(list_items([str(tmp_path / "bad")]))
-    reader = Reader()
+    reader = ItemReader()
     assert [refusal(found[0], reader).code, refusal(found[0], reader).code] == ["corrupt", "corrupt"]
     assert reader.read(found[9]) == PICTURES[9]
 
@@ -181,7 +181,7 @@ def test_a_tar_is_indexed_by_its_headers(tmp_path: Path, format: int) -> None:  
     write_tar(tmp_path / "set.tar", MEMBERS, format)
     items = list(list_items([str(tmp_path / "set.tar")]))
     assert [item.member for item in items] == [name for name in MEMBERS if not name.endswith("json")]
-    assert [Reader().read(item) for item in items] == [MEMBERS[item.member] for item in items]
+    assert [ItemReader().read(item) for item in items] == [MEMBERS[item.member] for item in items]
     assert items[0].name == f"{tmp_path}/set.tar#001.jpg"
     only = list_items([str(tmp_path / "set.tar")], Search(include=["*.png"], exclude=["abs"]))
     assert [item.member for item in only] == ["../002.png"]
@@ -233,7 +233,7 @@ def test_two_members_of_one_name_are_two_pictures(tmp_path: Path) -> None:
             tar.addfile(member, io.BytesIO(data))
     items = list(list_items([str(tmp_path / "set.tar")]))
     assert [item.member for item in items] == ["a.png", "a.png (at byte 1536)"]
-    assert [Reader().read(item) for item in items] == [b"first", b"second"]
+    assert [ItemReader().read(item) for item in items] == [b"first", b"second"]
 
 
 @pytest.mark.parametrize(
@@ -250,7 +250,7 @@ def test_a_tar_that_is_cut_off_gives_what_it_has(tmp_path: Path, kept: int, memb
     items = list(list_items([str(tmp_path / "set.tar")]))
     assert [item.member for item in items] == members
     assert [item.code for item in items] == ["", code]
-    assert Reader().read(items[0]) == bytes(1000)
+    assert ItemReader().read(items[0]) == bytes(1000)
 
 
 def test_a_tar_cut_off_in_what_is_no_picture_is_told(tmp_path: Path) -> None:
@@ -302,8 +302,8 @@ def test_many_threads_may_read_at_once(tmp_path: Path) -> None:
     write_parquet(tmp_path / "p.parquet", [bytes([n]) * (n + 1) for n in range(64)], rows=16)
     items = [*list_items([str(tmp_path)]), *list_items([str(tmp_path / "t.tar"), str(tmp_path / "p.parquet")])]
     items = items[0::3] + items[1::3] + items[2::3]
-    reader = Reader(groups=2)
+    reader = ItemReader(groups=2)
     with ThreadPoolExecutor(8) as pool:
         read = list(pool.map(reader.read, items))
-    assert read == [Reader().read(item) for item in items]
+    assert read == [ItemReader().read(item) for item in items]
     assert len(read) == 192 and all(read)

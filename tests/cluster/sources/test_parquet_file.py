@@ -15,9 +15,9 @@ import pyarrow.parquet as pq
 import ray.data  # noqa: F401  its types are known to Arrow from now on
 
 from keepers.cluster.output.output import IMAGES, DamagedPart, Output
-from keepers.cluster.output.schema import table
+from keepers.cluster.output.schema import to_table
 from keepers.cluster.sources.parquet_file import is_foreign
-from keepers.cluster.sources.read_item import Reader
+from keepers.cluster.sources.read_item import ItemReader
 from keepers.cluster.sources.sources import list_items
 from keepers.tests.cluster.output.world import FULL, row, said
 from keepers.tests.cluster.sources.files import make
@@ -60,7 +60,7 @@ def test_objects_in_a_column_of_images_are_bytes_that_are_no_image(tmp_path: Pat
     packed = pickle.dumps(Evil(made))
     path = write(tmp_path / "a.parquet", typed("image", pa.large_binary(), OBJECT), [packed])
     (item,) = list_items([str(path)])
-    assert Reader().read(item) == packed
+    assert ItemReader().read(item) == packed
     assert not made.exists()
 
 
@@ -81,7 +81,7 @@ def test_a_type_that_cannot_be_read_is_a_row(tmp_path: Path, described: bytes) -
 
 def test_files_among_the_results_that_are_not_ours_are_refused(tmp_path: Path) -> None:
     output, made = Output.at(str(tmp_path)), tmp_path / "made"
-    ours = table([row(0, said(FULL, 0.9, 0.1))], [FULL])
+    ours = to_table([row(0, said(FULL, 0.9, 0.1))], [FULL])
     packed = pa.array([pickle.dumps(Evil(made))], pa.large_binary())
     wrong = {
         "objects": ours.set_column(ours.schema.get_field_index("prompt"), typed("prompt", packed.type, OBJECT), packed),

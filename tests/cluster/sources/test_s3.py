@@ -16,8 +16,8 @@ pytest.importorskip("moto")
 
 import pyarrow.parquet as pq  # noqa: E402
 
-from keepers.cluster.sources.item import Item  # noqa: E402
-from keepers.cluster.sources.read_item import Reader  # noqa: E402
+from keepers.cluster.sources.item import SourceItem  # noqa: E402
+from keepers.cluster.sources.read_item import ItemReader  # noqa: E402
 from keepers.cluster.sources.sources import SourceError, list_items  # noqa: E402
 from keepers.cluster.sources.trouble import Patience  # noqa: E402
 from keepers.core.errors import UnreadableImage  # noqa: E402
@@ -54,13 +54,13 @@ def s3(server: S3Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Server]:
     server.reset()
 
 
-def listed(s3: S3Server, path: str, search: Search | None = None) -> list[Item]:
+def listed(s3: S3Server, path: str, search: Search | None = None) -> list[SourceItem]:
     return list(list_items([s3.uri(path)], search, patience=QUICK))
 
 
-def refusal(item: Item) -> UnreadableImage:
+def refusal(item: SourceItem) -> UnreadableImage:
     with pytest.raises(UnreadableImage) as caught:
-        Reader(QUICK).read(item)
+        ItemReader(QUICK).read(item)
     return caught.value
 
 
@@ -69,7 +69,7 @@ def test_a_folder_there_is_as_the_folder_here(s3: S3Server, tmp_path: Path) -> N
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(name.encode() * 5)
     s3.fill("pictures", {f"set/{name}": name.encode() * 5 for name in NAMES})
-    reader = Reader(QUICK)
+    reader = ItemReader(QUICK)
     for search in (Search(), Search(include=["*.png"], exclude=["a*"]), Search(recursive=False)):
         walked = [entry for entry in walk([tmp_path], search) if isinstance(entry, Found)]
         for path in ("pictures/set", "pictures/set/"):
@@ -85,7 +85,7 @@ def test_one_picture_costs_two_requests(s3: S3Server) -> None:
     s3.fill("pictures", {"a.png": b"x" * 300_000, "b.png": b"y"})
     first, second = listed(s3, "pictures")
     s3.requests.clear()
-    reader = Reader(QUICK)
+    reader = ItemReader(QUICK)
     assert (reader.read(first), reader.read(second)) == (b"x" * 300_000, b"y")
     assert [(request.method, request.path) for request in s3.requests] == [
         (method, f"/pictures/{name}.png") for name in "ab" for method in ("HEAD", "GET")
@@ -107,7 +107,7 @@ def test_the_endpoint_may_stand_in_the_environment(s3: S3Server, monkeypatch: py
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{s3.port}")
     (item,) = list_items(["s3://pictures"], patience=QUICK)
     assert item.uri == "s3://pictures/a.png"
-    assert Reader(QUICK).read(item) == b"a"
+    assert ItemReader(QUICK).read(item) == b"a"
 
 
 def test_names_that_cannot_be_asked_for_are_told(s3: S3Server) -> None:
@@ -126,7 +126,7 @@ def test_passing_trouble_is_outlived(s3: S3Server) -> None:
     s3.fill("pictures", bodies)
     s3.throttle(1)
     items = listed(s3, "pictures")
-    reader = Reader(Patience(attempts=3, wait=0.01))
+    reader = ItemReader(Patience(attempts=3, wait=0.01))
     s3.throttle(2, lambda request: request.path.endswith("/1.png"))
     s3.throttle(1, lambda request: request.method == "GET")
     s3.cut(1, lambda request: request.method == "GET" and request.path.endswith("/3.png"))
@@ -211,7 +211,7 @@ def test_a_bucket_that_lets_everybody_in(s3: S3Server) -> None:
     s3.publish("public")
     (item,) = listed(s3, "anonymous@public")
     assert item.uri.startswith("s3://anonymous@public/a.png")
-    assert Reader(QUICK).read(item) == b"a"
+    assert ItemReader(QUICK).read(item) == b"a"
     s3.public.clear()
     with pytest.raises(SourceError, match="denies access"):
         listed(s3, "anonymous@public")
@@ -222,7 +222,7 @@ def test_a_service_that_is_not_there(s3: S3Server) -> None:
     with pytest.raises(SourceError, match="cannot be reached"):
         list(list_items([uri], patience=Patience(attempts=1)))
     with pytest.raises(UnreadableImage, match="cannot be reached"):
-        Reader(Patience(attempts=1)).read(Item(uri, size=1))
+        ItemReader(Patience(attempts=1)).read(SourceItem(uri, size=1))
 
 
 def test_objects_that_vanish_or_change(s3: S3Server) -> None:
@@ -277,7 +277,7 @@ def test_tars_are_read_by_ranges(s3: S3Server) -> None:
     asked = [request.range for request in s3.requests if request.path == "/shards/0.tar" and request.method == "GET"]
     assert 5 <= len(asked) <= 8 and all(size(one) <= 1 << 16 for one in asked)
     s3.requests.clear()
-    reader = Reader(Patience(attempts=3, wait=0.01))
+    reader = ItemReader(Patience(attempts=3, wait=0.01))
     s3.cut(2)
     assert [reader.read(item) for item in items] == [*pictures.values(), b"a"]
     assert s3.count("HEAD") == 2 + 1  # each tar once, and one again after the library had given up
@@ -295,7 +295,7 @@ def test_parquet_is_read_by_row_groups(s3: S3Server) -> None:
     items = listed(s3, "tables")
     assert [item.code for item in items] == ["", "", "", "", "empty", "", "", "", ""]
     s3.requests.clear()
-    reader = Reader(Patience(attempts=3, wait=0.01))
+    reader = ItemReader(Patience(attempts=3, wait=0.01))
     whole = [item for item in items if not item.code]
     s3.throttle(1, lambda request: request.method == "GET")
     assert [reader.read(item) for item in whole] == [cell for cell in cells if cell]

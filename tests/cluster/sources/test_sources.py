@@ -18,9 +18,9 @@ fsspec = pytest.importorskip("fsspec")
 from hypothesis import HealthCheck, given, settings  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
 
-from keepers.cluster.sources.address import quoted, without_secrets  # noqa: E402
+from keepers.cluster.sources.address import quoted_path, without_secrets  # noqa: E402
 from keepers.cluster.sources.item import path_of, uri_of  # noqa: E402
-from keepers.cluster.sources.read_item import Reader  # noqa: E402
+from keepers.cluster.sources.read_item import ItemReader  # noqa: E402
 from keepers.cluster.sources.sources import SourceError, list_items  # noqa: E402
 from keepers.cluster.sources.trouble import Patience, StorageTrouble, kind_of  # noqa: E402
 from keepers.core.errors import UnreadableImage  # noqa: E402
@@ -57,7 +57,7 @@ def test_a_folder_is_listed_as_the_walk_walks_it(tmp_path: Path) -> None:
         for item, entry in zip(items, walked, strict=True):
             if isinstance(entry, Found):
                 assert (item.size, item.mtime_ns, item.code) == (entry.size, entry.mtime_ns, "")
-                assert Reader().read(item) == entry.path.read_bytes()
+                assert ItemReader().read(item) == entry.path.read_bytes()
             else:
                 assert (item.code, item.flaw) == (entry.code, entry.reason)
                 assert refusal(item).code == entry.code
@@ -141,7 +141,7 @@ def test_a_list_names_paths_beside_it(tmp_path: Path) -> None:
     items = list(list_items([f"@{tmp_path}/set/list.txt"]))
     assert below(tmp_path / "set", items) == ["deep/b.png", "a.png", "../other.png", "gone.png", "# odd.png"]
     assert [item.code for item in items] == ["", "", "", "not_a_file", ""]
-    assert all(Reader().read(item) for item in items if not item.code)
+    assert all(ItemReader().read(item) for item in items if not item.code)
 
 
 @NOT_WINDOWS
@@ -150,7 +150,7 @@ def test_a_list_may_name_what_is_no_unicode(tmp_path: Path) -> None:
     Path(os.fsdecode(odd)).write_bytes(b"odd")
     (tmp_path / "list").write_bytes(odd + b"\n")
     (item,) = list_items([f"@{tmp_path}/list"])
-    assert Reader().read(item) == b"odd"
+    assert ItemReader().read(item) == b"odd"
 
 
 def test_a_list_is_read_as_it_is_asked_for(tmp_path: Path, memory: Any) -> None:
@@ -160,7 +160,7 @@ def test_a_list_is_read_as_it_is_asked_for(tmp_path: Path, memory: Any) -> None:
         memory.pipe_file(f"/set/{name}", name.encode())
     items = list(list_items(["@memory://set/list.txt"]))
     assert [item.uri.rpartition("/")[2] for item in items] == ["b.png", "a.png", "c.png", "d.png"]
-    assert [Reader().read(item) for item in items] == [b"b.png", b"a.png", b"c.png", b"sub/d.png"]
+    assert [ItemReader().read(item) for item in items] == [b"b.png", b"a.png", b"c.png", b"sub/d.png"]
     (tmp_path / "long").write_text("a.png\n" * 3 + "unknown://x/y.png\n")
     listed = list_items([f"@{tmp_path}/long"])
     assert next(listed).uri == uri_of(tmp_path / "a.png")
@@ -186,7 +186,7 @@ def test_another_scheme_goes_through_fsspec(memory: Any) -> None:
         "memory://set/a b#?%.png",
         "memory://set/b.png",
     ]
-    reader = Reader(Patience(attempts=1))
+    reader = ItemReader(Patience(attempts=1))
     assert [reader.read(item).decode() for item in items] == [item.uri.removeprefix("memory://set/") for item in items]
     memory.pipe_file("/set/b.png", b"another size")
     memory.rm_file("/set/a/1.png")
@@ -233,7 +233,7 @@ def test_what_is_no_secret_stays_in_an_address() -> None:
         "https://host/a?author=me",
     ):
         assert without_secrets(uri) == uri
-    assert quoted("/a b/ü%#?[1].png") == "/a%20b/ü%25%23%3F%5B1%5D.png"
+    assert quoted_path("/a b/ü%#?[1].png") == "/a%20b/ü%25%23%3F%5B1%5D.png"
 
 
 def test_patience_ends() -> None:

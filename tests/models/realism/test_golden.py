@@ -16,7 +16,7 @@ from PIL import Image
 from keepers.core.heatmaps.heatmap import scaled
 from keepers.models.realism.net import BasicDetector, Detector, ResNetDetector, from_torchvision
 from keepers.tests.random_weights import random_weights
-from keepers.train.realism.loop import Data, Training
+from keepers.train.realism.loop import Training, TrainingData
 from keepers.train.realism.recipe import PRESETS
 
 GOLDEN: dict[str, Any] = json.loads((Path(__file__).parents[2] / "data" / "realism" / "golden.json").read_text())
@@ -58,7 +58,7 @@ def training(name: str) -> Training:
     preset = PRESETS[NAMES[name]]
     pixels = np.stack([preset.window.pixels(picture(n % PAIRS, n // PAIRS)) for n in range(2 * PAIRS)])
     labels = np.arange(2 * PAIRS) // PAIRS
-    data = Data(pixels, labels, 0, preset.window, np.arange(2 * PAIRS), np.arange(2), 2)
+    data = TrainingData(pixels, labels, 0, preset.window, np.arange(2 * PAIRS), np.arange(2), 2)
     return Training(filled(name), data, replace(preset.recipe, batch=4))
 
 

@@ -30,7 +30,7 @@ from keepers.models.realism.view import Window
 from keepers.models.registry import REGISTRY
 from keepers.models.siglip import SIGLIP
 from keepers.tests.random_weights import random_weights
-from keepers.train.realism.probe_features import reader
+from keepers.train.realism.probe_features import feature_reader
 
 CPU = Runtime(device="cpu", precision="exact")
 SMALL = Shape("resnet", blocks=(1, 1), width=4)
@@ -277,7 +277,7 @@ def test_a_probe_reads_siglip_s_pooled_vector_at_both_precisions(tmp_path: Path)
     one, two = exact.classify([image])[0], fast.classify([image])[0]
     assert one.values == pytest.approx(expected, abs=1e-4)
     assert np.abs(one.values - two.values).max() < two.tolerance
-    read = reader("siglip", store, "cpu")
+    read = feature_reader("siglip", store, "cpu")
     assert read.width == 144 and read.features([image]) == pytest.approx(pooled.numpy(), abs=1e-4)
 
 

@@ -21,12 +21,21 @@ from keepers.models.realism.format import Shape
 from keepers.models.realism.view import Window
 from keepers.models.registry import REGISTRY
 from keepers.tests.textures import SPOT, picture, write_set
-from keepers.train.realism.batches import changed, plain
+from keepers.train.realism.batches import augmented, plain
 from keepers.train.realism.collect import Collected, Sample, collect
-from keepers.train.realism.loop import Data, Progress, Training
-from keepers.train.realism.probe import fit
-from keepers.train.realism.recipe import MODERN, PRESETS, STUDY, Recipe
-from keepers.train.realism.run import Job, Outcome, Prepared, Watcher, describe, prepare, train, write_detector
+from keepers.train.realism.loop import Progress, Training, TrainingData
+from keepers.train.realism.probe import fit_realism_probe
+from keepers.train.realism.recipe import MODERN, PRESETS, STUDY, TrainingRecipe
+from keepers.train.realism.run import (
+    PreparedTraining,
+    TrainedDetector,
+    TrainingJob,
+    TrainingWatcher,
+    describe_detector,
+    prepare,
+    train_detector,
+    write_detector,
+)
 from keepers.train.realism.split import related, split
 from keepers.train.realism.warnings import warnings
 
@@ -46,9 +55,13 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(threads)
 
 
-def trained(folder: Path, job: Job, watcher: Watcher | None = None) -> tuple[Prepared, Outcome]:
-    prepared = prepare(job, folder / "work", watcher or Watcher())
-    return prepared, train(prepared, folder / "work", WeightStore([folder / "models"]), watcher or Watcher())
+def trained(
+    folder: Path, job: TrainingJob, watcher: TrainingWatcher | None = None
+) -> tuple[PreparedTraining, TrainedDetector]:
+    prepared = prepare(job, folder / "work", watcher or TrainingWatcher())
+    return prepared, train_detector(
+        prepared, folder / "work", WeightStore([folder / "models"]), watcher or TrainingWatcher()
+    )
 
 
 @pytest.fixture(scope="module")
@@ -63,9 +76,9 @@ def folders(root: Path) -> dict[str, list[Path]]:
 
 
 def test_a_hidden_texture_is_learnt_and_found(textured: Path, tmp_path: Path) -> None:
-    job = Job("hidden", folders(textured), replace(TINY, recipe=replace(TINY.recipe, epochs=12)))
+    job = TrainingJob("hidden", folders(textured), replace(TINY, recipe=replace(TINY.recipe, epochs=12)))
     prepared, outcome = trained(tmp_path, job)
-    described = describe(prepared, outcome)
+    described = describe_detector(prepared, outcome)
     write_detector(tmp_path / "models", "hidden", described, outcome)
     store = WeightStore([tmp_path / "models"])
     asked = Classifier.load(REGISTRY.spec("realism:hidden", store), store, Runtime(device="cpu"), "exact")
@@ -86,7 +99,7 @@ def test_a_hidden_texture_is_learnt_and_found(textured: Path, tmp_path: Path) ->
 def test_random_labels_stay_at_chance(tmp_path: Path) -> None:
     sources = write_set(tmp_path / "set", 60, side=136, random_labels=True)
     preset = replace(TINY, recipe=replace(TINY.recipe, epochs=4))
-    prepared, outcome = trained(tmp_path, Job("chance", sources, preset))
+    prepared, outcome = trained(tmp_path, TrainingJob("chance", sources, preset))
     everything = np.concatenate([prepared.split.train, prepared.split.validation, prepared.split.test])
     assert len(everything) == len(set(everything.tolist())) == 120
     low, high = outcome.tested.confusion().interval(0.999)
@@ -105,15 +118,15 @@ class Stop:
             raise Cancelled("stop")
 
 
-def data(classes: int = 2) -> Data:
+def data(classes: int = 2) -> TrainingData:
     random = np.random.RandomState(0)
     pixels = random.randint(0, 256, (48, 1, 64, 64), dtype=np.uint8)
     labels = np.arange(48) % classes
     places = np.arange(48)
-    return Data(pixels, labels, 16, Window(32), places[:32], places[32:], classes)
+    return TrainingData(pixels, labels, 16, Window(32), places[:32], places[32:], classes)
 
 
-def small_training(recipe: Recipe, checkpoint: Path | None = None, stop: Stop | None = None) -> Training:
+def small_training(recipe: TrainingRecipe, checkpoint: Path | None = None, stop: Stop | None = None) -> Training:
     from keepers.models.realism.net import ResNetDetector
 
     torch.manual_seed(1)
@@ -210,7 +223,7 @@ def test_augmentation_hangs_on_its_seed_alone_and_never_scales() -> None:
     found = data()
     places = np.array([3, 1, 2])
     one, same, other = (
-        changed(found.pixels, places, 16, Window(32), "light", seed) for seed in ((1, 2, 3), (1, 2, 3), (1, 2, 4))
+        augmented(found.pixels, places, 16, Window(32), "light", seed) for seed in ((1, 2, 3), (1, 2, 3), (1, 2, 4))
     )
     assert torch.equal(one, same) and not torch.equal(one, other)
     grey = (one[:, 0] * 0.229 + 0.485) * 255
@@ -218,7 +231,7 @@ def test_augmentation_hangs_on_its_seed_alone_and_never_scales() -> None:
         windows = np.lib.stride_tricks.sliding_window_view(found.pixels[place, 0], (32, 32)).reshape(-1, 32, 32)
         cut = grey[row].round().numpy().astype(np.uint8)
         assert (windows == cut).all((1, 2)).any() or (windows == cut[:, ::-1]).all((1, 2)).any()
-    still = changed(found.pixels, places, 16, Window(32), "none", (1, 2, 3))
+    still = augmented(found.pixels, places, 16, Window(32), "none", (1, 2, 3))
     assert torch.equal(still, plain(found.pixels, places, 16, Window(32)))
 
 
@@ -355,9 +368,9 @@ def test_unequal_classes_are_weighted() -> None:
 
 
 def test_what_was_read_is_read_again_only_when_files_change(textured: Path, tmp_path: Path) -> None:
-    job = Job("again", folders(textured), TINY)
+    job = TrainingJob("again", folders(textured), TINY)
     reads: list[int] = []
-    watcher = Watcher(reading=lambda done, _total: reads.append(done))
+    watcher = TrainingWatcher(reading=lambda done, _total: reads.append(done))
     first = prepare(job, tmp_path, watcher)
     assert len(reads) == 120
     second = prepare(job, tmp_path, watcher)
@@ -372,20 +385,23 @@ def test_a_probe_finds_what_is_linear_and_nothing_else() -> None:
     features = random.randn(1200, 20).astype(np.float32)
     labels = (features[:, 3] + 0.5 * features[:, 7] > 0).astype(np.int64)
     train, validation, test = np.split(np.arange(1200), [800, 1000])
-    probed = fit(features, labels, train, validation, 2)
+    probed = fit_realism_probe(features, labels, train, validation, 2)
     found = probed.probabilities(features)[test]
     assert (found.argmax(1) == labels[test]).mean() >= 0.95
     assert np.allclose(found.sum(1), 1, atol=1e-6)
     shuffled = random.randint(0, 2, 1200)
-    chance = fit(features, shuffled, train, validation, 2).probabilities(features)[test].argmax(1) == shuffled[test]
+    chance = (
+        fit_realism_probe(features, shuffled, train, validation, 2).probabilities(features)[test].argmax(1)
+        == shuffled[test]
+    )
     assert 0.38 < chance.mean() < 0.62
-    assert torch.equal(fit(features, labels, train, validation, 2).weight, probed.weight)
+    assert torch.equal(fit_realism_probe(features, labels, train, validation, 2).weight, probed.weight)
 
 
 def test_metrics_are_json_and_say_everything(textured: Path, tmp_path: Path) -> None:
-    job = Job("json", folders(textured), replace(TINY, recipe=replace(TINY.recipe, epochs=1)))
+    job = TrainingJob("json", folders(textured), replace(TINY, recipe=replace(TINY.recipe, epochs=1)))
     prepared, outcome = trained(tmp_path, job)
-    told = json.loads(json.dumps(describe(prepared, outcome).metrics, allow_nan=False))
+    told = json.loads(json.dumps(describe_detector(prepared, outcome).metrics, allow_nan=False))
     assert set(told["classes"]) == {"plain", "textured"}
     for numbers in told["classes"].values():
         assert {"precision", "recall", "f1", "roc_area", "calibration_error", "brier"} <= set(numbers)

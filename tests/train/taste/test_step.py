@@ -14,7 +14,7 @@ from keepers.tests.train.taste.world import decision, inputs, picky, published
 from keepers.train.taste.decision import DECAYING, LAYERS, Decisions, Inputs, Masks, step
 from keepers.train.taste.evidence import best_threshold, evidence, gain
 from keepers.train.taste.folds import folds
-from keepers.train.taste.tune import Recipe, Tuned, rise, tune
+from keepers.train.taste.tune import Tuned, TuningRecipe, rise, tune_decision
 
 GOLDEN = dict(np.load(Path(__file__).parents[2] / "data" / "taste" / "step.npz"))
 """Made by parity/taste_step_original.py."""
@@ -117,7 +117,7 @@ def learned(wrong: float = 0.0, count: int = 200, chance: bool = False) -> tuple
     found, values = inputs(count, 1)
     random = np.random.RandomState(5)
     keep = random.rand(count) < 0.5 if chance else picky(values) ^ (random.rand(count) < wrong)
-    return tune(decision(), found, keep), keep
+    return tune_decision(decision(), found, keep), keep
 
 
 def test_two_hundred_labels_show_a_hidden_rule() -> None:
@@ -145,7 +145,7 @@ def test_random_labels_teach_nothing() -> None:
 def test_few_labels_leave_what_was_right_alone() -> None:
     found, values = inputs(50, 1)
     keep = published(values)
-    tuned = tune(decision(), found, keep)
+    tuned = tune_decision(decision(), found, keep)
     many, truth = inputs(1500, 2)
     with torch.no_grad():
         before, after = (Decisions(layers)(many)[0].numpy() > 0 for layers in (decision(), tuned.tensors))
@@ -154,7 +154,7 @@ def test_few_labels_leave_what_was_right_alone() -> None:
 
 def test_the_same_labels_give_the_same_decision() -> None:
     found, values = inputs(60, 1)
-    runs = [tune(decision(), found, picky(values), recipe=Recipe(steps=80)) for _ in range(2)]
+    runs = [tune_decision(decision(), found, picky(values), recipe=TuningRecipe(steps=80)) for _ in range(2)]
     assert all(torch.equal(runs[0].tensors[name], runs[1].tensors[name]) for name in LAYERS)
     assert torch.get_num_threads() >= 1
 
