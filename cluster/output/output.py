@@ -22,9 +22,9 @@ from pyarrow import fs
 from ...core.errors import KeepersError
 from ...core.files import atomic_write, is_temporary
 from ...core.prediction import Labels, Range
-from ..sources.parquet_file import read_ours
 from ..sources.storage import Storage
 from ..sources.trouble import Patience, StorageTrouble, kind_of
+from .our_parquet import read_ours
 from .predictions import unsound
 from .schema import COLUMNS, FORMAT, MANIFEST_COLUMNS, ImageRow, ModelColumn, file_schema, from_table
 

@@ -1,4 +1,4 @@
-"""Addresses beyond this machine, as they are written into results: openable again, and without secrets."""
+"""Addresses beyond this machine, as results hold them: they can be opened again and contain no secrets."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ _SECRET = re.compile(
     r"secret|passw|pwd|token|signature|^sig$|sas|access_?key|account_?key|api_?key|credential$|^auth(orization)?$", re.I
 )
 _USER = re.compile(r"://[^/@]*:[^/@]*@")
-"""An address with a password, as the value of something asked for."""
+"""An address with a password, as the value of a query parameter."""
 _BROKEN = re.compile(r"[^/@]*:(?!\d*/)[^@/]*/[^@]*@|[^/@?]*:(?!\d*\?)[^@/?]*\?[^@]*@")
-"""A password with a slash or a question mark in it that should have been escaped; behind a port stands a path."""
+"""A password with an unescaped slash or question mark. A colon followed by digits is a port, and a path follows."""
 _PLAIN = "".join(chr(c) for c in range(0x21, 0x7F) if chr(c) not in '%?#"<>[]^`{|}\\')
 
 
@@ -23,25 +23,25 @@ def is_remote(source: str) -> bool:
 
 
 def quoted_path(path: str) -> str:
-    """A path as it stands in an address: letters of all scripts stay readable, what has a meaning is escaped."""
+    """A path escaped for an address: letters of all scripts stay readable, characters with a meaning are escaped."""
     return "".join(c if ord(c) > 0xA0 else quote(c, safe=_PLAIN) for c in path)
 
 
 def check_secrets(uri: str) -> None:
-    """Raises SourceError where an address holds credentials: it would stand in every result."""
+    """Raises SourceError if an address contains credentials: every result would repeat them."""
     if without_secrets(uri) != uri:
         advice = (
-            "give them by the environment or the configuration file of the storage, and take them out of the address"
+            "pass them by the environment or the configuration file of the storage, and remove them from the address"
         )
         raise SourceError(
             without_secrets(uri), f"the address holds credentials, and results name every address; {advice}"
         )
     if "::" in uri.partition("?")[0]:
-        raise SourceError(uri, "chained addresses (with ::) are not taken; unpack the archive, or use a tar")
+        raise SourceError(uri, "chained addresses (with ::) are not supported; unpack the archive, or use a tar")
 
 
 def without_secrets(uri: str) -> str:
-    """An address as it may be shown: without password or access key, and without a query that holds a secret."""
+    """An address that is safe to show: without a password or access key, and without a query that holds a secret."""
     scheme, colons, rest = uri.partition("://")
     if (broken := _BROKEN.match(rest)) is not None:
         rest = rest[broken.end() :]

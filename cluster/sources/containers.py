@@ -1,4 +1,4 @@
-"""Files that hold many images: which they are, and folders that are data sets made of them."""
+"""Containers: files that hold many images, and folders that are data sets of such files."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ...core.pictures.walk import Search
 PACKED = (".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".tar.zst", ".tzst", ".tar.lz4")
 _PATTERNS = tuple(f"*{ending}" for ending in (".parquet", ".tar", *PACKED))
 
-PACKED_FLAW = "the tar is compressed, so that no picture in it can be read on its own; unpack it to a plain .tar first"
+PACKED_FLAW = "the tar is compressed, so no picture in it can be read on its own; unpack it to a plain .tar first"
 
 
 def container(name: str) -> str:
@@ -22,9 +22,10 @@ def container(name: str) -> str:
 
 
 def is_data_set(entries: Iterable[tuple[str, bool]]) -> bool:
-    """Whether a folder holds containers alone, or partitions (`column=value`) of such; by name and whether a folder.
+    """Whether a folder holds only containers, or only partitions (`column=value`) of them.
 
-    What begins with a dot or an underscore (_SUCCESS, _metadata) is no part of a data set and does not count.
+    Each entry is a name and whether it is a folder. Names that begin with a dot or an underscore (_SUCCESS, _metadata)
+    are not part of a data set and do not count.
     """
     found = False
     for name, is_folder in entries:
@@ -36,5 +37,5 @@ def is_data_set(entries: Iterable[tuple[str, bool]]) -> bool:
 
 
 def for_containers(search: Search) -> Search:
-    """A search for the containers of a data set; what it included and excluded counts for the images in them, too."""
+    """A search for the containers of a data set. The original search still applies to the images inside them."""
     return replace(search, include=_PATTERNS, exclude=(*search.exclude, ".*", "_*"), recursive=True)

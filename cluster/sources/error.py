@@ -1,4 +1,4 @@
-"""The one error of sources that cannot be listed."""
+"""The error for sources that cannot be listed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Opening containers and lists for reading in pieces, wherever they lie; a piece that does not come is asked again."""
+"""Opens containers and lists anywhere, to be read in pieces. A piece that fails to arrive is requested again."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .storage import Place, Storage
 from .trouble import Patience
 
 PIECE = 16 << 20
-"""Bytes asked for at once, at most: what is lost when a connection breaks."""
+"""The most bytes requested at once: this much is lost when a connection breaks."""
 
 SECOND = 1_000_000_000
 
@@ -26,9 +26,9 @@ CHANGED = "the file changed since it was listed; scan again when it is finished"
 
 
 def open_source(uri: str, storage: Storage, *, ahead: int = 1 << 16) -> BinaryIO:
-    """A file to be read and sought in, which reads `ahead` bytes on.
+    """Opens a seekable file with a read-ahead of `ahead` bytes.
 
-    Raises SourceError, StorageTrouble, and OSError for files of this machine.
+    Raises SourceError, StorageTrouble, and OSError for files on this machine.
     """
     path = path_of(uri)
     if path is not None:
@@ -39,9 +39,9 @@ def open_source(uri: str, storage: Storage, *, ahead: int = 1 << 16) -> BinaryIO
 
 
 def open_listed(item: SourceItem, storage: Storage, *, ahead: int = 1 << 16) -> BinaryIO:
-    """As `open_source`, for a file that must be as it was listed.
+    """As `open_source`, for a file that must not have changed since it was listed.
 
-    Raises also UnreadableImage "changed".
+    Also raises UnreadableImage "changed".
     """
     path = path_of(item.uri)
     if path is None:
@@ -57,7 +57,7 @@ def open_listed(item: SourceItem, storage: Storage, *, ahead: int = 1 << 16) -> 
 
 
 def open_local(path: Path) -> BinaryIO:
-    """A file of this machine; a pipe would be waited for, a device would never end.
+    """Opens a regular file on this machine. Anything else is refused: a pipe might block, a device might never end.
 
     Raises OSError, and UnreadableImage "not_a_file".
     """
@@ -71,9 +71,9 @@ def open_local(path: Path) -> BinaryIO:
 
 
 def open_unchanged(item: SourceItem, place: Place) -> Any:
-    """A file of Arrow's that is as it was listed.
+    """Opens an Arrow file that has not changed since it was listed.
 
-    Raises UnreadableImage "changed", and what the file system raises.
+    Raises UnreadableImage "changed", and whatever the file system raises.
     """
     file = place.files.open_input_file(place.path)
     if file.size() != item.size or (item.mtime_ns and _mtime_ns(file, place) not in (0, item.mtime_ns)):
@@ -83,7 +83,7 @@ def open_unchanged(item: SourceItem, place: Place) -> Any:
 
 
 def _mtime_ns(file: Any, place: Place) -> int:
-    """When a file was last changed, to the second; S3 said so when the file was opened, others are asked again."""
+    """When a file was last changed, to the second. S3 reports this on opening; other file systems are asked again."""
     if isinstance(place.files, fs.S3FileSystem):
         said = file.metadata().get("Last-Modified", b"")
         try:
@@ -94,7 +94,7 @@ def _mtime_ns(file: Any, place: Place) -> int:
 
 
 class RemoteFile(io.RawIOBase):
-    """A file of Arrow's as Python reads files; every piece is asked for until it comes or patience ends."""
+    """An Arrow file as a Python raw file. Every piece is requested until it arrives or patience runs out."""
 
     def __init__(self, file: Any, patience: Patience) -> None:
         super().__init__()
@@ -112,11 +112,11 @@ class RemoteFile(io.RawIOBase):
         return True
 
     def tell(self) -> int:
-        """Where the next piece begins."""
+        """The position of the next piece."""
         return self._position
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Where the next piece shall begin."""
+        """Moves to the position of the next piece, and returns it."""
         start = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
         self._position = start + offset
         return self._position
@@ -135,24 +135,18 @@ class RemoteFile(io.RawIOBase):
         return wanted
 
     def close(self) -> None:
-        """Lets go of the connection."""
+        """Closes the connection."""
         if not self.closed:
             self.file.close()
         super().close()
 
 
 def read_whole(file: Any, offset: int, length: int) -> bytes:
-    """A part of a file of Arrow's, all of it.
+    """Reads exactly `length` bytes of an Arrow file.
 
-    Raises OSError where less came.
+    Raises OSError if fewer arrive.
     """
     data: bytes = file.read_at(length, offset)
     if len(data) != length:
         raise OSError(f"the answer was cut short: {len(data)} of {length} bytes")
     return data
-
-
-def remote_item(place: Place, info: Any) -> SourceItem:
-    """A file as storage lists it; times to the second, as what S3 tells of one object has no more."""
-    mtime = (info.mtime_ns or 0) // SECOND * SECOND
-    return SourceItem(place.uri(info.path), size=info.size or 0, mtime_ns=mtime)

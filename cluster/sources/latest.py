@@ -1,4 +1,4 @@
-"""What was opened last stays open, so many of it."""
+"""A small cache of open things: the most recently used stay open."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T")
 Key = tuple[str, int, int, str, int]
-"""Address, size and time of a file, and what of it is meant."""
+"""Address, size and modification time of a file, then the column and row group; "" and 0 mean the whole file."""
 
 
 class _Entry(Generic[T]):
-    """One thing that is made by the first thread that wants it, while others that want it wait."""
+    """One thing, made by the first thread that asks for it; other threads that ask for it wait."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
@@ -21,7 +21,7 @@ class _Entry(Generic[T]):
 
 
 class Latest(Generic[T]):
-    """The `most` things used last; what is pushed out goes when its last user lets go of it."""
+    """Keeps the `most` things used most recently. An evicted one lives on until its last user releases it."""
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -29,7 +29,7 @@ class Latest(Generic[T]):
         self._lock = threading.Lock()
 
     def get(self, key: Key, make: Callable[[], T]) -> T:
-        """What is there under this key, or is made now; threads that want another are not held up."""
+        """What is cached under this key, made now if it is missing. Threads that ask for another key do not wait."""
         with self._lock:
             entry = self._entries.setdefault(key, _Entry())
             self._entries.move_to_end(key)
@@ -41,11 +41,11 @@ class Latest(Generic[T]):
             return entry.made
 
     def any(self, fits: Callable[[Key], bool]) -> T | None:
-        """One whose key fits, where there is one."""
+        """One whose key fits; None if there is none."""
         with self._lock:
             return next((e.made for key, e in self._entries.items() if e.made is not None and fits(key)), None)
 
     def forget(self, key: Key) -> None:
-        """It is made anew when it is wanted again."""
+        """Drops an entry: it is made anew when it is next asked for."""
         with self._lock:
             self._entries.pop(key, None)

@@ -1,4 +1,4 @@
-"""Text files that name images: a path or an address a line."""
+"""Text files that name images, one path or address per line."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ class Named(NamedTuple):
 
     source: str
     place: str = ""
-    """The list or table it stands in, with the line; empty where the user named it."""
+    """The list or table that names it, with the line or row; empty if the user named it."""
 
 
 def read_list(uri: str, storage: Storage) -> Iterator[Named]:
-    """The paths and addresses of a list, one a line; blank lines and those that begin with # are passed over.
+    """The paths and addresses of a list, one per line. Blank lines and lines that begin with # are skipped.
 
     Raises SourceError.
     """
@@ -45,7 +45,7 @@ def read_list(uri: str, storage: Storage) -> Iterator[Named]:
 
 
 def beside(uri: str, named: str, storage: Storage) -> str:
-    """A path or an address named in a file, seen from the folder of that file."""
+    """A path or address named in a file, resolved against the folder of that file."""
     here = path_of(uri)
     if "://" in named or (here is None and Path(named).is_absolute()):
         return named

@@ -1,4 +1,4 @@
-"""Files and folders of this machine, found by the same walk as in the plain scan and in the same order."""
+"""Files and folders on this machine, found by the same walk and in the same order as in a plain scan."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from .item import SourceItem, uri_of
 
 
 def local_items(paths: Iterable[Path], search: Search) -> Iterator[SourceItem]:
-    """One item for every file that the walk finds or passes over; a file that is named and found comes twice."""
+    """One item for every file that the walk finds or passes over. A file that is both named and found comes twice."""
     for entry in walk_repeating(paths, search):
         yield local_item(entry)
 
 
 def local_item(entry: Found | PassedOver) -> SourceItem:
-    """What the walk said, as an item."""
+    """A result of the walk as an item."""
     if isinstance(entry, PassedOver):
         return SourceItem(uri_of(entry.path), code=entry.code, flaw=entry.reason)
     return SourceItem(uri_of(entry.path), size=entry.size, mtime_ns=entry.mtime_ns)

@@ -1,4 +1,4 @@
-"""Reading the bytes of one input, wherever they lie."""
+"""Reads the bytes of one input, wherever it is stored."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from ...core.errors import UnreadableImage
 from ...core.pictures.open import FILE_LIMIT, read_image_file
 from .error import SourceError
 from .file import CHANGED, PIECE, open_listed, open_unchanged, read_whole
+from .image_column import image_column
 from .item import SourceItem, path_of
 from .latest import Latest
-from .parquet import NULL_CODE, NULL_FLAW, damage, image_column, is_damage
-from .parquet_file import open_parquet
-from .rows import RowGroup
+from .parquet import NULL_CODE, NULL_FLAW
+from .parquet_file import damage, is_damage, open_parquet
+from .row_group import RowGroup
 from .storage import Storage
 from .trouble import Patience, StorageTrouble, local_trouble_text
 
@@ -24,10 +25,10 @@ _BLOCK = tarfile.BLOCKSIZE
 
 
 class ItemReader:
-    """Reads items; one a process, used by any number of threads.
+    """Reads items. One per process, shared by any number of threads.
 
-    `patience` is how often and how long storage elsewhere is asked again. Of Parquet, the last `groups` row groups
-    stay in memory, each with up to `window` bytes; of tars elsewhere, as many stay open.
+    `patience` limits how often and how long remote storage is retried. The `groups` Parquet row groups used last stay
+    in memory, each with up to `window` bytes; the same number of remote tars stays open.
     """
 
     def __init__(self, patience: Patience | None = None, *, groups: int = 4, window: int = 64 << 20) -> None:
@@ -39,8 +40,8 @@ class ItemReader:
     def read(self, item: SourceItem) -> bytes:
         """The image's bytes as they are stored.
 
-        Raises UnreadableImage: the item's own code; not_a_file where it is gone, changed where it is not what was
-        listed, too_large, io where it is not to be had also when asked again, corrupt for a damaged container.
+        Raises UnreadableImage: the item's own code; not_a_file if it is gone, changed if it is not what was listed,
+        too_large, io if it stays unavailable after retries, corrupt for a damaged container.
         """
         if item.code:
             raise UnreadableImage(item.name, item.code, item.flaw)
@@ -69,7 +70,7 @@ class ItemReader:
         return self._read_object(item) if path is None else _read_file(path, item)
 
     def _read_object(self, item: SourceItem) -> bytes:
-        """A whole file elsewhere."""
+        """A whole remote file."""
         place = self.storage.place(item.uri)
 
         def once() -> bytes:
@@ -79,7 +80,7 @@ class ItemReader:
         return self.storage.patience.ask(once)
 
     def _read_member(self, item: SourceItem, path: Path | None) -> bytes:
-        """A file in a tar with the header before it, in one piece."""
+        """A file in a tar, read in one piece with the header before it."""
         start, length = item.offset - _BLOCK, item.length + _BLOCK
         if path is not None:
             with open_listed(item, self.storage) as file:
@@ -99,7 +100,7 @@ class ItemReader:
         return _without_header(self.storage.patience.ask(once), item)
 
     def _read_cell(self, item: SourceItem) -> bytes:
-        """A cell of a Parquet file; its row group is read but once."""
+        """A cell of a Parquet file; its row group is read only once."""
         key = (item.uri, item.size, item.mtime_ns, item.column, item.offset)
         try:
             cell = self._groups.get(key, lambda: self._open_group(item)).cell(int(item.member))
@@ -137,7 +138,7 @@ def _read_file(path: Path, item: SourceItem) -> bytes:
 
 
 def _without_header(data: bytes, item: SourceItem) -> bytes:
-    """A member of a tar, if its header still stands before it: the tar may have been written anew meanwhile."""
+    """A member of a tar, if its header still precedes it: the tar may have been rewritten in the meantime."""
     try:
         header = tarfile.TarInfo.frombuf(data[:_BLOCK], "utf-8", "surrogateescape")
     except tarfile.TarError as error:

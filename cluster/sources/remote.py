@@ -1,4 +1,4 @@
-"""Folders beyond this machine, listed folder by folder, so that a scan meets the same order as on a disk."""
+"""Remote folders, listed one at a time, so that a scan sees the same order as on a disk."""
 
 from __future__ import annotations
 
@@ -11,37 +11,37 @@ from ...core.pictures.walk import Search, excluded, wanted
 from .address import without_secrets
 from .containers import for_containers, is_data_set
 from .error import SourceError
-from .file import remote_item
+from .file import SECOND
 from .item import SourceItem
 from .storage import Place, Storage, advise
 from .trouble import StorageTrouble
 
-_UNREACHABLE = "names with an empty part, or a part of dots alone, cannot be asked for; rename what lies here"
+_UNREACHABLE = "names with an empty part, or a part of dots alone, cannot be requested; rename what lies here"
 
 
 def look(place: Place, storage: Storage) -> SourceItem | None:
-    """A file, or None for a folder.
+    """The file at a place, or None for a folder.
 
-    Raises StorageTrouble; "missing" where there is neither.
+    Raises StorageTrouble; "missing" if there is neither.
     """
     try:
         info = storage.patience.ask(lambda: place.files.get_file_info(place.path))
     except StorageTrouble as trouble:
         if trouble.kind == "denied":
-            _list(place.root or place.folder, place, storage)  # its answer says why, which that for a file does not
+            _list(place.root or place.folder, place, storage)  # gives the reason, unlike the error for a file
         raise
     if info.type == fs.FileType.File:
-        return remote_item(place, info)
+        return _remote_item(place, info)
     if info.type == fs.FileType.NotFound:
-        _list(place.path, place, storage)  # tells a missing bucket from a missing file
+        _list(place.path, place, storage)  # distinguishes a missing bucket from a missing file
         raise StorageTrouble("missing", "there is no such file or folder")
     return None
 
 
 def walk_remote(place: Place, search: Search, storage: Storage) -> Iterator[SourceItem]:
-    """The files of a folder and those below it, in the order of their names; of a data set, its containers.
+    """The files in and below a folder, ordered by name; for a data set, its containers.
 
-    Raises SourceError where the folder itself, or in the middle the whole storage, cannot be listed.
+    Raises SourceError if the folder itself cannot be listed, or if the whole storage fails on the way.
     """
     uri = without_secrets(place.uri(place.path))
     try:
@@ -60,7 +60,7 @@ def _list(path: str, place: Place, storage: Storage) -> Sequence[Any]:
 
 
 def _folder(path: str, place: Place, search: Search, storage: Storage) -> Iterator[SourceItem]:
-    """A folder that may not be listed is told, as on a disk; other trouble concerns all of the storage."""
+    """A folder that may not be listed becomes an item with a code, as on a disk; other trouble affects all storage."""
     try:
         entries = _list(path, place, storage)
     except StorageTrouble as trouble:
@@ -87,4 +87,10 @@ def _entries(
             if search.recursive:
                 yield from _folder(info.path, place, search, storage)
         elif wanted(name, search):
-            yield remote_item(place, info)
+            yield _remote_item(place, info)
+
+
+def _remote_item(place: Place, info: Any) -> SourceItem:
+    """A file as storage lists it. Times are cut to the second: S3 reports no more about a single object."""
+    mtime = (info.mtime_ns or 0) // SECOND * SECOND
+    return SourceItem(place.uri(info.path), size=info.size or 0, mtime_ns=mtime)

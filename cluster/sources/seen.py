@@ -1,4 +1,4 @@
-"""Telling what came before among any number of inputs, in memory that does not grow with them."""
+"""Recognises repeated inputs, however many there are, in bounded memory."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .item import SourceItem
 
 
 class Seen:
-    """The items so far, by their keys; a private data base without a name, which spills to disk and goes by itself."""
+    """The items so far, by their keys, in an unnamed private database that spills to disk and removes itself."""
 
     def __init__(self) -> None:
         self._store = sqlite3.connect("", isolation_level=None, check_same_thread=False)
@@ -17,10 +17,10 @@ class Seen:
         self._store.execute("PRAGMA synchronous = OFF")
         self._store.execute("PRAGMA cache_size = -16384")  # 16 MiB
         self._store.execute("CREATE TABLE seen (key BLOB PRIMARY KEY) WITHOUT ROWID")
-        self._store.execute("BEGIN")  # one transaction for all: to end one after each key costs ten times as much
+        self._store.execute("BEGIN")  # one transaction for all: committing after each key costs ten times as much
 
     def is_new(self, item: SourceItem) -> bool:
-        """Whether this input did not come before; from now on it has."""
+        """Whether this is the first time this input comes; it is remembered."""
         with closing(self._store.execute("INSERT OR IGNORE INTO seen VALUES (?)", (item.key,))) as done:
             return done.rowcount == 1
 

@@ -1,4 +1,4 @@
-"""Listing what a scan shall read, wherever it lies: each input once, in an order that never changes."""
+"""Lists what a scan reads, wherever it is stored: each input once, in an order that never changes."""
 
 from __future__ import annotations
 
@@ -19,11 +19,12 @@ from .address import is_remote, without_secrets
 from .containers import PACKED_FLAW, container, for_containers, is_data_set
 from .error import SourceError as SourceError
 from .file import PIECE, open_source
+from .image_column import image_column
 from .item import SourceItem, path_of, uri_of
 from .lists import Named, beside, read_list
 from .local import local_item, local_items
-from .parquet import cell_items, damage, image_column, is_damage, named_files
-from .parquet_file import open_parquet
+from .parquet import cell_items, named_files
+from .parquet_file import damage, is_damage, open_parquet
 from .remote import look, walk_remote
 from .seen import Seen
 from .storage import Place, Storage, advise
@@ -31,10 +32,10 @@ from .tar import tar_items
 from .trouble import Patience, StorageTrouble, local_trouble_text
 
 AT_ONCE, WINDOW = 16, 256
-"""Threads that look at files named one by one, and how many of those are looked at ahead."""
+"""Threads that look up files named one by one, and how many of those are looked up ahead."""
 
 TARS = 8
-"""Tars elsewhere that are looked through at a time."""
+"""Remote tars that are listed at the same time."""
 
 _READ_ALREADY = "this table names itself among the images, or was read already under another name"
 
@@ -47,13 +48,13 @@ def list_items(
     patience: Patience | None = None,
     apart: str = "",
 ) -> Iterator[SourceItem]:
-    """The inputs that sources stand for, in the order of the sources and, within each, of the names; each once.
+    """The inputs in the sources, each once, in the order of the sources and, within each, of the names.
 
-    A source is a file or folder of this machine, an address (`s3://`, `gs://`, what Arrow or fsspec opens), a list
-    (`@FILE`), a Parquet file, a tar, or a folder of such. `column` is that of the images in Parquet;
-    `apart` is the address of a folder that is not listed, wherever it lies, as `search.skip` is on this machine.
-    Memory does not grow with the inputs beyond what one folder lists and what a few tars name.
-    Raises SourceError for a source that cannot be listed at all; whatever else is wrong comes as an item with a code.
+    A source is a file or folder on this machine, an address (`s3://`, `gs://`, whatever Arrow or fsspec opens), a list
+    (`@FILE`), a Parquet file, a tar, or a folder of these. `column` names the image column in Parquet; `apart` is the
+    address of a remote folder that is never listed, like `search.skip` on this machine.
+    Memory is bounded by the largest folder and by a few tars, not by the number of inputs.
+    Raises SourceError for a source that cannot be listed at all; anything else wrong becomes an item with a code.
     """
     alone = len(sources) == 1 and not sources[0].startswith("@")
     listing = _Listing(search or Search(), column, Storage(patience, apart), may_repeat=not alone)
@@ -64,7 +65,7 @@ def list_items(
 
 
 class _Listing:
-    """One listing: what it looks for and where, and what came before."""
+    """One listing: what it looks for, where, and what it has seen."""
 
     def __init__(self, search: Search, column: str, storage: Storage, *, may_repeat: bool) -> None:
         self.search = search
@@ -75,11 +76,11 @@ class _Listing:
         self._tables: set[str] = set()
 
     def _is_new(self, item: SourceItem) -> bool:
-        """Asked of files, not of what is in them; one folder alone has each file but once, unless a table names it."""
+        """For files, not for what is in them. A single folder has each file only once, unless a table names it."""
         return not (self._may_repeat or _container(item)) or self.seen.is_new(item)
 
     def expand(self, sources: Iterable[Named | SourceItem]) -> Iterator[SourceItem]:
-        """All items of sources, which may be without end: they are taken one after the other."""
+        """All items of sources. Sources are consumed one by one, so there may be any number of them."""
         for kind, group in groupby(sources, key=partial(_kind, skip=self.search.skip)):
             if kind == "item":
                 yield from (one for one in group if isinstance(one, SourceItem))
@@ -99,7 +100,7 @@ class _Listing:
         yield from self.expand(read_list(uri, self.storage))
 
     def _local_container(self, path: Path) -> Iterator[SourceItem]:
-        """The items of a tar or a Parquet file of this machine, or of a folder of such."""
+        """The items of a tar or Parquet file on this machine, or of a folder of these."""
         search = for_containers(self.search) if path.is_dir() else self.search
         for entry in walk_repeating([path], search):
             item = local_item(entry)
@@ -107,7 +108,7 @@ class _Listing:
                 yield from self._inside(item)
 
     def _remote(self, group: Iterator[Named]) -> Iterator[SourceItem]:
-        """Tars are looked through several at a time, as each header in them costs a request; their order stays."""
+        """Several tars are listed at a time, because each header in them costs a request; their order is kept."""
         waiting: deque[Future[list[SourceItem]] | Iterator[SourceItem]] = deque()
         with ThreadPoolExecutor(TARS) as pool:
             for item in filter(self._is_new, self._remote_files(group)):
@@ -119,7 +120,7 @@ class _Listing:
                 yield from _come(waiting.popleft())
 
     def _remote_files(self, group: Iterator[Named]) -> Iterator[SourceItem]:
-        """Files named one by one are looked at together; their order stays."""
+        """Files named one by one are looked up together; their order is kept."""
         with ThreadPoolExecutor(AT_ONCE) as pool:
             while window := list(islice(group, WINDOW)):
                 placed = [(named, self._place(named)) for named in window]
@@ -149,7 +150,7 @@ class _Listing:
             raise _told(named, advise(named.source, found)) from found
 
     def _inside(self, item: SourceItem) -> Iterator[SourceItem]:
-        """The items of a container, or the one of any other file."""
+        """The items of a container; any other file is an item itself."""
         kind = "" if item.code else _container(item)
         if not kind:
             yield item
@@ -196,7 +197,7 @@ class _Listing:
 
 
 def _identity(uri: str) -> str:
-    """A table under all the names by which it may be named."""
+    """One name for a table, whichever of its names it was given by."""
     path = path_of(uri)
     return uri if path is None else os.path.realpath(path)
 
@@ -214,7 +215,7 @@ def _come(found: Future[list[SourceItem]] | Iterator[SourceItem]) -> Iterable[So
 
 
 def _kind(named: Named | SourceItem, skip: Sequence[Path]) -> str:
-    """How a source is to be gone about: list, remote, container, or local for any other path."""
+    """How to list a source: item, list, remote, container, or local for any other path."""
     if isinstance(named, SourceItem):
         return "item"
     if not named.source:
@@ -228,12 +229,12 @@ def _kind(named: Named | SourceItem, skip: Sequence[Path]) -> str:
         if path.is_dir():
             return "container" if _is_data_set(path, skip) else "local"
         return "container" if container(path.name) and path.is_file() else "local"
-    except OSError:  # no permission, a name too long: the walk tells
+    except OSError:  # no permission, a name too long: the walk reports it
         return "local"
 
 
 def _is_data_set(folder: Path, skip: Sequence[Path]) -> bool:
-    """Whether a folder is one, but for folders in it that are never entered."""
+    """Whether a folder is a data set, leaving out the folders that are never entered."""
     apart = {os.path.realpath(path) for path in skip}
     try:
         with os.scandir(folder) as entries:

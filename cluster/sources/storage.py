@@ -1,4 +1,4 @@
-"""Storage beyond this machine: file systems by their address, each opened once."""
+"""Remote storage: file systems by address, each opened once."""
 
 from __future__ import annotations
 
@@ -16,31 +16,34 @@ from .error import SourceError
 from .trouble import Patience, StorageTrouble
 
 _ARROW = {"s3", "gs", "gcs", "hdfs", "viewfs", "abfs", "abfss"}
-"""What Arrow opens itself; the rest is asked of fsspec."""
+"""Schemes that Arrow opens itself; fsspec opens the rest."""
 
 _S3_OPTIONS = {"region", "scheme", "endpoint_override"}
 _GS_LIMIT = "retry_limit_seconds=15"
-"""Its library asks for a quarter of an hour otherwise."""
+"""By default its library retries for a quarter of an hour."""
 
 _CONNECT, _SILENCE = 10, 30
-"""Seconds that S3 may take to answer, and to say nothing; by default it is given up after one and three."""
+"""Timeouts for S3 in seconds: to connect, and to send data. Arrow's defaults are one and three."""
 
-_ADVICE = {"s3": "a public bucket is named as s3://anonymous@BUCKET", "gs": "a public one as gs://anonymous@BUCKET"}
+_ADVICE = {
+    "s3": "write a public bucket as s3://anonymous@BUCKET",
+    "gs": "write a public bucket as gs://anonymous@BUCKET",
+}
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where an address leads: a file system and a path in it."""
+    """What an address points to: a file system and a path in it."""
 
     files: Any
     """pyarrow.fs.FileSystem."""
     path: str
     root: str
-    """The path of the address without any path: a bucket."""
+    """The path of the bare address: a bucket."""
     before: str
-    """What an address here has before the path below the root."""
+    """The part of an address before the path below the root."""
     after: str = ""
-    """And behind it: what is needed to connect."""
+    """The part after that path: what is needed to connect."""
     quoted: bool = True
 
     @property
@@ -55,9 +58,9 @@ class Place:
 
 
 class Storage:
-    """The file systems in use, for any number of threads; `apart` is the address of a folder that is never listed.
+    """The file systems in use, for any number of threads. `apart` is the address of a folder that is never listed.
 
-    Raises SourceError for an `apart` that leads nowhere.
+    Raises SourceError if `apart` cannot be resolved.
     """
 
     def __init__(self, patience: Patience | None = None, apart: str = "") -> None:
@@ -72,7 +75,7 @@ class Storage:
         return found is not None and (found.before, found.path.strip("/")) == (place.before, path.strip("/"))
 
     def place(self, uri: str) -> Place:
-        """Where an address leads; nothing is asked of it yet, except in which region its bucket is.
+        """What an address points to. No request is made yet, except for the region of a bucket.
 
         Raises SourceError.
         """
@@ -108,7 +111,7 @@ class Storage:
 
 
 def advise(uri: str, trouble: StorageTrouble) -> str:
-    """The trouble with a source, and what to do where that depends on the kind of storage."""
+    """The trouble with a source, with advice for its kind of storage."""
     scheme = uri.partition("://")[0].lower()
     if trouble.kind == "denied" and scheme in _ADVICE:
         return f"{trouble.detail}; {_ADVICE[scheme]}"
@@ -116,7 +119,7 @@ def advise(uri: str, trouble: StorageTrouble) -> str:
 
 
 def _open(scheme: str, host: str, query: str) -> tuple[Any, str]:
-    """A file system of Arrow's and the path of its root."""
+    """An Arrow file system and the path of its root."""
     options = dict(parse_qsl(query, keep_blank_values=True))
     if scheme == "s3" and options.keys() <= _S3_OPTIONS:
         return _open_s3(host, options)
@@ -131,7 +134,7 @@ def _open(scheme: str, host: str, query: str) -> tuple[Any, str]:
 
 
 def _open_s3(host: str, options: dict[str, str]) -> tuple[Any, str]:
-    """S3 or what speaks like it; made here and not from the address, which would ask ten times and take no user."""
+    """S3 or a compatible store. Not made from the address: that would retry ten times and accept no user."""
     user, _, bucket = host.rpartition("@")
     if not bucket:
         raise SourceError("s3://", "no bucket is named; write s3://BUCKET/FOLDER")
@@ -145,7 +148,7 @@ def _open_s3(host: str, options: dict[str, str]) -> tuple[Any, str]:
         region=region or fs.resolve_s3_region(bucket),
         endpoint_override=endpoint or None,
         scheme=options.get("scheme") or scheme or "https",
-        retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=2),  # the rest is done by our own patience
+        retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=2),  # Patience does the rest
         connect_timeout=_CONNECT,
         request_timeout=_SILENCE,
     )
@@ -153,9 +156,9 @@ def _open_s3(host: str, options: dict[str, str]) -> tuple[Any, str]:
 
 
 def _open_foreign(uri: str, scheme: str) -> Any:
-    """A file system of fsspec's.
+    """An fsspec file system.
 
-    Raises SourceError: unknown, or its package is not installed.
+    Raises SourceError if it is unknown or its package is not installed.
     """
     shown = without_secrets(uri)
     try:

@@ -1,4 +1,4 @@
-"""Tars in the manner of WebDataset: where each picture lies, found by the headers alone."""
+"""Tars as WebDataset writes them: where each picture is, read from the headers alone."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from .trouble import StorageTrouble
 
 BLOCK = tarfile.BLOCKSIZE
 _ENDLESS = re.compile(rb"\d{1000}")
-"""The library of older Pythons takes time that grows with the square of such a row."""
+"""tarfile in older Pythons takes time quadratic in the length of such a run."""
 HEADER = 1 << 20
-"""Bytes of a header with long names and the like, at most: the library reads it whole, whatever it says of itself."""
+"""The most bytes of a header with long names and the like: tarfile reads it whole, whatever size it claims."""
 
 
 def tar_items(tar: SourceItem, file: BinaryIO, search: Search) -> Iterator[SourceItem]:
-    """The pictures in a tar, in its order; what no picture can be read from is told by an item with a code.
+    """The pictures in a tar, in its order. Anything that cannot be read as a picture becomes an item with a code.
 
-    Nothing is extracted, so names that lead elsewhere do no harm.
+    Nothing is extracted, so names that point elsewhere do no harm.
     Raises StorageTrouble and OSError.
     """
     names: set[str] = set()
@@ -42,22 +42,22 @@ def tar_items(tar: SourceItem, file: BinaryIO, search: Search) -> Iterator[Sourc
                     return
             yield from _end(tar, opened, file)
     except tarfile.TarError as error:
-        yield replace(tar, code="corrupt", flaw=f"this is not a tar, or a damaged one ({one_line(str(error))[:160]})")
+        yield replace(tar, code="corrupt", flaw=f"this is not a tar, or it is damaged ({one_line(str(error))[:160]})")
 
 
 class _Headers:
-    """A tar of which only pieces as small as headers are read."""
+    """A tar that can only be read in pieces as small as headers."""
 
     def __init__(self, file: BinaryIO) -> None:
         self.seek, self.tell, self._file = file.seek, file.tell, file
 
     def read(self, size: int) -> bytes:
-        """A piece. Raises tarfile.ReadError where more is asked for than a header has."""
+        """A piece. Raises tarfile.ReadError for more than a header can hold."""
         if not 0 <= size <= HEADER:
-            raise tarfile.ReadError(f"a header says that it has {size} bytes")
+            raise tarfile.ReadError(f"a header claims to have {size} bytes")
         found = self._file.read(size)
         if _ENDLESS.search(found):
-            raise tarfile.ReadError("a header has a number without end")
+            raise tarfile.ReadError("a header has an endless number")
         return found
 
 
@@ -69,7 +69,7 @@ def _opened(file: BinaryIO) -> tarfile.TarFile:
 
 
 def _members(opened: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
-    """The members one after the other, without keeping them all as the library does."""
+    """The members one by one, without keeping them all as tarfile does."""
     end = 0
     while True:
         try:
@@ -79,21 +79,21 @@ def _members(opened: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
         if member is None:
             return
         if member.size < 0 or opened.offset <= end:
-            raise tarfile.ReadError(f"the file at byte {member.offset} is said to end before it begins")
+            raise tarfile.ReadError(f"the file at byte {member.offset} claims to end before it begins")
         end = opened.offset
         vars(opened)["members"].clear()
         yield member
 
 
 def _damage(error: Exception) -> Exception:
-    """What the library raises for headers that make no sense is nearly anything; trouble with storage stays such."""
+    """tarfile raises almost anything for headers that make no sense; trouble with storage is passed on as it is."""
     if isinstance(error, (tarfile.TarError, StorageTrouble, OSError)):
         return error
     return tarfile.ReadError(f"a header makes no sense: {type(error).__name__}: {error}")
 
 
 def _item(tar: SourceItem, member: tarfile.TarInfo) -> SourceItem | None:
-    """What a member is to a scan; None for a folder."""
+    """A member as an item; None for a folder."""
     name = member.name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     item = replace(tar, member=name, offset=member.offset_data, length=member.size)
     if member.isdir():
@@ -113,7 +113,7 @@ def _taken(name: str, search: Search) -> bool:
 
 
 def _unique(item: SourceItem, names: set[str]) -> str:
-    """The name, with its place where another of that name came before: each is a picture of its own."""
+    """The name, with its position if an earlier member has the same name: each is a picture of its own."""
     name = item.member
     while name in names:
         name = f"{name} (at byte {item.offset})"
@@ -122,7 +122,7 @@ def _unique(item: SourceItem, names: set[str]) -> str:
 
 
 def _end(tar: SourceItem, opened: tarfile.TarFile, file: BinaryIO) -> Iterator[SourceItem]:
-    """Nothing where the tar ends as it should; the library takes a damaged header for the end, too."""
+    """An item with a code unless the tar ends properly: tarfile also takes a damaged header for the end."""
     file.seek(opened.offset)
     block = file.read(BLOCK)
     if block != bytes(BLOCK):

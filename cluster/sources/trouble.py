@@ -1,4 +1,4 @@
-"""What storage elsewhere answers when it does not give what it was asked for, in words, and asking again."""
+"""Failures of remote storage: classified, put into words, and retried."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ _FINAL = {"library", "missing", "no_bucket", "credentials", "denied"}
 _SAID = {
     "missing": "there is no such file or folder",
     "no_bucket": "there is no such bucket; check its name, its region and the endpoint",
-    "credentials": "the storage does not accept the credentials it was given; check that they are right and in date",
+    "credentials": "the storage does not accept the credentials it was given; check that they are correct and current",
     "denied": "the storage denies access with the credentials it was given; they need the right to list and to read",
-    "no_credentials": "the storage lets nobody in without credentials and none were found; set AWS_ACCESS_KEY_ID and "
+    "no_credentials": "the storage requires credentials and none were found; set AWS_ACCESS_KEY_ID and "
     "AWS_SECRET_ACCESS_KEY, or AWS_PROFILE",
     "library": "a library that this kind of storage needs is not installed",
     "throttled": "the storage asks for fewer requests",
@@ -50,14 +50,14 @@ _SAID = {
 
 
 class StorageTrouble(Exception):
-    """Storage that did not give what it was asked for, also not when asked again."""
+    """A request to storage that failed, also when it was repeated."""
 
     def __init__(self, kind: str, detail: str) -> None:
         super().__init__(kind, detail)
         self.kind = kind
         """missing, no_bucket, credentials, denied, library, throttled, network or other."""
         self.detail = detail
-        """For the user, in one line."""
+        """One line for the user."""
 
     @property
     def code(self) -> str:
@@ -67,18 +67,18 @@ class StorageTrouble(Exception):
 
 @dataclass(frozen=True)
 class Patience:
-    """How often and how long storage is asked again, beyond the attempts its own library makes."""
+    """How often and how long requests are retried, on top of the retries of the storage's own library."""
 
     attempts: int = 4
     wait: float = 0.5
-    """Seconds before the second attempt, at most; it doubles each time, and chance spreads the askers."""
+    """The longest wait before the second attempt, in seconds. It doubles each time, with jitter."""
     limit: float = 60.0
-    """Seconds after which no further attempt begins."""
+    """Seconds after which no new attempt begins."""
 
     def ask(self, act: Callable[[], T]) -> T:
-        """What `act` returns.
+        """What `act` returns, retried as needed.
 
-        Raises StorageTrouble where it fails for good, and a KeepersError of `act` as it is.
+        Raises StorageTrouble if it fails for good, and passes on a KeepersError of `act`.
         """
         end = time.monotonic() + self.limit
         for attempt in range(1, self.attempts + 1):
@@ -86,7 +86,7 @@ class Patience:
                 return act()
             except (KeepersError, StorageTrouble):
                 raise
-            except Exception as error:  # file systems of others raise nearly anything
+            except Exception as error:  # third-party file systems raise almost anything
                 kind = kind_of(error)
                 pause = random.uniform(0.5, 1) * self.wait * 2 ** (attempt - 1)  # noqa: S311  no secret depends on it
                 if kind in _FINAL or attempt == self.attempts or time.monotonic() + pause > end:
@@ -96,7 +96,7 @@ class Patience:
 
 
 def kind_of(error: BaseException) -> str:
-    """What sort of trouble an error of a file system is."""
+    """The kind of trouble that an error of a file system means."""
     if isinstance(error, (FileNotFoundError, NotADirectoryError, IsADirectoryError)):
         return "missing"
     if isinstance(error, PermissionError):
@@ -106,7 +106,7 @@ def kind_of(error: BaseException) -> str:
 
 
 def trouble_text(kind: str, error: BaseException, attempts: int = 1) -> str:
-    """The trouble in a sentence, with the storage's own words where they tell more."""
+    """The trouble in a sentence, with the storage's own words where they say more."""
     if kind == "denied" and "AWS Error" in str(error) and not _has_aws_credentials():
         kind = "no_credentials"
     tried = f" after {attempts} attempts" if attempts > 1 else ""
@@ -115,12 +115,12 @@ def trouble_text(kind: str, error: BaseException, attempts: int = 1) -> str:
 
 
 def local_trouble_text(error: OSError) -> str:
-    """As `trouble_text`, of a file of this machine."""
+    """As `trouble_text`, for a file on this machine."""
     return "no permission to read it" if isinstance(error, PermissionError) else trouble_text(kind_of(error), error)
 
 
 def _without_names(text: str) -> str:
-    """A message without the names of files, which may hold any word."""
+    """A message without file names, which may contain any word."""
     if (start := text.find("AWS Error ")) >= 0:
         return text[start:]
     return re.sub(r"'[^']*'|\S*/\S*", "''", text)
@@ -134,7 +134,7 @@ def _own_words(error: BaseException) -> str:
 
 
 def _has_aws_credentials() -> bool:
-    """Whether anything that the library looks for is there; a role of the machine itself is not asked for."""
+    """Whether any of the credentials that the AWS library looks for exist, leaving out the machine's own role."""
     names = (
         "AWS_ACCESS_KEY_ID",
         "AWS_PROFILE",

@@ -1,4 +1,4 @@
-"""The images of one row group of a Parquet file, read once from front to back."""
+"""The images of one row group of a Parquet file, read once from start to end."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from typing import Any, BinaryIO
 
 import pyarrow.parquet as pq
 
-from .parquet import ImageColumn, cells_of, leaf_index
+from .image_column import ImageColumn, cells_of, leaf_index
 
 _BATCH = 16 << 20
-"""Bytes of a batch, about."""
+"""The approximate size of a batch in bytes."""
 _REPEATED = 16
-"""Rows of a batch where one value may stand for many rows: a file of a few bytes then fills any memory."""
+"""Rows of a batch if one value may stand for many rows: a file of a few bytes could then fill any memory."""
 
 
 class RowGroup:
-    """Gives the cells of a row group; for any number of threads that go through it about side by side.
+    """The cells of a row group, for any number of threads that move through it at about the same pace.
 
-    Of a group larger than `window` bytes the last `window` are kept: who goes far back makes it start anew.
+    Only the last `window` bytes of a larger group are kept: going far back makes it start again.
     """
 
     def __init__(self, file: BinaryIO, opened: pq.ParquetFile, group: int, column: ImageColumn, window: int) -> None:
@@ -27,7 +27,7 @@ class RowGroup:
         metadata = opened.metadata
         self.metadata = metadata
         self.first: int = sum(metadata.row_group(i).num_rows for i in range(group))
-        """Number of its first row in the file."""
+        """The number of its first row in the file."""
         self._opened, self._group, self._column, self._window = opened, group, column, window
         self.rows: int = metadata.row_group(group).num_rows
         chunk = metadata.row_group(group).column(leaf_index(opened, column))
@@ -40,13 +40,13 @@ class RowGroup:
         self._next = 0
 
     def __del__(self) -> None:
-        """Whoever still reads keeps it; the file is closed when the last is done."""
+        """Closes the file once the last reader is done with this group."""
         self._file.close()
 
     def cell(self, row: int) -> bytes | None:
-        """The bytes of a row of the file; None where the cell is empty.
+        """The bytes of a row of the file; None for an empty cell.
 
-        Raises what Arrow and the storage raise.
+        Raises whatever Arrow and the storage raise.
         """
         wanted = row - self.first
         if not 0 <= wanted < self.rows:
@@ -70,7 +70,7 @@ class RowGroup:
         try:
             cells = cells_of(next(self._coming), self._column)
         except BaseException:
-            self._coming = None  # a reader that failed does not go on; the next asker starts anew
+            self._coming = None  # a failed reader cannot continue; the next call starts again
             raise
         self._kept.append((self._next, cells))
         self._next += len(cells)
