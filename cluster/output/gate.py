@@ -1,4 +1,4 @@
-"""A gate decided anew over what an output holds: no image is opened, and what it does not know is never guessed."""
+"""Decides a gate again from the predictions in an output: no image is opened, and unknown values are never guessed."""
 
 from __future__ import annotations
 
@@ -23,25 +23,25 @@ from .predictions import is_whole, unusable
 from .schema import ImageRow, ModelColumn
 
 LOOKED_AT = ("verdict", "reason", "error", "duplicate_of", "distance", "failures")
-"""What is read of a row besides the predictions."""
+"""The columns read besides the predictions."""
 
 
 @dataclass(frozen=True)
 class OutputGate:
-    """A gate, and the output whose images it is to judge."""
+    """A gate, and the output whose images it judges."""
 
     gate: Gate
     where: str
-    """The output, as users know it."""
+    """The output, as the user named it."""
     settings: OutputSettings
     judge: Judge
-    """For models that read nothing but another model's numbers."""
+    """For models that read only another model's numbers."""
 
     def check(self) -> None:
-        """Raises GateError, UnknownName where the gate is wrong, OutputError where a model's numbers are not there."""
+        """Raises GateError or UnknownName if the gate is wrong, OutputError if a model's numbers are missing."""
         lacking = [model for model, base in self._bases.items() if base is None]
         for model in lacking:
-            self.judge.registry.spec(model, self.judge.store)  # says what a mistyped one may have been meant to be
+            self.judge.registry.spec(model, self.judge.store)  # suggests a correction for a mistyped name
             if base := self.judge.base(model):
                 reason = unusable(self.where, self.settings.column(base), base, self._fingerprint(base))
                 raise OutputError(f"{model} reads the numbers of {base}, but {reason}.")
@@ -61,11 +61,11 @@ class OutputGate:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The names of all columns that are looked at."""
+        """The names of all columns that are read."""
         return (*LOOKED_AT, *(one.model for one in self.models))
 
     def answers(self, row: ImageRow) -> dict[str, Answer]:
-        """What the models said of an image, and those that read nothing but their numbers."""
+        """The models' answers about an image, with those of models that are derived from them."""
         found = row_answers(row)
         for model, base in self._bases.items():
             if base and model not in found and (made := self.judge.derive(model, found)):
@@ -73,7 +73,7 @@ class OutputGate:
         return found
 
     def verdict(self, row: ImageRow) -> Verdict:
-        """What the gate says of one image."""
+        """The gate's verdict on one image."""
         if row.error:
             return row.verdict
         answers, unsaid = self._answers(row)
@@ -86,7 +86,7 @@ class OutputGate:
         return Verdict(decision.verdict.outcome, self._without_zeros(reason, answers))
 
     def _without_zeros(self, reason: str, answers: Mapping[str, Answer]) -> str:
-        """The reason, where a number that was left out stands as 0, with what is known of it."""
+        """The reason with every left-out number, which reads 0, replaced by its known upper bound."""
         for column in self.models if self._sparse else ():
             answer = answers.get(column.model)
             for label in self._asked.get(column.model, {}) if isinstance(answer, Prediction) else ():
@@ -96,7 +96,7 @@ class OutputGate:
         return reason
 
     def _answers(self, row: ImageRow) -> tuple[Mapping[str, Answer], Mapping[str, str]]:
-        """The answers with what the gate cannot know as NaN, and why it cannot, by what a gate says of NaN."""
+        """The answers with NaN for what the gate cannot know, and a map from the gate's words for NaN to the cause."""
         answers = self.answers(row)
         unsaid: dict[str, str] = {}
         for column in self.models:
@@ -108,7 +108,7 @@ class OutputGate:
         return answers, unsaid
 
     def _unknown(self, answer: Prediction, column: ModelColumn, row: ImageRow) -> Iterator[tuple[str, str]]:
-        """Labels that the gate asks for and whose values the output does not tell closely enough, with the reason."""
+        """Labels that the gate reads but whose stored values are not precise enough to decide it, with the reason."""
         for label, links in self._asked.get(column.model, {}).items():
             if label not in answer.labels:
                 continue
@@ -127,7 +127,7 @@ class OutputGate:
 
     @cached_property
     def _asked(self) -> Mapping[str, Mapping[str, list[Link]]]:
-        """By model, by label: the comparisons that read it."""
+        """The comparisons that read a value, by model and label."""
         found: dict[str, dict[str, list[Link]]] = {}
         for term in (term for clause in self.gate.clauses for term in terms(clause.when)):
             for link in term.links if isinstance(term, Comparison) else ():
@@ -137,7 +137,7 @@ class OutputGate:
         return found
 
     def _base(self, model: str) -> ModelColumn | None:
-        """The whole column of the very model whose numbers another one reads."""
+        """The complete column of the model whose numbers another one reads; None if it is not usable."""
         base = self.judge.base(model)
         column = self.settings.column(base) if base else None
         return None if unusable(self.where, column, base, self._fingerprint(base) if base else "") else column
@@ -147,11 +147,11 @@ class OutputGate:
 
     @cached_property
     def _bases(self) -> Mapping[str, ModelColumn | None]:
-        """Of the gate's models that are no columns themselves."""
+        """The base columns of the gate's models that have no column of their own."""
         return {model: self._base(model) for model in self.gate.models if self.settings.column(model) is None}
 
     def labels(self, model: str) -> Labels | None:
-        """What a model can say; None where that is not known."""
+        """A model's labels; None if they are not known."""
         column = self.settings.column(model)
         if column is not None:
             return column.labels
@@ -163,7 +163,7 @@ class OutputGate:
 
 
 def row_answers(row: ImageRow) -> dict[str, Answer]:
-    """What the models said of an image, with the near-duplicate that was found for it."""
+    """The models' answers about an image, with the near-duplicate that was found for it."""
     found = dict(row.answers)
     for model, answer in row.answers.items() if row.distance is not None else ():
         if isinstance(answer, Prediction) and row.distance is not None:
@@ -172,7 +172,7 @@ def row_answers(row: ImageRow) -> dict[str, Answer]:
 
 
 def clear_answers(row: ImageRow, models: Iterable[ModelColumn]) -> dict[str, Answer]:
-    """As `row_answers`, with NaN for what the output left out."""
+    """As `row_answers`, with NaN for values that the output left out."""
     found = row_answers(row)
     for column in models:
         answer = found.get(column.model)
@@ -184,14 +184,14 @@ def clear_answers(row: ImageRow, models: Iterable[ModelColumn]) -> dict[str, Ans
 
 
 def _left_out(answer: Prediction, column: ModelColumn, label: str) -> bool:
-    """Whether a value is not in a sparse column."""
+    """Whether a value was left out of a sparse column."""
     if column.floor is None or label in column.kept or label not in answer.labels:
         return False
     return bool(answer[label] < np.float32(column.floor))
 
 
 def _settled(links: list[Link], low: float, high: float) -> bool:
-    """Whether all comparisons come out the same wherever a value lies from `low` to `high`."""
+    """Whether all comparisons have the same result for every value from `low` to `high`."""
     for link in links:
         number = link.right if isinstance(link.right, Number) else link.left
         if not isinstance(number, Number):

@@ -1,7 +1,7 @@
-"""The user's labels beside what scans over many machines found: the store is asked first, then their outputs."""
+"""The user's labels together with the results of scans on clusters: the store is asked first, then the outputs."""
 
 # pyright: reportUnknownParameterType=false
-# pyarrow tells no types.
+# pyarrow has no type stubs.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -34,21 +34,21 @@ class _Found(NamedTuple):
 
 
 class KnownOutputs(LabelStore):
-    """A store of labels that knows of images also what some outputs hold. Nothing is ever written to those.
+    """A store of labels that also knows what some outputs hold about images. The outputs are never written to.
 
-    Where images stand in the outputs is found in one pass over their hashes, which looks for all that are asked for
-    together. What is kept in memory grows with the images asked for, not with the outputs.
+    Rows are located in one pass over the content hashes, for all images asked for together. Memory grows with the
+    images asked for, not with the outputs.
     """
 
     def __init__(self, store: Store, outputs: Sequence[Output]) -> None:
-        """Raises OutputError where a folder holds no output."""
+        """Raises OutputError if a folder holds no output."""
         super().__init__(store)
         self._outputs = [(output, output.require_settings()) for output in outputs]
         self._spots: list[dict[str, list[RowPlace]]] = [{} for _ in outputs]
         self._sought: set[str] = set()
 
     def paths(self, contents: Iterable[str]) -> dict[str, list[Path]]:
-        """Where files with these contents were last seen: by the store, else by a scan that wrote an output."""
+        """Where files with these contents were last seen, by the store, else by the scan that wrote an output."""
         listed = list(contents)
         found = super().paths(listed)
         for one in self._rows(_missing(listed, found), (*PLACE, "content")):
@@ -58,7 +58,7 @@ class KnownOutputs(LabelStore):
         return found
 
     def addresses(self, contents: Iterable[str]) -> dict[str, str]:
-        """Addresses elsewhere, and members of containers, as users read them, by content."""
+        """Remote addresses and members of containers, as users see them, by content."""
         found: dict[str, str] = {}
         for one in self._rows(list(contents), (*PLACE, "content")):
             if one.row.item.member or path_of(one.row.item.uri) is None:
@@ -74,7 +74,7 @@ class KnownOutputs(LabelStore):
         return found
 
     def predictions(self, contents: Iterable[str], model: str, fingerprint: str) -> dict[str, Prediction]:
-        """What a model said of images under one fingerprint, by content: only whole predictions, never a few tags."""
+        """A model's predictions under one fingerprint, by content: only complete ones, never a few tags."""
         listed = list(contents)
         found = super().predictions(listed, model, fingerprint)
         for place, column in self._serving(model, fingerprint):
@@ -82,7 +82,7 @@ class KnownOutputs(LabelStore):
         return found
 
     def every(self, model: str, fingerprint: str) -> Iterator[dict[str, Prediction]]:
-        """All that a model said under one fingerprint; what is in several places is given several times."""
+        """All predictions of a model under one fingerprint; an image that is stored several times is repeated."""
         yield from super().every(model, fingerprint)
         for place, column in self._serving(model, fingerprint):
             for _, found in pieces(self._outputs[place][0], ("content", model)):
@@ -90,7 +90,7 @@ class KnownOutputs(LabelStore):
                 yield {content: prediction for content, prediction in said if content and prediction is not None}
 
     def other_fingerprints(self, contents: Iterable[str], model: str, fingerprint: str) -> set[str]:
-        """Which of these images the same model scored with other weights than those of a fingerprint."""
+        """Which of these images the same model scored with weights of another fingerprint."""
         listed = list(contents)
         found = super().other_fingerprints(listed, model, fingerprint)
         for place, (_, settings) in enumerate(self._outputs):
@@ -100,17 +100,17 @@ class KnownOutputs(LabelStore):
         return found
 
     def unusable(self, model: str, fingerprint: str) -> list[str]:
-        """Why an output says nothing of a model, one line each."""
+        """Why outputs cannot serve a model, one line each."""
         told = (unusable(output.where, found.column(model), model, fingerprint) for output, found in self._outputs)
         return list(filter(None, told))
 
     def _serving(self, model: str, fingerprint: str) -> list[tuple[int, ModelColumn]]:
-        """The outputs that hold a model's whole predictions, with their columns."""
+        """The outputs that hold a model's complete predictions, by position, with the column."""
         columns = [settings.column(model) for _, settings in self._outputs]
         return [(n, one) for n, one in enumerate(columns) if one and not unusable("", one, model, fingerprint)]
 
     def _said(self, place: int, column: ModelColumn, contents: Sequence[str]) -> dict[str, Prediction]:
-        """What one output holds of a model, by content; of several predictions of an image the most exact one."""
+        """One output's predictions of a model, by content; of several for one image, the most exact."""
         found: dict[str, Prediction] = {}
         for content, table in self._tables(place, contents, (column.model,)):
             for key, prediction in zip(content, predictions(table, column), strict=True):
@@ -127,14 +127,14 @@ class KnownOutputs(LabelStore):
     def _tables(
         self, place: int, contents: Sequence[str], columns: Sequence[str]
     ) -> Iterator[tuple[list[str], pa.Table]]:
-        """The rows that one output has of some images, with their contents."""
+        """One output's rows for some images, with their contents."""
         self._seek(contents)
         spots = {spot: content for content in contents for spot in self._spots[place].get(content, ())}
         for found, table in picked(self._outputs[place][0], spots, columns):
             yield [spots[spot] for spot in found], table
 
     def _seek(self, contents: Iterable[str]) -> None:
-        """Find where images stand that were not sought before."""
+        """Locates images that were not looked up before."""
         fresh = sorted(set(contents) - self._sought)
         if not fresh:
             return
@@ -153,5 +153,5 @@ def _missing(contents: Sequence[str], found: Iterable[str]) -> list[str]:
 
 
 def _apart(prediction: Prediction) -> Prediction:
-    """The prediction with values of its own, so that the table that it was read from can go."""
+    """The prediction with a copy of its values, so that the table it was read from can be freed."""
     return replace(prediction, values=prediction.values.copy())

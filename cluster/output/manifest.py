@@ -1,7 +1,7 @@
-"""The list of all inputs of a scan, written before it starts; which of them an output has already."""
+"""The list of all inputs of a scan, written before it starts, and which of them an output already has."""
 
 # pyright: reportUnknownParameterType=false
-# pyarrow tells no types.
+# pyarrow has no type stubs.
 from __future__ import annotations
 
 import itertools
@@ -23,15 +23,15 @@ from .schema import MANIFEST_COLUMNS
 PART = 10_000
 """Inputs in a file of the manifest."""
 TRANSIENT = ("io", "not_a_file", "changed")
-"""Errors that may be gone the next time: such an image is looked at again."""
+"""Errors that may be gone next time: such an image is scanned again."""
 
 _FIELDS = tuple(name for name in MANIFEST_COLUMNS.names if name != "key")
 
 
 def write_manifest(output: Output, sources: Sequence[str], search: Search, column: str) -> Iterator[int]:
-    """List the sources into the output, file by file; gives the number of inputs so far.
+    """Lists the sources into the output, file by file; yields the number of inputs so far.
 
-    The output itself may lie among the sources: what is in it is no input.
+    The output may lie inside a source; its own files are not inputs.
     Raises SourceError, OutputError, WriteFailed.
     """
     if output.local:
@@ -57,35 +57,35 @@ def _table(part: Sequence[SourceItem]) -> pa.Table:
 
 
 def items_from(columns: Mapping[str, NDArray[Any]]) -> list[SourceItem]:
-    """Items from columns, as Ray gives them."""
+    """Items from columns, as Ray passes them."""
     each = zip(*(columns[name].tolist() for name in _FIELDS), strict=True)
     return [SourceItem(**dict(zip(_FIELDS, one, strict=True))) for one in each]
 
 
 @dataclass(frozen=True)
 class Listing:
-    """The manifest by key: 24 bytes an input, in order of the first half of the keys."""
+    """The manifest by key, ordered by the first half of the keys; 24 bytes per input."""
 
     places: NDArray[np.uint64]
-    """[n], sorted: the first half of each key, which stands for where the input is."""
+    """[n], sorted: the first half of each key, which identifies the place of the input."""
     states: NDArray[np.uint64]
     """[n]: the second half, which changes with the input."""
     numbers: NDArray[np.int64]
-    """[n]: where in the manifest."""
+    """[n]: the position in the manifest."""
 
     def __len__(self) -> int:
         return len(self.places)
 
     @classmethod
     def read(cls, output: Output) -> Listing:
-        """Of the output's manifest. Raises OutputError."""
+        """Reads an output's manifest. Raises OutputError."""
         parts = [halves(output.part(name, ["key"], MANIFEST)["key"]) for name in output.parts(MANIFEST)]
         keys = np.concatenate([np.zeros((0, 2), dtype=np.uint64), *parts])
         order = np.argsort(keys[:, 0], kind="stable")
         return cls(keys[order, 0], keys[order, 1], order.astype(np.int64))
 
     def find(self, keys: pa.ChunkedArray) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-        """For each key the number of the input at the same place, or -1; and whether it is unchanged."""
+        """For each key, the number of the input at the same place, or -1, and whether it is unchanged."""
         wanted = halves(keys)
         if not len(self):
             return np.full(len(wanted), -1), np.zeros(len(wanted), dtype=bool)
@@ -95,28 +95,28 @@ class Listing:
 
 
 def halves(keys: pa.ChunkedArray) -> NDArray[np.uint64]:
-    """[n, 2] from keys of 16 bytes."""
+    """Keys of 16 bytes as [n, 2]."""
     raw = b"".join(keys.to_pylist())
     return np.frombuffer(raw, dtype=">u8").astype(np.uint64).reshape(-1, 2)
 
 
 @dataclass(frozen=True)
 class Survey:
-    """What an output holds of a manifest."""
+    """How much of a manifest an output holds."""
 
     listing: Listing
     missing: NDArray[np.bool_]
-    """[inputs]: which have to be looked at."""
+    """[inputs]: which still have to be scanned."""
     damaged: tuple[str, ...] = ()
-    """Files that could not be read and were set aside; their images are looked at again."""
+    """Files that could not be read and were set aside; their images are scanned again."""
 
 
 def survey(output: Output, *, forget: bool = True) -> Survey:
-    """Compare an output with its manifest, and make it sound.
+    """Compares an output with its manifest, and repairs it.
 
-    From the output are taken: rows of inputs that changed since, rows that stand there twice (workers of a command that
-    was killed may still have written while the next one began), files that cannot be read, and, unless `forget` is
-    false, rows with an error that may be gone now. Raises OutputError, WriteFailed.
+    Removed from the output are: rows of inputs that have changed, duplicate rows (the workers of a killed command may
+    still write after the next one starts), files that cannot be read, and, if `forget`, rows with an error that may be
+    gone now. Raises OutputError, WriteFailed.
     """
     listing = Listing.read(output)
     missing = np.ones(len(listing), dtype=bool)
@@ -139,7 +139,7 @@ def survey(output: Output, *, forget: bool = True) -> Survey:
 
 
 def _first(numbers: NDArray[np.int64], missing: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Which of these inputs are seen for the first time; they are missing no longer."""
+    """Which of these inputs are seen for the first time. They are marked as no longer missing."""
     first = np.zeros(len(numbers), dtype=bool)
     first[np.unique(numbers, return_index=True)[1]] = True
     first &= missing[numbers]
@@ -148,7 +148,7 @@ def _first(numbers: NDArray[np.int64], missing: NDArray[np.bool_]) -> NDArray[np
 
 
 def replace_part(output: Output, name: str, rows: pa.Table) -> None:
-    """Put other rows into a file under its name; a file without rows goes. Raises OutputError, WriteFailed."""
+    """Replaces the rows of a file; a file without rows is removed. Raises OutputError, WriteFailed."""
     if len(rows):
         output.write_table(rows, IMAGES, name)
     else:
@@ -156,6 +156,6 @@ def replace_part(output: Output, name: str, rows: pa.Table) -> None:
 
 
 def to_do(output: Output, name: str, first: int, missing: NDArray[np.bool_]) -> pa.Table:
-    """The inputs of one file of the manifest that have to be looked at; `first` is the number of its first."""
+    """The inputs of one manifest file that still have to be scanned; `first` is the number of its first input."""
     found = output.part(name, None, MANIFEST)
     return found.filter(pa.array(missing[first : first + len(found)])).select(_FIELDS)

@@ -1,4 +1,4 @@
-"""Reads the Parquet files of an output: nothing is trusted before it is known to be as we write it."""
+"""Reads the Parquet files of an output, and refuses any that is not as we write it."""
 
 # pyright: reportUnknownParameterType=false
 # pyarrow has no type stubs.

@@ -1,7 +1,7 @@
-"""The folder that a scan over many machines fills: what it is, and its files, here or at an address."""
+"""The folder that a scan on a cluster fills: its settings and its files, here or at an address."""
 
 # pyright: reportUnknownParameterType=false
-# pyarrow tells no types.
+# pyarrow has no type stubs.
 from __future__ import annotations
 
 import hashlib
@@ -33,24 +33,24 @@ T = TypeVar("T")
 SETTINGS, SUMMARY = "keepers.json", "summary.json"
 IMAGES, MANIFEST, DAMAGED = "images", "manifest", "damaged"
 CHUNK = 2048
-"""Rows that are read at a time."""
+"""Rows read at a time."""
 
 
 class OutputError(KeepersError):
-    """A folder of results that cannot be read or written, or that holds other results than are asked for."""
+    """A folder of results that cannot be read or written, or that holds results of another scan."""
 
     code = "output"
 
 
 class DamagedPart(OutputError):
-    """A Parquet file that was cut off, or that is none."""
+    """A file that was cut off, or that is not Parquet."""
 
     code = "damaged_part"
 
 
 @dataclass(frozen=True)
 class OutputSettings:
-    """What all rows of an output have in common. Rows made under other settings are never mixed in."""
+    """What all rows of an output have in common. Rows with other settings are never mixed in."""
 
     gate: str
     """In its canonical form."""
@@ -59,12 +59,12 @@ class OutputSettings:
     everything: bool = False
     """Whether every model was asked about every image."""
     models: tuple[ModelColumn, ...] = ()
-    """Those of the gate first, in its order, then the taggers of the captions."""
+    """The gate's models first, in its order, then the taggers for captions."""
     captions: str = ""
     """Identifies the caption recipe; empty where no captions are written."""
 
     def differences(self, other: OutputSettings) -> list[str]:
-        """What the other settings have otherwise, one line each."""
+        """How the other settings differ, one line each."""
         told: list[str] = []
         if self.gate != other.gate:
             told.append(f"the gate there is\n{self.gate}")
@@ -84,7 +84,7 @@ class OutputSettings:
         return told
 
     def column(self, model: str) -> ModelColumn | None:
-        """How a model's predictions stand in the files."""
+        """How a model's predictions are stored; None if it was not asked."""
         return next((one for one in self.models if one.model == model), None)
 
     def facts(self) -> dict[str, Any]:
@@ -95,11 +95,11 @@ class OutputSettings:
 
     @classmethod
     def of(cls, found: Mapping[str, Any]) -> OutputSettings:
-        """From JSON values. Raises KeyError, TypeError, ValueError, OverflowError for others."""
+        """From JSON values. Raises KeyError, TypeError, ValueError, OverflowError if they do not fit."""
         models = tuple(_model_of(one) for one in found["models"])
         names = [*COLUMNS.names, *(one.model for one in models)]
         if len(set(names)) < len(names):
-            raise ValueError("two models, or a model and a column, have one name")
+            raise ValueError("two models, or a model and a column, have the same name")
         told = str(found["gate"]), bool(found["exact"]), bool(found["everything"])
         return cls(*told, models, str(found["captions"]))
 
@@ -115,14 +115,14 @@ class Output:
 
     @classmethod
     def at(cls, where: str) -> Output:
-        """The folder at a path or an address (s3://, gs://, any that Arrow or fsspec knows). Raises SourceError."""
+        """The folder at a path or an address (s3://, gs://, or any that Arrow or fsspec knows). Raises SourceError."""
         if "://" not in where:
             return cls(where, fs.LocalFileSystem(), str(Path(where).absolute()))
         place = Storage().place(where)
         return cls(where, place.files, place.path)
 
     def _ask(self, act: Callable[[], T], what: str) -> T:
-        """What `act` returns; storage elsewhere is asked again where that may help. Raises OutputError."""
+        """What `act` returns; requests to remote storage are retried. Raises OutputError."""
         try:
             return act() if self.local else Patience().ask(act)
         except StorageTrouble as trouble:
@@ -132,7 +132,7 @@ class Output:
 
     @property
     def local(self) -> bool:
-        """Whether it lies on this machine."""
+        """Whether it is on this machine."""
         return isinstance(self.files, fs.LocalFileSystem)
 
     def path(self, *names: str) -> str:
@@ -141,7 +141,7 @@ class Output:
 
     @cached_property
     def settings(self) -> OutputSettings | None:
-        """What the folder says of itself; None where nothing was written yet. Raises OutputError."""
+        """The settings stored in the folder; None if nothing has been written yet. Raises OutputError."""
         raw = self.read(SETTINGS)
         if raw is None:
             return None
@@ -155,23 +155,23 @@ class Output:
 
     @property
     def finished(self) -> bool:
-        """Whether the last scan into it came to its end: near-duplicates and what hangs on them are then settled."""
+        """Whether the last scan into it finished: near-duplicates and what depends on them are then settled."""
         return self.read(SUMMARY) is not None
 
     def require_settings(self) -> OutputSettings:
-        """As `settings`. Raises OutputError also where there is none."""
+        """As `settings`. Also raises OutputError if there are none."""
         found = self.settings
         if found is None:
             raise OutputError(f"{self.where} holds no results of a scan: {SETTINGS} is not there.")
         return found
 
     def read(self, *names: str) -> bytes | None:
-        """A small file, whole; None where it is not there. Raises OutputError."""
+        """A small file, whole; None if it does not exist. Raises OutputError."""
         return self._ask(lambda: self._read(self.path(*names)), f"cannot be read at {'/'.join(names)}")
 
     def _read(self, path: str) -> bytes | None:
         if self.local and self.files.get_file_info(path).type == fs.FileType.Unknown:
-            raise OSError("this is not a regular file")  # a pipe would be waited for
+            raise OSError("this is not a regular file")  # opening a pipe would block
         try:
             with self.files.open_input_stream(path) as stream:
                 return stream.read()
@@ -179,7 +179,7 @@ class Output:
             return None
 
     def write(self, data: bytes | memoryview, *names: str) -> None:
-        """A file, whole or not at all. Raises WriteFailed, OutputError."""
+        """Writes a file, whole or not at all. Raises WriteFailed, OutputError."""
         path = self.path(*names)
         if self.local:
             atomic_write(Path(path), bytes(data))
@@ -187,7 +187,7 @@ class Output:
             self._ask(lambda: self._write_remote(path, data), f"cannot be written at {'/'.join(names)}")
 
     def _write_remote(self, path: str, data: bytes | memoryview) -> None:
-        """Object stores show an object when it is whole; other file systems get a file under another name first."""
+        """Object stores show only complete objects; other file systems get a temporary file that is then renamed."""
         whole = self.files.type_name in ("s3", "gcs", "abfs")
         target = path if whole else f"{path.rpartition('/')[0]}/.keepers-{secrets.token_hex(8)}.tmp"
         if not whole:
@@ -198,14 +198,14 @@ class Output:
             self.files.move(target, path)
 
     def write_table(self, found: pa.Table, *names: str) -> int:
-        """A Parquet file, whole or not at all; gives its size in bytes. Raises WriteFailed, OutputError."""
+        """Writes a Parquet file, whole or not at all; returns its size in bytes. Raises WriteFailed, OutputError."""
         buffer = io.BytesIO()
         pq.write_table(found, buffer, compression="zstd", row_group_size=CHUNK)
         self.write(buffer.getbuffer(), *names)
         return buffer.tell()
 
     def set_aside(self, name: str) -> None:
-        """Move a damaged file of the images out of the way, into a folder beside them. Raises OutputError."""
+        """Moves a damaged file of the images into a folder beside them. Raises OutputError."""
         self._ask(lambda: self._set_aside(name), f"has a damaged file that cannot be moved away, {IMAGES}/{name}")
 
     def _set_aside(self, name: str) -> None:
@@ -213,15 +213,15 @@ class Output:
         self.files.move(self.path(IMAGES, name), self.path(DAMAGED, name))
 
     def remove(self, *names: str) -> None:
-        """Delete a file; it may be gone already. Raises OutputError."""
-        self._ask(lambda: self._remove(self.path(*names)), f"lets {'/'.join(names)} not be deleted")
+        """Deletes a file, which may already be gone. Raises OutputError."""
+        self._ask(lambda: self._remove(self.path(*names)), f"does not let {'/'.join(names)} be deleted")
 
     def _remove(self, path: str) -> None:
         with suppress(FileNotFoundError):
             self.files.delete_file(path)
 
     def write_rows(self, found: pa.Table) -> str:
-        """A part of the images; gives its name, which follows from what inputs it holds: the same twice is one."""
+        """Writes rows as a file; returns its name, which follows from the inputs: the same rows replace each other."""
         digest = hashlib.blake2b(b"".join(sorted(found["key"].to_pylist())), digest_size=10).hexdigest()
         name = f"part-{digest}.parquet"
         self.write_table(found, IMAGES, name)
@@ -235,7 +235,7 @@ class Output:
         return sorted(name for name in names if name.endswith(".parquet") and not is_temporary(name))
 
     def part(self, name: str, columns: Sequence[str] | None = None, folder: str = IMAGES) -> pa.Table:
-        """One file's rows. Raises DamagedPart for one that is half-written or no Parquet file, OutputError."""
+        """The rows of one file. Raises DamagedPart for one that is incomplete or not Parquet, OutputError."""
         return self._ask(lambda: self._part(name, columns, folder), f"cannot be read at {folder}/{name}")
 
     def _part(self, name: str, columns: Sequence[str] | None, folder: str) -> pa.Table:
@@ -246,8 +246,8 @@ class Output:
                 if kind_of(error) != "other":
                     raise
                 raise DamagedPart(
-                    f"{self.where}/{folder}/{name} was cut off, or is not ours ({_say(error)}). Scan again: it is set "
-                    "aside then, and its images are looked at anew."
+                    f"{self.where}/{folder}/{name} was cut off, or is not ours ({_say(error)}). Scan again: it is then "
+                    "set aside, and its images are scanned anew."
                 ) from error
 
     def _ours(self, file: Any, columns: Sequence[str] | None, folder: str) -> pa.Table:
@@ -261,7 +261,7 @@ class Output:
         return found
 
     def image_rows(self, columns: Sequence[str] | None = None) -> Iterator[ImageRow]:
-        """All images, file by file, with bounded memory; `columns` limits what is read. Raises OutputError."""
+        """All images, file by file, in bounded memory; `columns` limits what is read. Raises OutputError."""
         settings = self.require_settings()
         known = set(file_schema(settings.models).names)
         wanted = None if columns is None else [name for name in columns if name in known]
@@ -289,14 +289,14 @@ def _model_of(found: Mapping[str, Any]) -> ModelColumn:
     floor = None if found["floor"] is None else float(found["floor"])
     names, groups, kept = (tuple(map(_word, one)) for one in (labels["names"], labels["groups"], found["kept"]))
     if len(set(names)) < len(names) or {len(groups), len(ranges)} - {0, len(names)} or set(kept) - set(names):
-        raise ValueError("its labels do not fit together")
+        raise ValueError("its labels are inconsistent")
     return ModelColumn(_word(found["model"]), _word(found["fingerprint"]), Labels(names, groups, ranges), floor, kept)
 
 
 def _word(found: Any) -> str:
-    """Raises TypeError, and ValueError for text that no file can hold."""
+    """Raises TypeError, and ValueError for text that cannot be encoded."""
     if not isinstance(found, str):
-        raise TypeError(f"{found!r} is no text")
+        raise TypeError(f"{found!r} is not text")
     found.encode()
     return found
 

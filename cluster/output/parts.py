@@ -1,7 +1,7 @@
-"""Reading an output piece by piece, with bounded memory: all of it, or only the rows that are wanted."""
+"""Reads an output piece by piece, in bounded memory: all of it, or only some rows."""
 
 # pyright: reportUnknownParameterType=false
-# pyarrow tells no types.
+# pyarrow has no type stubs.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
 
 class RowPlace(NamedTuple):
-    """Where an image stands in an output."""
+    """Where an image is in an output: a file and a row of it."""
 
     part: str
     row: int
 
 
 def pieces(output: Output, columns: Sequence[str]) -> Iterator[tuple[RowPlace, pa.Table]]:
-    """All rows, some thousand at a time, each time with the spot of the first. Raises OutputError."""
+    """All rows, up to CHUNK at a time, each time with the place of the first. Raises OutputError."""
     for name in output.parts():
         found = output.part(name, columns)
         for start in range(0, len(found), CHUNK):
@@ -35,7 +35,7 @@ def pieces(output: Output, columns: Sequence[str]) -> Iterator[tuple[RowPlace, p
 def picked(
     output: Output, spots: Iterable[RowPlace], columns: Sequence[str]
 ) -> Iterator[tuple[list[RowPlace], pa.Table]]:
-    """The rows at some spots, some thousand at a time; files without any are not read. Raises OutputError."""
+    """The rows at some places, up to CHUNK at a time; files without any are not read. Raises OutputError."""
     wanted: dict[str, list[int]] = {}
     for spot in sorted(set(spots)):
         wanted.setdefault(spot.part, []).append(spot.row)
@@ -47,7 +47,7 @@ def picked(
 
 
 def image_rows(found: pa.Table, models: Sequence[ModelColumn]) -> list[ImageRow]:
-    """As `schema.from_table`, and quick where predictions have thousands of values."""
+    """As `schema.from_table`, but fast where predictions have thousands of values."""
     there = [one for one in models if one.model in found.column_names]
     plain = from_table(found.select([name for name in found.column_names if name in COLUMNS.names]), ())
     said = {one.model: predictions(found, one) for one in there}

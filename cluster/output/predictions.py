@@ -1,7 +1,7 @@
-"""The predictions of one model from its column, without a Python number for each of their values."""
+"""The predictions of one model from its column, without a Python number for each value."""
 
 # pyright: reportUnknownParameterType=false
-# pyarrow tells no types.
+# pyarrow has no type stubs.
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def predictions(found: pa.Table, column: ModelColumn) -> list[Prediction | None]:
-    """One a row; None where the model was not asked. Values that a sparse column left out are 0."""
+    """One per row; None where the model was not asked. Values that a sparse column left out are 0."""
     said = found[column.model].combine_chunks()
     values = _whole(said, column) if column.floor is None else _sparse(said, column)
     values.flags.writeable = False
@@ -30,7 +30,7 @@ def predictions(found: pa.Table, column: ModelColumn) -> list[Prediction | None]
 
 
 def unsound(said: pa.ChunkedArray, column: ModelColumn) -> str:
-    """What a column of the right type holds that is never written, as one line; empty where nothing is wrong."""
+    """What a column of the right type holds that we never write, as one line; empty if it is sound."""
     for part in said.chunks:
         there = part.filter(part.is_valid())
         fields = [there.field(place) for place in range(there.type.num_fields)]
@@ -38,25 +38,25 @@ def unsound(said: pa.ChunkedArray, column: ModelColumn) -> str:
         if any(one.null_count for one in (*fields, *inner)):
             return "has empty cells"
         if column.floor is not None and not _fits(there, len(column.labels)):
-            return "has tags that are none of its labels, or not as many as scores"
+            return "has tags that are not among its labels, or not as many tags as scores"
     return ""
 
 
 def _fits(there: pa.StructArray, labels: int) -> bool:
-    """Whether every score has a tag, and every tag is one of so many labels."""
+    """Whether every score has a tag, and every tag is the position of a label."""
     tags, scores = there.field("tags"), there.field("scores")
     places = tags.flatten().to_numpy(zero_copy_only=False)
     return bool(tags.value_lengths().equals(scores.value_lengths()) and ((places >= 0) & (places < labels)).all())
 
 
 def is_whole(column: ModelColumn) -> bool:
-    """Whether the column keeps every value: a floor that no value is below leaves nothing out."""
+    """Whether the column keeps every value: a floor at or below the lowest value leaves nothing out."""
     lows = {found.low for found in column.labels.ranges} or {PROBABILITY.low}
     return column.floor is None or column.floor <= min(lows)
 
 
 def unusable(where: str, column: ModelColumn | None, model: str, fingerprint: str) -> str:
-    """Why an output's column cannot stand for a model's predictions, as one line; empty where it can."""
+    """Why an output's column cannot serve as a model's predictions, as one line; empty if it can."""
     if column is None:
         return f"{where} was not asked about {model}"
     if column.fingerprint != fingerprint:

@@ -1,7 +1,7 @@
-"""What a scan over many machines writes: the columns of its Parquet files, and rows to and from them."""
+"""What a scan on a cluster writes: the columns of its Parquet files, and rows to and from them."""
 
 # pyright: reportUnknownParameterType=false
-# pyarrow tells no types.
+# pyarrow has no type stubs.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,13 +19,13 @@ from ...core.prediction import Answer, Failure, Floats, Labels, Prediction
 from ..sources.item import SourceItem
 
 FORMAT = 1
-"""Raised when a reader of the old columns would misread the new ones."""
+"""Increased when a reader of the old columns would misread the new ones."""
 
 _TEXT, _TEXTS = pa.string(), pa.list_(pa.string())
 _FAILURE = pa.struct([("model", _TEXT), ("code", _TEXT), ("reason", _TEXT)])
 COLUMNS = pa.schema(
     [
-        ("key", pa.binary(16)),  # of the input: address, size and time of last change
+        ("key", pa.binary(16)),  # of the input: address, size and modification time
         ("uri", _TEXT),
         ("member", _TEXT),  # the name in a tar, the row of a Parquet file; else empty
         ("offset", pa.int64()),  # in a tar; the row group of a Parquet file
@@ -41,14 +41,14 @@ COLUMNS = pa.schema(
         ("seed", _TEXT),
         ("sampler", _TEXT),
         ("generator", _TEXT),  # the name of the model that generated the image
-        ("source", _TEXT),  # who wrote the metadata: a1111, comfyui, keepers
+        ("source", _TEXT),  # what wrote the metadata: a1111, comfyui, keepers
         ("notes", _TEXTS),
         ("verdict", _TEXT),  # accept, review, reject
         ("reason", _TEXT),
-        ("error", _TEXT),  # the code of what made the image unreadable; empty otherwise
+        ("error", _TEXT),  # why the image is unreadable, as a code; empty otherwise
         ("duplicate_of", _TEXT),  # the earlier image that looks the same; empty otherwise
         ("distance", pa.int8()),  # in how many of 64 bits the two differ; null otherwise
-        ("caption", _TEXT),  # null where none was asked for
+        ("caption", _TEXT),  # null if none was requested
         ("failures", pa.list_(_FAILURE)),  # of models that could not judge this image
     ]
 )
@@ -60,24 +60,24 @@ MANIFEST_COLUMNS = pa.schema(
         *((name, pa.int64()) for name in ("offset", "length", "size", "mtime_ns")),
     ]
 )
-"""Of the list of inputs."""
+"""The columns of the list of inputs."""
 
 
 @dataclass(frozen=True)
 class ModelColumn:
-    """How the predictions of one model stand in a file."""
+    """How the predictions of one model are stored in a file."""
 
     model: str
     fingerprint: str
     labels: Labels
     floor: float | None = None
-    """For taggers: values below it are left out, except those of the `kept` labels. None keeps all, as a fixed list."""
+    """For taggers: values below it are left out, except for the `kept` labels. None keeps all, as a fixed-size list."""
     kept: tuple[str, ...] = ()
-    """Labels whose values are always kept: those that the gate looks at."""
+    """Labels whose values are always kept: those that the gate reads."""
 
     @property
     def type(self) -> pa.DataType:
-        """A struct; null where the model was not asked."""
+        """A struct; null if the model was not asked."""
         told = [("label", _TEXT), ("margin", pa.float64()), ("tolerance", pa.float64())]
         if self.floor is None:
             return pa.struct([("values", pa.list_(pa.float32(), len(self.labels))), *told])
@@ -93,12 +93,12 @@ class ImageRow:
     verdict: Verdict
     error: str = ""
     answers: Mapping[str, Answer] = field(default_factory=dict[str, Answer])
-    """By model. Values that depend on the other images of the run (near-duplicates) are as they were before."""
+    """By model. Values that depend on other images of the run (near-duplicates) are not yet settled."""
     caption: str | None = None
     duplicate_of: str = ""
     distance: int | None = None
     key: bytes = b""
-    """As stored; empty means that of the item."""
+    """As stored; empty means the item's own."""
 
 
 def file_schema(models: Iterable[ModelColumn]) -> pa.Schema:
@@ -107,14 +107,14 @@ def file_schema(models: Iterable[ModelColumn]) -> pa.Schema:
 
 
 def to_table(rows: Sequence[ImageRow], models: Sequence[ModelColumn]) -> pa.Table:
-    """Rows as they are written."""
+    """Rows as a table to be written."""
     return pa.Table.from_pylist([_encoded(row, models) for row in rows], schema=file_schema(models))
 
 
 def from_table(found: pa.Table, models: Sequence[ModelColumn]) -> list[ImageRow]:
-    """Rows as they were written. Columns that the table lacks are left empty, so that readers may ask for a few.
+    """The rows of a table. Fields of missing columns stay empty, so that readers may ask for only a few columns.
 
-    A sparse prediction comes back with 0 for the values that were left out: `ModelColumn.floor` says so.
+    A sparse prediction comes back with 0 for values left out, that is, those below `ModelColumn.floor`.
     """
     there = [one for one in models if one.model in found.column_names]
     return [_decoded(row, there) for row in found.to_pylist()]
@@ -159,7 +159,7 @@ def _packed(answer: Answer | None, column: ModelColumn) -> dict[str, Any] | None
     told = {"label": answer.label, "margin": float(answer.margin), "tolerance": float(answer.tolerance)}
     if column.floor is None:
         return {"values": answer.values, **told}
-    kept = ~(answer.values < np.float32(column.floor))  # NaN is kept: it says that the model could not judge
+    kept = ~(answer.values < np.float32(column.floor))  # NaN is kept: it means that the model could not judge
     kept[[column.labels.index(label) for label in column.kept]] = True
     places = np.flatnonzero(kept)
     return {"tags": places.astype(np.int32), "scores": answer.values[places], **told}
@@ -192,5 +192,5 @@ def _unpacked(found: Mapping[str, Any], column: ModelColumn) -> Prediction:
 
 
 def outcome(text: str) -> Outcome:
-    """A verdict's word as it is read again; anything unknown is review."""
+    """A verdict from its stored word; anything unknown is review."""
     return "accept" if text == "accept" else "reject" if text == "reject" else "review"
