@@ -1,4 +1,4 @@
-"""What an image costs at each step of a scan, measured on this machine with the very code that the scan runs."""
+"""What an image costs at each step of a scan, measured on this machine with the code that the scan runs."""
 
 from __future__ import annotations
 
@@ -31,48 +31,48 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 ROUNDS = 5
-"""Times that everything is measured, after once to warm up; the median counts."""
+"""How often everything is measured, after one warm-up; the median counts."""
 PATIENCE = 5.0
-"""Seconds after which no further round begins."""
+"""Seconds after which no new round begins."""
 ROWS = 512
 """Rows of the Parquet file on which writing is measured."""
 
 
 @dataclass(frozen=True)
 class MeasuredCosts:
-    """Costs, and on what they were measured."""
+    """Costs, and what they were measured on."""
 
     costs: Costs
     images: int
-    """That could be read."""
+    """How many could be read."""
     unread: tuple[str, ...]
-    """Why others could not."""
+    """Why others could not be read."""
     megapixels: float
     """Of an average image."""
     devices: Mapping[str, str]
-    """Where each model ran here; models that were not run are missing."""
+    """The device each model ran on here; models that did not run are missing."""
     waited: float
-    """How much longer decoding took on the clock than on the processor, as a ratio: above 1 others kept it busy."""
+    """Wall-clock time of decoding divided by its processor time: above 1, other processes kept the machine busy."""
     asked: Mapping[str, int] = field(default_factory=dict[str, int])
-    """How many of the images each model was asked about, where that was found out."""
+    """How many of the images each model was asked about, if that was measured."""
 
 
 @dataclass(frozen=True)
 class Workload:
-    """What is to be measured."""
+    """The scan whose costs are measured."""
 
     judge: Judge
     gate: Gate
     elsewhere: Mapping[str, float] = field(default_factory=dict[str, float])
-    """Seconds that a net takes for an image on a GPU of another machine, by model: it is not timed here."""
+    """Seconds that a net takes per image on a GPU of another machine, by model: such a net is not timed here."""
     passes: Mapping[str, float] = field(default_factory=dict[str, float])
     """As in `planner.reaches`."""
     shares: bool = False
-    """Whether what `passes` leaves open is found by asking the gate about the images."""
+    """Whether shares missing from `passes` are measured by applying the gate to the images."""
 
     @property
     def specs(self) -> list[ModelSpec]:
-        """The models as they are asked: the cheapest first, without those that read another one's numbers only."""
+        """The models as they are asked, cheapest first, without those derived from one asked before."""
         found = (self.judge.registry.spec(model, self.judge.store) for model in self.gate.models)
         asked: list[ModelSpec] = []
         for spec in sorted(found, key=lambda spec: spec.cost):
@@ -82,7 +82,7 @@ class Workload:
 
 
 def inline(specs: Sequence[ModelSpec]) -> list[str]:
-    """The models that are asked right where pictures are decoded: those at the start that need no files."""
+    """The models that run where pictures are decoded: those at the start of the order that need no files."""
     return [spec.id for spec in itertools.takewhile(_is_free, specs)]
 
 
@@ -93,9 +93,9 @@ def _is_free(spec: ModelSpec) -> bool:
 def measure_costs(
     workload: Workload, paths: Sequence[Path], say: Callable[[str], None] = lambda _: None
 ) -> MeasuredCosts:
-    """Measures every step on some image files; `say` is told what comes next.
+    """Measures every step on some image files; `say` is called with the name of each next part.
 
-    Raises PlanError, and what loading a model raises.
+    Raises PlanError, and whatever loading a model raises.
     """
     specs = workload.specs
     say("loading")
@@ -131,7 +131,7 @@ def measure_costs(
 
 
 def spent(work: Callable[[], T], rounds: int = ROUNDS) -> tuple[float, float, T]:
-    """Median processor seconds of all threads, median seconds on the clock, and what the work gave."""
+    """Median processor seconds of all threads, median wall-clock seconds, and the result of the work."""
     processor: list[float] = []
     clock: list[float] = []
     while True:
@@ -144,7 +144,7 @@ def spent(work: Callable[[], T], rounds: int = ROUNDS) -> tuple[float, float, T]
 
 
 class _Files:
-    """Takes files one by one through all that happens on processors, and remembers what that cost."""
+    """Takes files one by one through all the work done on processors, and records what it costs."""
 
     def __init__(self, nets: Sequence[Classifier], batch: int) -> None:
         self.nets = nets
@@ -175,7 +175,7 @@ class _Files:
 
     def _timed(self, part: str, work: Callable[[], T]) -> T:
         if part not in self._seconds:
-            work()  # the first time costs what no later one does
+            work()  # the first call is a warm-up
         processor, clock, result = spent(work)
         self._seconds.setdefault(part, []).append(processor)
         self._clock.setdefault(part, []).append(clock)
@@ -186,17 +186,17 @@ class _Files:
         return statistics.fmean(self._seconds[part])
 
     def waited(self) -> float:
-        """As Measured.waited."""
+        """As `MeasuredCosts.waited`."""
         return sum(self._clock["decode"]) / max(sum(self._seconds["decode"]), 1e-9)
 
     def size(self) -> tuple[float, float]:
-        """Millions of pixels, and bytes, of an average file."""
+        """Megapixels and bytes of an average file."""
         pixels = statistics.fmean(image.width * image.height for image in self.images)
         return pixels / 1e6, statistics.fmean(self._bytes)
 
 
 def _model_cost(net: Classifier, files: _Files, free: bool, elsewhere: float | None) -> ModelCost:
-    """One that runs on a GPU of another machine keeps one core busy while it does: torch waits for a GPU actively."""
+    """The cost of one net. A net on a GPU of another machine also keeps a core busy: torch waits for a GPU actively."""
     name = net.spec.id
     batch = min(len(files.ready[name]), net.network.batch or len(files.ready[name]))
     ready = files.ready[name][:batch]
@@ -213,7 +213,7 @@ def _model_cost(net: Classifier, files: _Files, free: bool, elsewhere: float | N
 
 
 def asked_of(workload: Workload, paths: Sequence[Path]) -> dict[str, int]:
-    """How many of the images each model is asked about, as far as no share of `passes` takes its place."""
+    """How many of the images each model is asked about, up to the first model that `passes` gives a share for."""
     subjects = [Subject(lambda path=path: open_image(path), name=str(path)) for path in paths]
     answers: list[dict[str, Answer]] = [{} for _ in subjects]
     asked: dict[str, int] = {}
@@ -222,7 +222,7 @@ def asked_of(workload: Workload, paths: Sequence[Path]) -> dict[str, int]:
         wanted = [place for place, known in enumerate(answers) if model in workload.gate.decide(known).models]
         asked[model] = len(wanted)
         if model in workload.passes or model == models[-1]:
-            break  # the last model's answers send no image anywhere
+            break  # no model follows the last one
         found = workload.judge.predict([subjects[place] for place in wanted], model)
         for place, answer in zip(wanted, found, strict=True):
             answers[place][model] = answer
@@ -230,7 +230,7 @@ def asked_of(workload: Workload, paths: Sequence[Path]) -> dict[str, int]:
 
 
 def _write_seconds(nets: Sequence[Classifier], images: Sequence[SeenImage]) -> float:
-    """Processor seconds for an image's row, in a file of many."""
+    """Processor seconds to write one image's row, in a file of ROWS."""
     from ..output.output import Output
     from ..output.schema import ImageRow, ModelColumn, to_table
 

@@ -1,4 +1,4 @@
-"""How long a scan over many machines takes: arithmetic on costs that were measured. No model, no machine here."""
+"""How long a scan on a cluster takes: arithmetic on measured costs, without any model or machine."""
 
 from __future__ import annotations
 
@@ -9,76 +9,77 @@ from typing import Literal
 from ...core.errors import KeepersError
 
 BLOCK_OVERHEAD = 0.032
-"""Processor seconds of all processes together, the engine's own included, for a block of images that a stage is handed.
+"""Processor seconds of all processes together, the engine's own included, to hand a block of images to a stage.
 Measured with Ray 2.60 by passing tiny objects in blocks of 16 through one and through three stages that do nothing."""
 BLOCK_DRIVING = 0.008
-"""Seconds of these in the one process that drives the job, whatever the cluster: measured in the same way."""
+"""The part of it spent in the one process that drives the job, whatever the cluster; measured in the same way."""
 CARRY = 0.0012
-"""Processor seconds of all processes together for a million bytes that a stage is handed, on the same machine: packed,
-copied and unpacked. Measured in the same way, with objects of 2.2 MB."""
+"""Processor seconds of all processes together to hand a million bytes to a stage on the same machine: packed, copied
+and unpacked. Measured in the same way, with objects of 2.2 MB."""
 LEAST_BLOCK = 32
-"""Images that are handed on together, at least; two batches where those are larger."""
+"""The fewest images handed on together; two batches if those are larger."""
 JOIN = 0.00014
-"""Processor seconds for an image's part in the search for near-duplicates at the end, with a million hashes of random
-bits; the comparing is half of that, and grows with their number."""
+"""Processor seconds per image for the search for near-duplicates at the end, with a million hashes of random bits.
+Comparing takes half of it, and grows with their number."""
 STARTUP = 15.0
-"""Seconds until the engine takes its first image, and from its last one to the summary, without the loading of nets."""
+"""Seconds until the engine takes its first image, plus those from the last image to the summary, without the loading of
+nets."""
 
 Pool = Literal["cores", "gpus", "driver"]
 
 
 class PlanError(KeepersError):
-    """A cluster that cannot do what is asked of it, or a cost that nobody told."""
+    """A cluster that cannot do what is asked of it, or a cost that is unknown."""
 
     code = "plan"
 
 
 @dataclass(frozen=True)
 class ModelCost:
-    """What one model costs an image that it is asked about, in seconds."""
+    """What one model costs per image that it is asked about, in seconds."""
 
     model: str
     prepare: float
-    """Of a processor: the views of a decoded picture."""
+    """Processor seconds to make the views of a decoded picture."""
     processor: float
-    """Of processors: the net; where it runs on a GPU, what the process that drives it needs."""
+    """Processor seconds of the net; if it runs on a GPU, those of the process that drives it."""
     gpu: float = 0.0
-    """Of one GPU; 0 means that the net runs on the processor."""
+    """GPU seconds; 0 means that the net runs on the processor."""
     inline: bool = False
-    """Whether it needs no files and is asked right where pictures are decoded first."""
+    """Whether it needs no files and runs where pictures are first decoded."""
     reach: float = 1.0
     """The share of all images that it is asked about."""
     weights: int = 0
-    """Bytes that every loaded net holds."""
+    """Bytes that each loaded net takes."""
     views: int = 0
-    """Bytes of what it reads of one image."""
+    """Bytes of its views of one image."""
 
 
 @dataclass(frozen=True)
 class Costs:
-    """What one image costs at each step, in processor seconds unless it says otherwise."""
+    """What one image costs at each step, in processor seconds unless stated otherwise."""
 
     read: float
-    """The bytes of its file."""
+    """To read the bytes of its file."""
     describe: float
     """Checksum, size and generation metadata."""
     decode: float
     write: float
-    """Its row in a Parquet file."""
+    """To write its row in a Parquet file."""
     models: tuple[ModelCost, ...] = ()
     """In the order in which they are asked."""
     carry: float = CARRY
     """To hand on a million bytes."""
     bytes: float = 0.0
-    """Of a file: it is handed on as long as a later net may have to see the picture."""
+    """The size of its file, which is handed on as long as a later net may need the picture."""
     overhead: float = BLOCK_OVERHEAD / LEAST_BLOCK
-    """At every stage it is handed to, whatever it weighs."""
+    """At every stage that it is handed to, whatever its size."""
     driving: float = BLOCK_DRIVING / LEAST_BLOCK
     """The part of the overhead that falls on the one process that drives the job."""
     join: float = 0.0
-    """Looking for near-duplicates when all is scanned."""
+    """To look for near-duplicates after the scan."""
     startup: float = STARTUP
-    """Seconds before the first image, once a job."""
+    """Seconds once per job, as `STARTUP`."""
 
 
 @dataclass(frozen=True)
@@ -88,9 +89,9 @@ class Cluster:
     cores: float
     gpus: float = 0.0
     actors: int = 0
-    """Of each net on GPUs; 0 fills the GPUs."""
+    """For each net on GPUs; 0 fills the GPUs."""
     gpus_per_actor: float = 0.0
-    """0 shares the GPUs among the nets as their work demands. More than one is no faster: a net runs on one."""
+    """0 shares the GPUs among the nets by their work. More than one is no faster: a net runs on one GPU."""
 
 
 @dataclass(frozen=True)
@@ -99,11 +100,11 @@ class ScanStage:
 
     name: str
     share: float
-    """Of all images, those that come here."""
+    """The share of all images that reach it."""
     processor: float
-    """Processor seconds of one that comes here, handing over included."""
+    """Processor seconds per image that reaches it, handing over included."""
     gpu: float = 0.0
-    """Seconds of a GPU, of one that comes here."""
+    """GPU seconds per image that reaches it."""
 
 
 @dataclass(frozen=True)
@@ -114,37 +115,37 @@ class Load:
     pool: Pool
     """What it runs on."""
     granted: float
-    """How much of that it may use at most: cores or GPUs."""
+    """How many cores or GPUs it may use."""
     used: float
-    """How much of that it keeps busy while the whole job runs."""
+    """How many of them it keeps busy while the whole job runs."""
     alone: float
-    """Images of the job a second if all else were infinitely fast; infinite for a stage that no image reaches."""
+    """Images per second if all else were infinitely fast; infinite for a stage that no image reaches."""
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """What comes of it."""
+    """The estimated course of a job."""
 
     rate: float
-    """Images a second."""
+    """Images per second."""
     seconds: float
     """From the start to the last row."""
     bound: Pool
-    """What all else waits for: all the cores; the GPUs of one net; or the process that drives the job, which no further
-    machine relieves."""
+    """The bottleneck: the cores, the GPUs of one net, or the process that drives the job, which more machines do not
+    relieve."""
     binding: str
-    """The stage that uses most of it."""
+    """The stage that uses the bottleneck most."""
     loads: tuple[Load, ...]
     processor: float
     """Processor seconds of an average image, over all stages."""
     cores_to_fill: float
-    """Cores at which the GPUs never wait; 0 where no net runs on one."""
+    """How many cores keep the GPUs from waiting; 0 if no net runs on one."""
     cores_per_gpu: float
-    """The same for each GPU."""
+    """The same, for each GPU."""
 
 
 def stages(costs: Costs) -> tuple[ScanStage, ...]:
-    """The steps of a job in order: every net after the first has its pictures decoded again, those still wanted."""
+    """The steps of a job in order. For each net after the first, pictures that are still wanted are decoded again."""
     nets = [one for one in costs.models if not one.inline]
     inline = sum(one.reach * (one.prepare + one.processor) for one in costs.models if one.inline)
     first = nets[0].reach * nets[0].prepare if nets else 0.0
@@ -160,9 +161,9 @@ def stages(costs: Costs) -> tuple[ScanStage, ...]:
 
 
 def estimate(costs: Costs, cluster: Cluster, images: int) -> Estimate:
-    """How long so many images take on a cluster. Raises PlanError where GPUs are too few for the actors, or not there.
+    """How long a number of images takes on a cluster. Raises PlanError for missing GPUs, or too few for the actors.
 
-    All stages on processors share the cores, so they slow each other down; nets on GPUs have theirs to themselves.
+    All stages on processors share the cores and slow each other down; nets on GPUs have theirs to themselves.
     """
     found = stages(costs)
     processor = sum(one.share * one.processor for one in found)
@@ -186,7 +187,7 @@ def _granted(found: Sequence[ScanStage], cluster: Cluster) -> dict[str, float]:
     """How many GPUs each net has, by its stage."""
     wanted = {one.name: one.share * one.gpu for one in found if one.gpu}
     if wanted and not cluster.gpus:
-        raise PlanError(f"No GPU is planned, but what is known of {', '.join(wanted)} is its time on one.")
+        raise PlanError(f"No GPU is planned, but the only known time of {', '.join(wanted)} is on a GPU.")
     return _gpus(wanted, cluster)
 
 
@@ -196,7 +197,7 @@ def _gpus(wanted: Mapping[str, float], cluster: Cluster) -> dict[str, float]:
     if asked > cluster.gpus * (1 + 1e-9):
         raise PlanError(
             f"{max(actors, 1)} actors with {each:g} GPUs each for {count} nets need {asked:g} GPUs, but there are "
-            f"{cluster.gpus:g}: ask for fewer, or leave it out, and nets share them."
+            f"{cluster.gpus:g}: ask for fewer, or leave the option out so that nets share them."
         )
     if count and each >= 1:
         return dict.fromkeys(wanted, float(actors or cluster.gpus // (each * count)))
@@ -222,7 +223,7 @@ def _load(stage: ScanStage, limits: Mapping[str, float], cluster: Cluster, alone
 
 
 def _binding(loads: Sequence[Load], rate: float, by_cores: float, by_driver: float) -> tuple[Pool, str]:
-    """The cores are bound by the stage that takes most of them, GPUs by the net that has none to spare."""
+    """The bottleneck and its stage: for cores, the stage that takes most of them; for GPUs, the slowest net."""
     if rate == by_cores:
         return "cores", max(loads, key=lambda one: one.stage.share * one.stage.processor).stage.name
     if rate == by_driver:
@@ -232,10 +233,10 @@ def _binding(loads: Sequence[Load], rate: float, by_cores: float, by_driver: flo
 
 
 def reaches(models: Sequence[str], measured: Mapping[str, float], passes: Mapping[str, float]) -> dict[str, float]:
-    """Which share of all images each model is asked about.
+    """The share of all images that each model is asked about.
 
-    `passes` tells for a model which share of the images that reach it go on to the next; where it is silent, the
-    shares of `measured` decide, and what is not measured is asked about everything that came so far.
+    `passes` gives, by model, the share of the images that reach it and go on to the next. For models without an entry
+    the shares in `measured` decide; a model that was not measured is asked about everything that came so far.
     """
     found: dict[str, float] = {}
     for model, before in zip(models, (None, *models), strict=False):

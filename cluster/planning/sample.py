@@ -1,4 +1,4 @@
-"""Image files to measure costs on: the user's own, or some that are drawn."""
+"""Image files to measure costs on: the user's own, or drawn ones."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 DRAWN = 6
 MOST = 24
-"""So many of the user's images are looked at, evenly spread over all that were found."""
+"""The most of the user's images that are measured, spread evenly over all that were found."""
 _EXIF_IFD, _USER_COMMENT = 0x8769, 0x9286
 INFOTEXT = (
     "a lighthouse on a cliff at dusk, waves breaking below, volumetric light, highly detailed\n"
@@ -29,7 +29,7 @@ INFOTEXT = (
 
 
 def chosen_files(paths: Sequence[Path], most: int = MOST) -> list[Path]:
-    """Some of the images that are named or lie in the folders named. Raises PlanError where there are none."""
+    """Some of the images that are named or in the folders named. Raises PlanError if there are none."""
     entries = list(walk(paths))
     found = [entry.path for entry in entries if isinstance(entry, Found)]
     if not found:
@@ -40,9 +40,9 @@ def chosen_files(paths: Sequence[Path], most: int = MOST) -> list[Path]:
 
 
 def drawn_files(folder: Path, side: int, form: str) -> list[Path]:
-    """Draws soft clouds of colour with grain, about as hard to compress as photographs; gives the files.
+    """Draws soft clouds of colour with grain, about as hard to compress as photographs; returns the files.
 
-    `side` in pixels; `form` is png, jpeg or webp. They are saved as hosts save, infotext included.
+    `side` in pixels; `form` is png, jpeg or webp. They are saved as hosts save images, infotext included.
     """
     paths: list[Path] = []
     for number in range(DRAWN):
@@ -55,7 +55,7 @@ def drawn_files(folder: Path, side: int, form: str) -> list[Path]:
 
 
 def _clouds(random: np.random.RandomState, side: int) -> NDArray[np.float64]:
-    """Noise [side, side] from 0 to 1 whose spectrum falls as that of natural pictures does."""
+    """Noise [side, side] from 0 to 1 with the falling spectrum of natural pictures."""
     distance = np.hypot(np.fft.fftfreq(side)[:, None], np.fft.rfftfreq(side)[None, :])
     distance[0, 0] = np.inf
     found = np.fft.irfft2(np.fft.rfft2(random.standard_normal((side, side))) / distance**1.3, (side, side))

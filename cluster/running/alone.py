@@ -1,4 +1,4 @@
-"""Images over which workers died again and again: each once more, alone. Where that dies too, the image is an error."""
+"""Images that kept killing workers are tried once more, one at a time. If that dies too, the image is an error."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from .task import Task
 from .work import Work
 
 CRASHED = "crashed"
-_FLAW = "it cannot be judged: the process that looks at it dies each time, for want of memory or of a damaged file"
+_FLAW = "it cannot be judged: the process that looks at it dies each time; memory runs out, or the file is damaged"
 
 
 def look_alone(task: Task, pools: Pools, output: Output, state: Survey) -> None:
-    """Look at what is missing, one image after the other, in one process, and in another one where that dies.
+    """Scans what is missing, one image after the other, in one process, which is replaced if it dies.
 
-    Raises KeepersError where that process dies before it has seen any image, and for whatever else stops it.
+    Raises KeepersError if the process dies before it has seen any image, and for anything else that stops it.
     """
     left = list(_missing(output, state))
     looking: Any = ray.remote(num_cpus=1, num_gpus=pools.gpus, max_retries=0, num_returns="streaming")(_look_at_each)
@@ -48,7 +48,7 @@ def _missing(output: Output, state: Survey) -> Iterator[SourceItem]:
 
 
 def _look_at_each(task: Task, where: str, left: Sequence[SourceItem]) -> Iterator[int]:
-    """Gives 0 when all models are loaded, then 1 for every image that was written."""
+    """Yields 0 when all models are loaded, then 1 for every image written."""
     look, write, nets = Look(task), Write(task, where), []
     for number, model in enumerate(task.staged):
         nets += [Prepare(task, model)] * (number > 0) + [Classify(task, model)]

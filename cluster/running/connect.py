@@ -1,4 +1,4 @@
-"""The cluster that a scan runs on: one that runs already, or one of its own on this machine."""
+"""The cluster that a scan runs on: a running one, or one started on this machine."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray reports home unless told otherwise before its import
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray reports home unless this is set before its import
 
 import ray
 from PIL import Image
@@ -25,19 +25,19 @@ if TYPE_CHECKING:
     from ...core.spec import ModelSpec, Precision
 
 STORE_SHARE, STORE_MOST = 0.25, 2 << 30
-"""Of the memory of this machine, for what waits between two stages; and bytes, because more only waits longer."""
+"""Limits of the object store between stages: a share of this machine's memory, and bytes. More only waits longer."""
 SPARE = 1
-"""Processors that are kept free for Ray's own small tasks; on this machine they are promised and not taken."""
+"""Processors kept free for Ray's own small tasks; on this machine Ray is told of so many more than there are."""
 
 
 class ClusterError(KeepersError):
-    """A cluster that cannot be used: not there, another version, a node without what the scan needs."""
+    """A cluster that cannot be used: it is missing, has another version, or a node lacks what the scan needs."""
 
     code = "cluster"
 
 
 OLDEST = 2, 55
-"""Of Ray: earlier ones unpack objects, and so run code, from the schema of any Parquet file."""
+"""The oldest supported Ray: earlier versions unpickle objects, and so run code, from the schema of any Parquet file."""
 
 
 @dataclass(frozen=True)
@@ -52,10 +52,10 @@ class ClusterNode:
 
 @contextmanager
 def connected(address: str = "") -> Generator[tuple[ClusterNode, ...]]:
-    """A connection to a cluster, with the nodes that are alive. Raises ClusterError."""
+    """Connects to a cluster, or starts one here; yields the live nodes. Raises ClusterError."""
     if version() < OLDEST:
         oldest = ".".join(map(str, OLDEST))
-        raise ClusterError(f'Ray {ray.__version__} is older than {oldest}. Renew it: pip install -U "keepers[ray]"')
+        raise ClusterError(f'Ray {ray.__version__} is older than {oldest}. Update it: pip install -U "keepers[ray]"')
     logging.getLogger("ray").setLevel(logging.ERROR)
     try:
         with _hushed() if not address else nullcontext():
@@ -69,13 +69,13 @@ def connected(address: str = "") -> Generator[tuple[ClusterNode, ...]]:
 
 
 def version() -> tuple[int, ...]:
-    """Of Ray, its first two numbers."""
+    """The first two numbers of Ray's version."""
     return tuple(map(int, ray.__version__.split(".")[:2]))
 
 
 @contextmanager
 def _hushed() -> Generator[None]:
-    """Ray's own processes write warnings for its developers to this terminal; its log files have them all the same."""
+    """Silences the warnings that Ray's own processes write to this terminal; its log files still have them."""
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)
@@ -88,7 +88,7 @@ def _hushed() -> Generator[None]:
 
 
 def nodes() -> tuple[ClusterNode, ...]:
-    """The nodes that are alive."""
+    """The live nodes of the cluster."""
     alive = [node for node in ray.nodes() if node["Alive"]]
     return tuple(
         ClusterNode(
@@ -103,7 +103,7 @@ def _elsewhere(address: str) -> dict[str, Any]:
 
 
 def _here() -> dict[str, Any]:
-    """On loopback alone, with a secret of its own, so that nothing is written into the user's home."""
+    """On loopback only, with a token of its own, so that nothing is written to the user's home."""
     os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else STORE_MOST
     return {
@@ -123,19 +123,19 @@ def cores() -> int:
 
 
 def advice(address: str, error: Exception) -> str:
-    """Why there is no cluster, and what to do."""
+    """Why there is no cluster, with advice."""
     said = " ".join(str(error).split())
     if "ersion mismatch" in said:
         return f"The cluster at {address} runs another version of Ray or Python ({said[:300]}). Install the same here."
     if address:
-        return f"There is no Ray cluster at {address} ({said[:200]}). Without --address one is started here."
+        return f"There is no Ray cluster at {address} ({said[:200]}). Without --address, one is started here."
     return f"Ray could not be started on this machine ({said[:300]})."
 
 
 def prepare_nodes(task: Task, models: Sequence[str], found: Sequence[ClusterNode]) -> None:
-    """See that every node has Keepers and the same weights, which are fetched once a node where that is allowed.
+    """Makes sure that every node has this Keepers and the same weights, fetched once per node where that is allowed.
 
-    Raises ClusterError, and what finding weights raises.
+    Raises ClusterError, and whatever finding weights raises.
     """
     from ... import __version__
 
@@ -145,7 +145,7 @@ def prepare_nodes(task: Task, models: Sequence[str], found: Sequence[ClusterNode
     for node, reference in zip(found, asked, strict=True):
         facts = task_result(reference, f"node {node.name}")
         if facts["version"] != __version__:
-            raise ClusterError(f"Node {node.name} has Keepers {facts['version']}, here is {__version__}.")
+            raise ClusterError(f"Node {node.name} has Keepers {facts['version']}, but this machine has {__version__}.")
         told.append(facts)
     for model in models:
         differing = {facts[model]: node.name for facts, node in zip(told, found, strict=True)}
@@ -172,7 +172,7 @@ def _node_facts(task: Task, models: Sequence[str]) -> dict[str, str]:
 
 
 def precision(task: Task, gpus: float) -> Precision:
-    """What "auto" means where the nets will run. Raises ClusterError."""
+    """The precision that "auto" means where the nets will run. Raises ClusterError."""
     return task_result(ray.remote(num_cpus=0, num_gpus=gpus)(_precision).remote(task), "the cluster")
 
 
@@ -182,16 +182,16 @@ def _precision(task: Task) -> Precision:
 
 
 def try_models(task: Task, models: Sequence[str], gpus: float) -> tuple[TriedModel, ...]:
-    """Load each model once somewhere in the cluster and show it a picture: better now than after a night.
+    """Loads each model once somewhere in the cluster and shows it a picture: better to fail now than after a night.
 
-    Raises what loading raises, and ClusterError for a net that fails.
+    Raises whatever loading raises, and ClusterError for a net that fails.
     """
     remote = ray.remote(num_cpus=1, num_gpus=gpus)(try_model)
     return tuple(task_result(remote.remote(task, model), model) for model in models)
 
 
 def try_model(task: Task, model: str) -> TriedModel:
-    """What the stages must know of a model. Raises what loading raises."""
+    """What the stages must know about a model. Raises whatever loading raises."""
     from time import perf_counter
 
     spec, store, runtime = task.spec(model), task.weights.store(), task.runtime()
@@ -212,7 +212,7 @@ def is_free(spec: ModelSpec) -> bool:
 
 
 def task_result(reference: Any, where: str) -> Any:
-    """A task's result. Raises its KeepersError as it was raised there, ClusterError for anything else."""
+    """The result of a Ray task. Raises the KeepersError raised there, and ClusterError for anything else."""
     try:
         return ray.get(reference)
     except (RayError, ImportError) as error:
@@ -237,8 +237,8 @@ def worker_error(error: BaseException, where: str = "the cluster") -> KeepersErr
     if is_death(error):
         return ClusterError(
             f"Processes on {where} died again and again over the same work, so the scan stops ({type(last).__name__}). "
-            "Mostly memory ran out: try a smaller --batch or fewer --actors. Else one of the next images crashes the "
-            "process: what was done is kept, and the same command goes on from there."
+            "Most likely memory ran out: try a smaller --batch or fewer --actors. Otherwise one of the next images "
+            "crashes the process: what was done is kept, and the same command goes on from there."
         )
     if "No module named 'keepers" in text:
         return ClusterError(f"Keepers is not installed on {where}: every node needs the same version.")
@@ -246,7 +246,7 @@ def worker_error(error: BaseException, where: str = "the cluster") -> KeepersErr
 
 
 def _chain(error: BaseException) -> list[BaseException]:
-    """An error and what it was raised from, down to ours where there is one."""
+    """An error and its causes, down to the first of ours if there is one."""
     seen = [error]
     while (cause := _cause(seen[-1])) is not None and cause not in seen:
         seen.append(cause)
@@ -256,6 +256,6 @@ def _chain(error: BaseException) -> list[BaseException]:
 
 
 def _cause(error: BaseException) -> BaseException | None:
-    """What an error was raised from, here or in the worker that it came from."""
+    """The cause of an error, here or in the worker that it came from."""
     cause = getattr(error, "cause", None)
     return cause if isinstance(cause, BaseException) else error.__cause__

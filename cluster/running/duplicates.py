@@ -1,11 +1,11 @@
-"""Near-duplicates among millions of images, by a hash join, and the verdicts that hang on them.
+"""Near-duplicates among millions of images, found by a hash join.
 
-Of two hashes of 64 bits that differ in at most 6, at least one of 7 bands is equal in both. So images meet once for
-each band that they share with others, and only those that meet are compared.
+If two hashes of 64 bits differ in at most 6 bits, at least one of 7 bands is equal in both. So images meet once for
+each band that they share, and only those that meet are compared.
 """
 
 # pyright: reportUnknownParameterType=false, reportAttributeAccessIssue=false
-# pyarrow tells no types, and makes its functions at run time.
+# pyarrow has no type stubs, and creates its functions at run time.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
@@ -23,20 +23,20 @@ from ..output.output import MANIFEST, Output
 from ..output.schema import ModelColumn
 
 MOST = round((1 - ALIKE) * BITS)
-"""Bits in which near-duplicates differ at most."""
+"""The most bits in which near-duplicates differ."""
 BANDS = MOST + 1
 _PLACES = 40
-"""Bits of a rank that hold the place of the earlier image, below its distance."""
+"""The low bits of a rank, which hold the number of the earlier image; its distance is above them."""
 _NONE = np.iinfo(np.int64).max
-"""The rank of nobody."""
+"""The rank of no image."""
 _TILE = 2048
-"""Images that are compared with as many others at once: 16 MB of distances."""
+"""How many images are compared with as many others at once: 16 MB of distances."""
 
 Columns = Mapping[str, NDArray[Any]]
 
 
 def hashes(output: Output, part: str, column: ModelColumn, listing: Listing) -> dict[str, NDArray[Any]]:
-    """The comparable images of one file, as "number" in the manifest and "bits". Raises OutputError."""
+    """The comparable images of one file: "number" in the manifest, and "bits". Raises OutputError."""
     found = output.part(part, ["key", column.model])
     numbers, _ = listing.find(found["key"])
     told = found[column.model].combine_chunks()
@@ -57,21 +57,22 @@ def banded(images: Columns) -> dict[str, NDArray[Any]]:
 
 
 def _band(bits: NDArray[np.uint64], place: int) -> NDArray[np.int64]:
-    """One of the bands, marked with its place, so that equal bits in different bands do not meet."""
+    """One of the bands, tagged with its position, so that equal bits in different bands do not meet."""
     low, high = place * BITS // BANDS, (place + 1) * BITS // BANDS
     found = (bits >> np.uint64(low)) & np.uint64((1 << (high - low)) - 1)
     return (found | np.uint64(place << 32)).astype(np.int64)
 
 
 def meetings(images: Columns) -> dict[str, NDArray[Any]]:
-    """Of images that share a band: those with an earlier near-duplicate among them, and its rank.
+    """Of images that share a band, those with an earlier near-duplicate among them: "number" and "rank".
 
-    A rank orders by distance, then by place: the smallest is the most alike image, the earliest of several.
+    Ranks are ordered by distance, then by number: the smallest is that of the most similar image, and of several such
+    images, the earliest.
     """
     order = np.argsort(images["number"], kind="stable")
     numbers, bits = images["number"][order], images["bits"][order].astype(np.uint64)
     _, firsts, same = np.unique(bits, return_index=True, return_inverse=True)
-    ranks = numbers[firsts][same]  # a repetition's nearest is the first of its kind, in 0 bits: never compared
+    ranks = numbers[firsts][same]  # equal hashes need no comparison: the nearest is the first of them, at distance 0
     kinds = np.sort(firsts)
     ranks[kinds] = _nearest(numbers[kinds], bits[kinds])
     near = ranks < _NONE
@@ -79,7 +80,7 @@ def meetings(images: Columns) -> dict[str, NDArray[Any]]:
 
 
 def _nearest(numbers: NDArray[np.int64], bits: NDArray[np.uint64]) -> NDArray[np.int64]:
-    """The rank of the nearest earlier one of each, _NONE where there is none; numbers are in order."""
+    """The rank of the nearest earlier image of each, _NONE if there is none; `numbers` is sorted."""
     ranks = np.full(len(numbers), _NONE)
     for start in range(0, len(numbers), _TILE):
         late = slice(start, start + _TILE)
@@ -97,7 +98,7 @@ def _ranks(numbers: NDArray[np.int64], bits: NDArray[np.uint64], late: slice, ea
 
 
 def named_duplicates(output: Output, nearest: Columns) -> pa.Table:
-    """The nearest earlier image of each duplicate: "number", "distance" and "earlier", its name; in order of number.
+    """The nearest earlier image of each duplicate: "number", "distance" and its name, "earlier"; ordered by number.
 
     Raises OutputError.
     """

@@ -1,4 +1,4 @@
-"""The end of a scan on a cluster: near-duplicates across all images, what hangs on them, and the account."""
+"""The end of a scan on a cluster: near-duplicates across all images, the verdicts they change, and the counts."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from .stages import Write
 from .task import Task
 
 SMALL = 20_000
-"""So many images are compared with each other faster than a join begins."""
+"""Up to so many images, comparing all pairs is faster than starting a join."""
 NOBODY = -1
-"""The number of no image."""
+"""The number that stands for no image."""
 
 
 def settle_all(task: Task, output: Output, shared: Any, inputs: int) -> None:
-    """Find near-duplicates, and decide anew about what they change. Raises KeepersError."""
+    """Finds near-duplicates, and decides the images that they affect again. Raises KeepersError."""
     parts = output.parts()
     column = next(one for one in task.columns if task.tried[one.model].compared)
     try:
@@ -46,7 +46,7 @@ def nearest_earlier(
 ) -> list[Any]:
     """The rank of the nearest earlier image of every near-duplicate: "number", "rank" (see `duplicates.meetings`).
 
-    References to blocks, with rows of NOBODY among them. Where there are few images, all are compared in one place.
+    Returns references to blocks, which may contain rows of NOBODY. If `small`, all images are compared in one task.
     """
     if small:
         meeting: Any = ray.remote(_all_meet)
@@ -60,14 +60,14 @@ def nearest_earlier(
 
 
 def _spread(images: Mapping[str, Any]) -> Mapping[str, Any]:
-    """As `banded`, with one row more that meets nobody: Ray forgets the columns of a block without rows."""
+    """As `banded`, plus one row that meets no other: Ray forgets the columns of a block without rows."""
     none = {"band": [-1], "number": [NOBODY], "bits": np.zeros(1, dtype=np.uint64)}
     found = banded(images)
     return {name: np.concatenate([found[name], none[name]]) for name in found}
 
 
 def _meet(images: Mapping[str, Any]) -> Mapping[str, Any]:
-    """As `meetings`, with one row for nobody where nobody meets, for the same reason."""
+    """As `meetings`, with one row of NOBODY if none meet, for the same reason."""
     found = meetings(images)
     return found if len(found["number"]) else {"number": np.array([NOBODY]), "rank": np.zeros(1, dtype=np.int64)}
 
@@ -78,7 +78,7 @@ def _all_meet(output: Output, parts: Sequence[str], column: ModelColumn, state: 
 
 
 def _joined(blocks: Sequence[Mapping[str, Any]], names: Sequence[str]) -> dict[str, Any]:
-    """Blocks as one; Ray gives empty ones without columns."""
+    """Blocks joined into one; Ray passes empty ones without columns."""
     return {
         name: np.concatenate([block[name] for block in blocks if len(block)] or [np.zeros(0, np.int64)])
         for name in names
@@ -86,7 +86,7 @@ def _joined(blocks: Sequence[Mapping[str, Any]], names: Sequence[str]) -> dict[s
 
 
 def _over(parts: Sequence[str], work: Any) -> Dataset:
-    """Something done with every file of the output."""
+    """Applies some work to every file of the output."""
     names = ray.data.from_items([{"part": part} for part in parts], override_num_blocks=max(1, min(len(parts), 200)))
     return names.map_batches(work, batch_size=1, batch_format="numpy")
 
@@ -110,7 +110,7 @@ def _settle_parts(task: Task, output: Output, shared: Any, found: Any, batch: Ma
 
 
 def count_all(output: Output, shared: Any) -> Counts:
-    """What became of the inputs, as the files themselves say. Raises KeepersError."""
+    """What became of the inputs, counted from the files themselves. Raises KeepersError."""
     try:
         each = _over(output.parts(), partial(_count_parts, output, shared)).iter_rows()
         return sum((Counts(**counts) for counts in each), Counts())

@@ -1,4 +1,4 @@
-"""A whole scan on a cluster: list, leave out what is done, look, ask, write, settle, account."""
+"""A whole scan on a cluster: list the inputs, skip what is done, judge, write, settle near-duplicates, count."""
 
 from __future__ import annotations
 
@@ -32,35 +32,35 @@ from .stages import Classify, Look, Prepare, Write
 from .task import Task, refuse_likeness
 
 LEAST_ROWS, MOST_ROWS = 16, 1024
-"""Of a written file: few where a net is slow, so that little is lost; many where it is fast."""
+"""Rows of a written file: few if a net is slow, so that little is lost; many if it is fast."""
 LOSS = 60.0
-"""Seconds of work that a file stands for."""
+"""Seconds of work that one file holds."""
 RETRIES = 60
-"""So many workers may die over the same images before these are left for later; Ray itself would go on for ever. A lost
-machine uses up about one a second until Ray knows of it."""
+"""How many workers may die over the same images before these are left for later; Ray itself would retry for ever. A
+lost machine uses up about one retry per second until Ray notices."""
 ENDLESS = 2, 64
-"""From this version of Ray on there is no way to tell it how often; it goes on for ever again."""
+"""From this version on, Ray offers no way to limit the retries."""
 LATER = 8
-"""So many blocks of images may be left for later before the scan stops: then it is not the images."""
+"""How many blocks of images may be left for later before the scan stops: beyond that, the images are not the cause."""
 
 
 class ScanWatcher(Protocol):
-    """Is told how far the scan is."""
+    """Receives the progress of a scan."""
 
     def phase(self, what: str) -> None:
-        """Something else begins."""
+        """A new phase begins."""
         ...
 
     def listed(self, count: int) -> None:
-        """So many inputs were found up to now."""
+        """The number of inputs listed so far."""
         ...
 
     def begin(self, todo: int, skipped: int, pools: Pools) -> None:
-        """So many will be looked at."""
+        """The numbers of inputs to scan and to skip are known."""
         ...
 
     def done(self, counts: Mapping[str, int]) -> None:
-        """These were written, by outcome."""
+        """More images were written, by outcome."""
         ...
 
 
@@ -71,12 +71,12 @@ class Sources:
     uris: Sequence[str]
     search: Search = field(default_factory=Search)
     column: str = ""
-    """Of Parquet files: the one with the image."""
+    """The column of Parquet files that holds the image."""
 
 
 @dataclass(frozen=True)
 class Workers:
-    """How many workers the user wants; 0 leaves it to us."""
+    """How many workers the user asks for; 0 means automatic."""
 
     actors: int = 0
     gpus_per_actor: float = 0.0
@@ -84,19 +84,19 @@ class Workers:
 
 @dataclass(frozen=True)
 class Finished:
-    """What a scan came to."""
+    """The result of a scan."""
 
     counts: Counts
     damaged: Sequence[str] = ()
-    """Files of the output that could not be read and were set aside; their images were looked at again."""
+    """Files of the output that could not be read and were set aside; their images were scanned again."""
 
 
 def run_scan(
     task: Task, sources: Sources, where: str, nodes: Sequence[ClusterNode], workers: Workers, watcher: ScanWatcher
 ) -> Finished:
-    """Scan into an output, going on from what is there.
+    """Scans into an output, continuing from what it already holds.
 
-    Raises KeepersError for whatever stops it; what was written until then stays, and the next run goes on from there.
+    Raises KeepersError for anything that stops it. What was written by then stays, and the next run continues from it.
     """
     output = Output.at(where)
     _adjust()
@@ -126,12 +126,12 @@ def run_scan(
 
 
 def _adjust() -> None:
-    """Ray Data's own settings: quiet, and joins by sorting (its hash shuffle fails where a part has no rows)."""
+    """Sets up Ray Data: quiet, and joining by sorting (its hash shuffle fails on a part without rows)."""
     context = DataContext.get_current()
     context.enable_progress_bars = False
     context.enable_operator_progress_bars = False
     context.shuffle_strategy = ShuffleStrategy.SORT_SHUFFLE_PULL_BASED
-    logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # what fails is raised, and told once
+    logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # failures are raised, and reported once
 
 
 def _with_models(task: Task, nodes: Sequence[ClusterNode], workers: Workers) -> tuple[Task, Pools]:
@@ -148,14 +148,14 @@ def _with_models(task: Task, nodes: Sequence[ClusterNode], workers: Workers) -> 
 
 
 def stages_of(task: Task, models: Sequence[str]) -> int:
-    """Models with a stage of their own, as `Task.staged` has them once all were tried."""
+    """How many models get a stage of their own: what the length of `Task.staged` will be once all were tried."""
     in_turn = sorted(task.parsed.models, key=lambda model: task.spec(model).cost)
     free = takewhile(lambda model: is_free(task.spec(model)), in_turn)
     return len(models) - len(list(free))
 
 
 def _agree(output: Output, task: Task) -> None:
-    """Write what all rows have in common, or see that it is the same. Raises OutputError."""
+    """Writes the settings of a new output, or checks that they match. Raises OutputError."""
     settings = settings_of(task)
     there = output.settings
     if there is None:
@@ -178,12 +178,12 @@ def settings_of(task: Task) -> OutputSettings:
 
 
 def _recipe_text(recipe: CaptionRecipe) -> str:
-    """A caption recipe as outputs store it: part of the file format, so the class may be renamed, but not this."""
+    """A caption recipe as outputs store it. It is part of the file format: the class may be renamed, this text not."""
     return f"Recipe({', '.join(f'{one.name}={getattr(recipe, one.name)!r}' for one in fields(recipe))})"
 
 
 def _list(output: Output, sources: Sources, watcher: ScanWatcher) -> int:
-    """Write the manifest in a worker: the list may be longer than memory here. Gives how many inputs it has."""
+    """Writes the manifest in a worker, since the list may exceed the memory here. Returns the number of inputs."""
     listing: Any = ray.remote(num_cpus=0.5, num_returns="streaming")(write_manifest)
     count = 0
     try:
@@ -223,7 +223,7 @@ def _rows_in_a_file(task: Task, pools: Pools, todo: int) -> int:
 
 
 def pipeline(task: Task, pools: Pools, output: Output, shared: Any, rows: int) -> Dataset:
-    """The stages, as Ray Data runs them: nothing begins before the result is read."""
+    """The stages as a Ray Data pipeline, which starts only when its result is read."""
     cpu: dict[str, Any] = {"num_cpus": pools.share}
     net: dict[str, Any] = {"num_cpus": 0, "num_gpus": pools.gpus} if pools.gpus else cpu
     window = window_of(task.batch)
@@ -233,7 +233,7 @@ def pipeline(task: Task, pools: Pools, output: Output, shared: Any, rows: int) -
     for number, model in enumerate(task.staged):
         if number:
             found = _stage(found, Prepare, (task, model), _pool(pools.prepares), **cpu)
-        rows_at_once = block if pools.gpus else None  # as blocks come; with GPUs Ray wants to be told
+        rows_at_once = block if pools.gpus else None  # None takes blocks as they come; with GPUs Ray needs a number
         found = _stage(found, Classify, (task, model), ActorPoolStrategy(size=pools.actors), rows_at_once, **net)
     return _stage(found, Write, (task, output.where), _pool(pools.writes), rows=rows, **cpu)
 
@@ -244,7 +244,7 @@ def _stage(
     if version() < ENDLESS:
         asked["max_task_retries"] = RETRIES
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Ray says already that it will not take this any more
+        warnings.simplefilter("ignore")  # Ray already warns that it will drop this option
         return found.map_batches(
             kind, batch_size=rows, batch_format="numpy", compute=pool, fn_constructor_args=given, **asked
         )
@@ -255,7 +255,7 @@ def _pool(most: int) -> ActorPoolStrategy:
 
 
 def _manifest(output: Output, shared: Any) -> Dataset:
-    """The rows of the manifest that have to be looked at, in order."""
+    """The rows of the manifest that still have to be scanned, in order."""
     parts = output.parts(MANIFEST)
     listed = ray.data.range(len(parts), override_num_blocks=max(1, min(len(parts), 1000)))
     opened: Any = partial(_open_manifest, output, parts, shared)

@@ -1,4 +1,4 @@
-"""How many workers each stage gets. Ray counts processors; a net on a processor uses all of its node's."""
+"""How many workers each stage gets. Ray counts processors; a net on a processor uses all those of its node."""
 
 from __future__ import annotations
 
@@ -9,36 +9,36 @@ from ...core.errors import KeepersError
 from .connect import SPARE, ClusterNode
 
 READERS_A_WRITER = 8
-"""Decoding an image costs many times what writing its row does."""
+"""Decoding an image costs many times as much as writing its row."""
 
 
 @dataclass(frozen=True)
 class Pools:
-    """What Ray is asked for."""
+    """The workers requested from Ray."""
 
     share: float
-    """Processors that a worker is counted as."""
+    """Processors that one worker counts as."""
     looks: int
-    """Workers that read and decode, at most."""
+    """The most workers that read and decode."""
     prepares: int
-    """Workers that decode again for one of the later nets, at most."""
+    """The most workers that decode again for one of the later nets."""
     writes: int
-    """Workers that write, at most."""
+    """The most workers that write."""
     actors: int
-    """Workers of each net: one loaded net each."""
+    """Workers per net, each with a loaded net."""
     gpus: float
-    """Of a worker with a net; 0 on the processor."""
+    """GPUs of a worker with a net; 0 runs it on the processor."""
     threads: int
-    """Of torch in a worker with a net on the processor: all cores, as in a plain scan, since the last bits of a net
-    hang on it. 0 leaves torch its own choice."""
+    """torch's threads in a worker with a net on the processor: all cores, as in a plain scan, because the last bits of
+    a net's output depend on it. 0 leaves the choice to torch."""
 
 
 def plan_pools(
     nodes: Sequence[ClusterNode], nets: int, actors: int = 0, gpus_per_actor: float = 0.0, cpu: bool = False
 ) -> Pools:
-    """Workers for a scan with so many nets on these nodes; 0 for `actors` and `gpus_per_actor` means: as fits best.
+    """The workers for a scan with a number of nets on these nodes; 0 for `actors` and `gpus_per_actor` is automatic.
 
-    `cpu` leaves GPUs alone. Raises KeepersError for what the cluster does not have.
+    `cpu` leaves GPUs unused. Raises KeepersError if the cluster lacks what is asked for.
     """
     processors = sum(node.cpus for node in nodes) - SPARE
     cards = 0.0 if cpu else sum(node.gpus for node in nodes)
@@ -54,7 +54,7 @@ def plan_pools(
     on_processors = 0 if gpus else nets * wanted
     later = max(0, nets - 1)
     least = 1 + later + on_processors + 1  # Look, a Prepare for each later net, nets, Write
-    if processors < least:  # workers on parts of a processor leave a part on every node, and Ray needs a whole one
+    if processors < least:  # workers on fractions leave a fraction free on every node, and Ray needs a whole processor
         processors = sum(node.cpus - SPARE for node in nodes)
     share = min(1.0, _share(processors / least))
     if share <= 0:
@@ -68,5 +68,5 @@ def plan_pools(
 
 
 def _share(value: float) -> float:
-    """Rounded down to what Ray can count."""
+    """Rounded down to Ray's resolution."""
     return int(value * 1000) / 1000

@@ -1,7 +1,7 @@
-"""After all images were looked at: the verdicts that hang on near-duplicates, and the account of every input."""
+"""After all images are scanned: the verdicts that depend on near-duplicates, and what became of every input."""
 
 # pyright: reportUnknownParameterType=false
-# pyarrow tells no types.
+# pyarrow has no type stubs.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
@@ -21,34 +21,34 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Counts:
-    """What became of all inputs of a scan. What is unreadable is not counted as review again."""
+    """What became of all inputs of a scan. Unreadable images count as errors, not as review too."""
 
     listed: int = 0
     skipped: int = 0
-    """The output had them already."""
+    """Already in the output."""
     accept: int = 0
     review: int = 0
     reject: int = 0
     error: int = 0
     duplicates: int = 0
-    """Of all: images that repeat an earlier one."""
+    """Images that repeat an earlier one, whatever their verdict."""
     captions: int = 0
     failed: int = 0
-    """Of all: images that could be read, and that a model could not judge."""
+    """Readable images that some model could not judge, whatever their verdict."""
 
     def __add__(self, other: Counts) -> Counts:
         return Counts(*(getattr(self, one.name) + getattr(other, one.name) for one in fields(Counts)))
 
     @property
     def missing(self) -> int:
-        """Inputs of which the output says nothing: none, when a scan came to its end."""
+        """Inputs missing from the output: none once a scan has finished."""
         return self.listed - self.skipped - self.accept - self.review - self.reject - self.error
 
 
 def settle_part(output: Output, part: str, write: Write, listing: Listing, found: pa.Table) -> int:
-    """Decide anew about those images of a file that turned out to be duplicates, or to be none any more.
+    """Decides those images of a file again that turned out to be duplicates, or are no longer any.
 
-    `found` is as `duplicates.named_duplicates` gives it. Gives how many rows changed. Raises OutputError, WriteFailed.
+    `found` is from `duplicates.named_duplicates`. Returns how many rows changed. Raises OutputError, WriteFailed.
     """
     light = output.part(part, ["key", "duplicate_of", "distance"])
     numbers, _ = listing.find(light["key"])
@@ -67,7 +67,7 @@ def settle_part(output: Output, part: str, write: Write, listing: Listing, found
 
 
 def _nearest(found: pa.Table, numbers: NDArray[np.int64]) -> tuple[NDArray[np.object_], NDArray[np.int64]]:
-    """The nearest earlier image of each input and its distance; "" and -1 where it repeats none."""
+    """The nearest earlier image of each input and its distance; "" and -1 if it repeats none."""
     known = found["number"].to_numpy()
     names, distances = np.full(len(numbers), "", dtype=object), np.full(len(numbers), -1)
     if len(known):

@@ -1,7 +1,7 @@
-"""The stages of a scan as Ray Data runs them: each class is loaded once in a worker and called with batches.
+"""The stages of a scan as Ray Data runs them: each class is created once per worker and called with batches.
 
-Batches hold one column, "work", of `Work` objects; the first stage gets rows of the manifest, the last one
-gives counts.
+Batches have one column, "work", of `Work` objects. The first stage receives rows of the manifest; the last returns
+counts.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ from .work import Mind, Work
 
 Batch: TypeAlias = Mapping[str, NDArray[Any]]
 READERS = 4
-"""Pictures that one worker reads and decodes at a time: reading waits for the disk or the network."""
+"""How many pictures one worker reads and decodes at a time: reading waits for the disk or the network."""
 
 
 class Look:
-    """Reads, decodes, asks the models that need no files, and prepares what the first net reads."""
+    """Reads and decodes, asks the models that need no files, and prepares the views of the first net."""
 
     def __init__(self, task: Task) -> None:
         self._task, self._mind, self._reader = task, Mind(task), ItemReader()
@@ -48,7 +48,7 @@ class Look:
         self._failed_in_a_row = 0
 
     def __call__(self, batch: Batch) -> dict[str, Any]:
-        """From the rows of a manifest to work. Raises UnreadableImage when nothing can be read any more."""
+        """From rows of the manifest to work. Raises UnreadableImage if nothing can be read any more."""
         return self.each(items_from(batch))
 
     def each(self, listed: Sequence[SourceItem]) -> dict[str, Any]:
@@ -59,7 +59,7 @@ class Look:
             if self._failed_in_a_row >= GIVE_UP:
                 detail = (
                     f"{GIVE_UP} images in a row could not be read, so the scan stops ({work.flaw}). What was done is "
-                    "kept; when the source can be read again, run the same command."
+                    "kept; once the source can be read again, run the same command."
                 )
                 raise UnreadableImage(work.item.name, "io", detail)
         return column(done)
@@ -87,14 +87,14 @@ class Look:
                 work.hear(answer)
         staged = self._task.staged
         first = next((model for model in staged if self._mind.wants(work, model)), "")
-        if first and (first == staged[0] or not work.data):  # an empty file looks like one that nobody has to see
+        if first and (first == staged[0] or not work.data):  # an empty file looks like one that no net needs
             _prepare(work, case, self._task, first)
-        if not self._mind.open(work, staged[1:]):  # the first net has its views
+        if not self._mind.open(work, staged[1:]):  # the first net already has its views
             work.data = b""
 
 
 class Prepare:
-    """Decodes again what a later net still has to see: far fewer pictures than there were."""
+    """Decodes again the pictures that a later net still needs: far fewer than at the start."""
 
     def __init__(self, task: Task, model: str) -> None:
         self._task, self._model, self._mind = task, model, Mind(task)
@@ -111,7 +111,7 @@ class Prepare:
 
 
 class Classify:
-    """One net in memory, asked about the images of which the gate still wants to know it."""
+    """One net in memory, asked about the images for which the gate still needs its answer."""
 
     def __init__(self, task: Task, model: str) -> None:
         self._task, self._model, self._mind = task, model, Mind(task)
@@ -131,7 +131,7 @@ class Classify:
         return Classifier.load(self._spec, self._store, self._runtime, wanted)
 
     def __call__(self, batch: Batch) -> dict[str, Any]:
-        """From work to work, in the windows of a plain scan: the last bits hang on which images share a batch."""
+        """From work to work, in the windows of a plain scan: the last bits depend on which images share a batch."""
         works: list[Work] = list(batch["work"])
         window = window_of(self._task.batch)
         for start in range(0, len(works), window):
@@ -151,7 +151,7 @@ class Classify:
                 work.data = b""
 
     def _follows(self, work: Work) -> bool:
-        """Whether the answer follows from what another model said; it is then filled in."""
+        """Whether the answer can be derived from another model's; it is then filled in."""
         base = self._mind.answers(work).get(self._spec.base) if self._derived else None
         if self._derived is None or not isinstance(base, Prediction):
             return False
@@ -167,7 +167,7 @@ class Classify:
 
 
 class Write:
-    """Decides, writes captions, and puts the rows into a file; gives what became of how many."""
+    """Decides, writes captions, and writes the rows to a file; returns the counts by outcome."""
 
     def __init__(self, task: Task, where: str) -> None:
         self._task, self._mind, self._output = task, Mind(task), Output.at(where)
@@ -183,16 +183,16 @@ class Write:
 
     @property
     def columns(self) -> Sequence[ModelColumn]:
-        """How predictions are written."""
+        """How predictions are stored."""
         return self._task.columns
 
     def row(self, work: Work) -> ImageRow:
-        """One image as it is written, were there no duplicate of it."""
+        """One image as it is written if it repeats no other."""
         verdict = Verdict("review", f"review: {work.flaw}")
         return self.decided(ImageRow(work.item, work.image, verdict, work.error, self._mind.answers(work)))
 
     def decided(self, row: ImageRow) -> ImageRow:
-        """The row with the verdict that follows from its answers, and with its caption where it is accepted."""
+        """The row with the verdict that follows from its answers, and with a caption if it is accepted."""
         if row.error:
             return row
         answers = row.answers
@@ -202,7 +202,7 @@ class Write:
         return self._captioned(row) if self._captions and row.verdict.outcome == "accept" else row
 
     def _captioned(self, row: ImageRow) -> ImageRow:
-        """With its caption, or with a note why it has none."""
+        """The row with its caption, or with a note why it has none."""
         assert self._captions is not None
         failed = [answer for model in self._task.taggers if isinstance(answer := row.answers.get(model), Failure)]
         heard = [answer for model in self._task.taggers if isinstance(answer := row.answers.get(model), Prediction)]
@@ -210,7 +210,7 @@ class Write:
             if not failed:
                 return replace(row, caption=self._captions(heard, row.image).text)
             reason = failed[0].reason
-        except KeepersError as error:  # too long for the recipe, which forbids to cut it
+        except KeepersError as error:  # too long, and the recipe forbids cutting
             reason = str(error)
         notes = tuple(dict.fromkeys((*row.image.notes, f"no caption: {reason}")))
         return replace(row, image=replace(row.image, notes=notes))

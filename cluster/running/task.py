@@ -1,4 +1,4 @@
-"""What every worker of a scan knows: the gate, the models, and how they run. Sent to each of them once."""
+"""What every worker of a scan knows: the gate, the models, and how they run. Sent to each worker once."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ class Weights:
     download: bool = False
 
     def store(self) -> WeightStore:
-        """The weight files of the machine this runs on."""
+        """The weight files on the machine this runs on."""
         return WeightStore(self.folders or None, explicit=self.explicit, download=self.download)
 
 
 @dataclass(frozen=True)
 class TriedModel:
-    """One model of the scan, as it was found when it was tried before the start."""
+    """One model of the scan, as found when it was tried before the start."""
 
     model: str
     labels: Labels
@@ -47,11 +47,11 @@ class TriedModel:
     cost: float
     """As ModelSpec.cost: the cheapest is asked first."""
     free: bool
-    """Whether it needs no files: it is then computed where pictures are decoded."""
+    """Whether it needs no files: it then runs where pictures are decoded."""
     compared: bool
-    """Whether its answer also depends on the earlier images of the run."""
+    """Whether its answer also depends on earlier images of the run."""
     seconds: float = 0.0
-    """That one image took when it was tried, on one machine."""
+    """The time one image took when it was tried, on one machine."""
 
 
 @dataclass(frozen=True)
@@ -60,20 +60,20 @@ class Task:
 
     gate: str
     models: tuple[TriedModel, ...] = ()
-    """Those of the gate, the cheapest first; then the taggers of the captions."""
+    """Those of the gate, then the taggers for captions."""
     taggers: tuple[str, ...] = ()
     recipe: CaptionRecipe | None = None
-    """How captions are written; None writes none."""
+    """How captions are made; None writes none."""
     everything: bool = False
     weights: Weights = field(default_factory=Weights)
     device: str = "auto"
     precision: Literal["auto", "exact", "fast"] = "auto"
-    """Settled before the stages begin."""
+    """Resolved before the stages start."""
     batch: int = 8
     threads: int = 0
-    """Of torch in a worker that runs a net on the processor; 0 leaves torch its own choice."""
+    """torch's threads in a worker that runs a net on the processor; 0 leaves the choice to torch."""
     floor: float | None = 0.05
-    """Below this, values of taggers are not written; None writes all."""
+    """Values of taggers below it are not written; None writes all."""
     pixel_limit: int = PIXEL_LIMIT
     registry: Registry = REGISTRY
 
@@ -84,17 +84,17 @@ class Task:
 
     @cached_property
     def tried(self) -> Mapping[str, TriedModel]:
-        """By model."""
+        """The models as they were tried, by id."""
         return {one.model: one for one in self.models}
 
     @cached_property
     def in_turn(self) -> tuple[str, ...]:
-        """The gate's models in the order in which they are asked: as the judge does, the cheapest first."""
+        """The gate's models in the order in which they are asked: cheapest first, as in the judge."""
         return tuple(sorted(self.parsed.models, key=lambda model: self.tried[model].cost))
 
     @cached_property
     def free(self) -> tuple[str, ...]:
-        """The models at the start of the turn that need no files."""
+        """The models at the start of `in_turn` that need no files."""
         found = [self.tried[model].free for model in self.in_turn]
         return self.in_turn[: found.index(False) if False in found else len(found)]
 
@@ -106,23 +106,23 @@ class Task:
 
     @property
     def compares(self) -> bool:
-        """Whether a verdict may hang on the other images."""
+        """Whether a verdict may depend on other images."""
         return any(self.tried[model].compared for model in self.parsed.models)
 
     @cached_property
     def columns(self) -> tuple[ModelColumn, ...]:
-        """How the models' predictions are written."""
+        """How the models' predictions are stored."""
         return tuple(self._column(one) for one in self.models)
 
     def _column(self, one: TriedModel) -> ModelColumn:
         if self.floor is None or not self.spec(one.model).tags:
             return ModelColumn(one.model, one.fingerprint, one.labels)
         named = [value.label for value in gate_values(self.parsed) if value.model == one.model]
-        floor = min([self.floor, *self._thresholds(one.model)])  # captions may be written anew from what is kept
+        floor = min([self.floor, *self._thresholds(one.model)])  # captions may later be rewritten from what is kept
         return ModelColumn(one.model, one.fingerprint, one.labels, floor, tuple(dict.fromkeys(named)))
 
     def _thresholds(self, model: str) -> list[float]:
-        """From which values on the captions may take a tagger's tags; none where it writes none."""
+        """The thresholds from which captions may use a tagger's tags; none if it contributes to no caption."""
         tagger = next((one for one in self.recipe.taggers if one.model == model), None) if self.recipe else None
         if self.recipe is None or tagger is None:
             return []
@@ -147,7 +147,7 @@ def gate_values(gate: Gate) -> list[Value]:
 
 
 def compared_with(gate: Gate) -> Mapping[str, frozenset[str]]:
-    """For each model of the gate the others with whose numbers its own are compared, as in a.good > b.good."""
+    """For each model of the gate, the others whose numbers its own are compared with, as in a.good > b.good."""
     found: dict[str, frozenset[str]] = {}
     for clause in gate.clauses:
         for term in terms(clause.when):
@@ -158,15 +158,15 @@ def compared_with(gate: Gate) -> Mapping[str, frozenset[str]]:
 
 
 def refuse_likeness(gate: Gate, models: Sequence[TriedModel]) -> None:
-    """Refuse a gate that compares the likeness to earlier images as a number. Raises KeepersError.
+    """Refuses a gate that compares the likeness to earlier images as a number. Raises KeepersError.
 
-    How alike the most alike earlier image is would need every image beside every other one; here only near-duplicates
-    are looked for, which the label tells.
+    The likeness of the most similar earlier image would require comparing every image with every other. Here only
+    near-duplicates are looked for, and the label reports those.
     """
     compared = {one.model for one in models if one.compared and has_hash(one.labels)}
     for value in gate_values(gate):
         if value.model in compared and value.label == DUPLICATE:
             raise KeepersError(
-                f"{value} as a number is known to a plain scan only; with --engine ray ask "
+                f"{value} is known as a number only in a plain scan; with --engine ray, ask "
                 f'{value.model}.label == "{DUPLICATE}" (at most 6 of 64 bits differ).'
             )

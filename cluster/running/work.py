@@ -1,4 +1,4 @@
-"""One image on its way through the stages, and what the gate still wants to know of it."""
+"""One image on its way through the stages, and what the gate still needs to know about it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class BarePrediction:
-    """A prediction without its labels, which all images of a model share and which are large for a tagger."""
+    """A prediction without its labels: all images of a model share them, and those of a tagger are large."""
 
     values: Floats
     label: str
@@ -33,45 +33,45 @@ class BarePrediction:
 class Work:
     """What travels from stage to stage.
 
-    It tells only its name: Ray turns every batch of objects into text before it packs them, and with all bytes and
-    views in that text, handing an image of 1.6 MB on costs 59 ms instead of a few.
+    Its repr is only its name: Ray formats every batch of objects before it pickles them, and with all bytes and views
+    in that text, handing on an image of 1.6 MB takes 59 ms instead of a few.
     """
 
     item: SourceItem
     image: SeenImage = field(default_factory=lambda: SeenImage(""))
     answers: dict[str, BarePrediction | Failure] = field(default_factory=dict[str, BarePrediction | Failure])
     error: str = ""
-    """The code of what made the image unreadable."""
+    """Why the image is unreadable, as a code."""
     flaw: str = ""
-    """Why it cannot be judged, whatever a model says."""
+    """Why it cannot be judged, whatever a model answers."""
     data: bytes = b""
-    """The file, as long as a model may still have to see it."""
+    """The file, as long as a model may still need it."""
     views: tuple[Floats, ...] = ()
-    """What the net of the next stage reads; empty where it is not asked."""
+    """The views for the net of the next stage; empty if it is not asked."""
 
     def __repr__(self) -> str:
         return f"Work({self.item.name})"
 
     def hear(self, answer: Answer) -> None:
-        """Take a model's answer."""
+        """Stores a model's answer."""
         if isinstance(answer, Failure):
             self.answers[answer.model] = answer
         else:
             self.answers[answer.model] = BarePrediction(answer.values, answer.label, answer.margin, answer.tolerance)
 
     def case(self, task: Task, data: bytes) -> Case:
-        """The picture, to be opened when a view of it is wanted."""
+        """The picture, opened when a view of it is first needed."""
         return Case(Subject(lambda: _open(self.item, data, task), flaw=self.flaw, name=self.item.name))
 
     def take(self, case: Case) -> None:
-        """Take over what opening the picture brought to light."""
+        """Takes over what was found on opening the picture."""
         self.flaw, self.error = case.flaw, case.error
         notes = tuple(dict.fromkeys((*self.image.notes, *case.notes)))
         self.image = replace(self.image, notes=notes)
 
 
 class Mind:
-    """Decides with the gate, as the judge does; it also thinks of what follows if an image turns out a duplicate."""
+    """Decides with the gate, as the judge does, but also allows for an image that later turns out to be a duplicate."""
 
     def __init__(self, task: Task) -> None:
         self.task = task
@@ -80,7 +80,7 @@ class Mind:
         self._beside = compared_with(self.gate)
 
     def answers(self, work: Work) -> dict[str, Answer]:
-        """What the models said, with their labels."""
+        """The models' answers, with their labels."""
         return {model: self._answer(model, said) for model, said in work.answers.items()}
 
     def _answer(self, model: str, said: BarePrediction | Failure) -> Answer:
@@ -104,7 +104,7 @@ class Mind:
     def blurred(self, work: Work, model: str) -> bool:
         """Whether a model's answer is too near a threshold for its tolerance.
 
-        Or may turn out to be, once a later model has answered that it is compared with: its net is elsewhere then.
+        Or may turn out to be, once a later model that it is compared with has answered: its net is then out of reach.
         """
         answers = self.answers(work)
         answer, beside = answers.get(model), self._beside.get(model, frozenset())
@@ -113,7 +113,7 @@ class Mind:
         return self._any(answers, lambda decision: model in decision.blurred or not beside.isdisjoint(decision.models))
 
     def open(self, work: Work, later: tuple[str, ...]) -> bool:
-        """Whether one of the later models may still have to see the picture."""
+        """Whether one of the later models may still need the picture."""
         if work.flaw or not later:
             return False
         if self.task.everything or self._any(self.answers(work), lambda decision: decision.verdict is None):
@@ -127,13 +127,13 @@ class Mind:
         return bool(twin) and found(self.gate.decide(twin))
 
     def as_duplicate(self, answers: Mapping[str, Answer], distance: int, earlier: str) -> Mapping[str, Answer]:
-        """The answers about the same image, had an earlier one looked like it; empty where it is not compared."""
+        """The answers about the same image if it were a duplicate of an earlier one; empty if it is not compared."""
         found = ((model, answers.get(model)) for model in self._compared)
         twins = {model: with_known_duplicate(one, distance, earlier) for model, one in found if _comparable(one)}
         return {**answers, **twins} if twins else {}
 
     def verdict(self, answers: Mapping[str, Answer]) -> Verdict:
-        """The verdict with its reason, from no more answers than a plain scan would have asked for."""
+        """The verdict and reason, from only those answers that a plain scan would have asked for."""
         heard: dict[str, Answer] = {}
         for model in self.task.in_turn:
             if model in answers and (self.task.everything or model in self.gate.decide(heard).models):
@@ -144,7 +144,7 @@ class Mind:
 
 
 def _comparable(answer: Answer | None) -> TypeGuard[Prediction]:
-    """Failed pictures look alike without being duplicates."""
+    """Failed pictures look alike without being duplicates, so they are left out."""
     return isinstance(answer, Prediction) and has_hash(answer.labels) and answer.label == "ok"
 
 

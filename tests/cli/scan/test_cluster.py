@@ -121,5 +121,5 @@ def test_a_ray_that_trusts_parquet_is_refused(version: str, monkeypatch: pytest.
     import ray
 
     monkeypatch.setattr(ray, "__version__", version)
-    with pytest.raises(ClusterError, match=rf"Ray {version} is older than 2.55. Renew it: pip install"), connected():
+    with pytest.raises(ClusterError, match=rf"Ray {version} is older than 2.55. Update it: pip install"), connected():
         pytest.fail("it went on")
