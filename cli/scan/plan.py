@@ -13,7 +13,8 @@ from typing import Annotated, Literal
 import typer
 from rich.table import Table
 
-from ...cluster.planning.costs import MeasuredCosts, Workload, inline, measure_costs
+from ...cluster.planning.costs import MeasuredCosts, Workload, measure_costs
+from ...cluster.planning.inline import inline
 from ...cluster.planning.planner import Cluster, Costs, Estimate, estimate
 from ...cluster.planning.sample import chosen_files, drawn_files
 from ...core.errors import KeepersError

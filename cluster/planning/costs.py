@@ -23,6 +23,7 @@ from ...core.judging.judge import Judge, Subject
 from ...core.pictures.open import open_image, read_image_file
 from ...core.prediction import Answer
 from ..sources.item import SourceItem
+from .inline import inline
 from .planner import BLOCK_DRIVING, BLOCK_OVERHEAD, JOIN, LEAST_BLOCK, STARTUP, Costs, ModelCost, PlanError, reaches
 
 if TYPE_CHECKING:
@@ -79,15 +80,6 @@ class Workload:
             if not spec.base or all(one.id != spec.base for one in asked):
                 asked.append(spec)
         return asked
-
-
-def inline(specs: Sequence[ModelSpec]) -> list[str]:
-    """The models that run where pictures are decoded: those at the start of the order that need no files."""
-    return [spec.id for spec in itertools.takewhile(_is_free, specs)]
-
-
-def _is_free(spec: ModelSpec) -> bool:
-    return not spec.base and all(file.optional for file in spec.weights)
 
 
 def measure_costs(

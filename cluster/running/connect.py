@@ -19,10 +19,11 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from ...core.errors import KeepersError
 from ...core.judging.classifier import Classifier, model_fingerprint
+from ..planning.inline import is_free
 from .task import Task, TriedModel
 
 if TYPE_CHECKING:
-    from ...core.spec import ModelSpec, Precision
+    from ...core.spec import Precision
 
 STORE_SHARE, STORE_MOST = 0.25, 2 << 30
 """Limits of the object store between stages: a share of this machine's memory, and bytes. More only waits longer."""
@@ -204,11 +205,6 @@ def try_model(task: Task, model: str) -> TriedModel:
     seconds = perf_counter() - start
     views = net.network.views
     return TriedModel(model, net.labels, views, net.fingerprint, spec.cost, is_free(spec), bool(spec.compare), seconds)
-
-
-def is_free(spec: ModelSpec) -> bool:
-    """Whether a model needs no files, and looks at pictures itself."""
-    return not any(not file.optional for file in spec.weights) and not spec.base
 
 
 def task_result(reference: Any, where: str) -> Any:

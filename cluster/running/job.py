@@ -8,7 +8,6 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import partial
-from itertools import takewhile
 from typing import Any, Protocol
 
 import ray
@@ -22,9 +21,10 @@ from ...core.captions.recipe import CaptionRecipe
 from ...core.pictures.walk import Search
 from ..output.manifest import PART, Survey, survey, to_do, write_manifest
 from ..output.output import IMAGES, MANIFEST, SETTINGS, SUMMARY, Output, OutputError, OutputSettings
+from ..planning.inline import inline
 from ..planning.planner import LEAST_BLOCK
 from .alone import look_alone
-from .connect import ClusterNode, is_free, precision, prepare_nodes, task_result, try_models, version, worker_error
+from .connect import ClusterNode, precision, prepare_nodes, task_result, try_models, version, worker_error
 from .finish import count_all, settle_all
 from .pools import Pools, plan_pools
 from .settle import Counts
@@ -149,9 +149,8 @@ def _with_models(task: Task, nodes: Sequence[ClusterNode], workers: Workers) -> 
 
 def stages_of(task: Task, models: Sequence[str]) -> int:
     """How many models get a stage of their own: what the length of `Task.staged` will be once all were tried."""
-    in_turn = sorted(task.parsed.models, key=lambda model: task.spec(model).cost)
-    free = takewhile(lambda model: is_free(task.spec(model)), in_turn)
-    return len(models) - len(list(free))
+    in_turn = sorted(map(task.spec, task.parsed.models), key=lambda spec: spec.cost)
+    return len(models) - len(inline(in_turn))
 
 
 def _agree(output: Output, task: Task) -> None:

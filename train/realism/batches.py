@@ -1,4 +1,4 @@
-"""Batches in an order, and with changes, that hang on seed, epoch and step alone: a training can go on anywhere."""
+"""Batches whose order and augmentation depend only on seed, epoch and step, so that a training can resume anywhere."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from .recipe import Augment
 
 STRENGTH = 0.2
-"""By how much brightness, contrast and saturation change at most."""
+"""The largest relative change of brightness, contrast and saturation."""
 GREYS = (0.299, 0.587, 0.114)
 
 
@@ -26,7 +26,7 @@ def order(places: NDArray[np.intp], seed: int, epoch: int) -> NDArray[np.intp]:
 
 
 def plain(pixels: NDArray[np.uint8], places: NDArray[np.intp], margin: int, window: Window) -> Tensor:
-    """float32 [B, 3, size, size] as the detector will see the images when it is used."""
+    """float32 [B, 3, size, size], as the detector sees images in use."""
     found = pixels[places]
     if margin:
         found = found[:, :, margin:-margin, margin:-margin]
@@ -41,7 +41,7 @@ def augmented(
     augment: Augment,
     seed: tuple[int, int, int],
 ) -> Tensor:
-    """As `plain`, but shifted, mirrored and re-lit by chance; `seed` is the training's, the epoch and the step."""
+    """As `plain`, but randomly shifted, mirrored and relit; `seed` is the training's seed, the epoch and the step."""
     if augment == "none":
         return plain(pixels, places, margin, window)
     random = np.random.default_rng([*seed, 1])
@@ -58,7 +58,7 @@ def augmented(
 
 
 def _relit(batch: Tensor, factors: Tensor) -> Tensor:
-    """Brightness, contrast about the mean, and saturation; each factor is 1 where nothing changes."""
+    """Changes brightness, contrast about the mean, and saturation; a factor of 1 changes nothing."""
     bright, contrast, saturation = factors.float()
     values = batch.float() * bright
     values = (values - values.mean((1, 2, 3), keepdim=True)) * contrast + values.mean((1, 2, 3), keepdim=True)

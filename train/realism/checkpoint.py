@@ -1,4 +1,4 @@
-"""A training as it stands, in one safetensors file: what an interrupted training goes on from."""
+"""Checkpoints: the state of a training in one safetensors file, from which an interrupted training resumes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NET, BEST, OPTIMISER = "net.", "best.", "optimiser."
 
 @dataclass
 class Epoch:
-    """What one epoch came to; losses are means over images, accuracies shares from 0 to 1."""
+    """The result of one epoch. Losses are means over images; accuracies are shares from 0 to 1."""
 
     loss: float
     accuracy: float
@@ -33,14 +33,14 @@ class Epoch:
 
 @dataclass
 class State:
-    """How far a training is."""
+    """How far a training has come."""
 
     epoch: int = 0
-    """The epoch that is being trained, from 0."""
+    """The current epoch, from 0."""
     step: int = 0
-    """Steps of it that are done."""
+    """How many of its steps are done."""
     loss_sum: float = 0.0
-    """Over the images of this epoch's steps so far."""
+    """The sum of losses over the images of this epoch so far."""
     right: int = 0
     seen: int = 0
     seconds: float = 0.0
@@ -53,7 +53,7 @@ class State:
 def save_checkpoint(
     path: Path, key: str, state: State, net: nn.Module, optimiser: torch.optim.Optimizer, best: Mapping[str, Tensor]
 ) -> None:
-    """Write everything, whole or not at all. `key` tells what is being trained. Raises WriteFailed."""
+    """Writes everything, whole or not at all. `key` identifies the training. Raises WriteFailed."""
     tensors = {NET + name: tensor for name, tensor in net.state_dict().items()}
     tensors |= {BEST + name: tensor for name, tensor in best.items()}
     for number, values in optimiser.state_dict()["state"].items():
@@ -68,9 +68,9 @@ def save_checkpoint(
 def load_checkpoint(
     path: Path, key: str, net: nn.Module, optimiser: torch.optim.Optimizer
 ) -> tuple[State, dict[str, Tensor]] | None:
-    """Put net and optimiser where they stood, and give the state and the best epoch's tensors.
+    """Restores net and optimiser, and returns the state and the best epoch's tensors.
 
-    None where there is no checkpoint, or one of another training: that one is then begun anew.
+    None if there is no checkpoint, or one of another training: the training then starts from the beginning.
     """
     if not path.is_file():
         return None

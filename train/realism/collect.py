@@ -1,4 +1,4 @@
-"""The images of a training: each looked at once, with what is needed to keep related ones together."""
+"""The images of a training: each is read once, with what is needed to keep related ones together."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 FEWEST = 3
 """Independent images a class needs: one each for training, validation and test."""
 IDENT = re.compile(r"(\d{4,})_?$")
-"""The number at the end of a file's name, as in real-00042.jpg and ai-00042.png, which then show the same thing."""
+"""The number at the end of a file name: real-00042.jpg and ai-00042.png show the same thing."""
 AHEAD = 64
 
 
@@ -37,7 +37,7 @@ class Sample:
 
     path: Path
     label: int
-    """Position of its class."""
+    """The position of its class."""
     content: str
     """sha256 of the file, hex."""
     bits: int
@@ -45,11 +45,11 @@ class Sample:
     width: int
     height: int
     format: str
-    """As the file says: "PNG", "JPEG"."""
+    """The file's own format: "PNG", "JPEG"."""
 
     @property
     def ident(self) -> str:
-        """What pairs it with images of other classes; empty where the name ends in no number."""
+        """The number that pairs it with images of other classes; empty if the name does not end in one."""
         found = IDENT.search(self.path.stem)
         return found[1].lstrip("0") or "0" if found else ""
 
@@ -63,12 +63,12 @@ class Collected:
     unread: tuple[tuple[Path, str], ...] = ()
     """Files that could not be used, with the reason."""
     repeated: int = 0
-    """Files left out because their class has the same file already."""
+    """How many files were left out because their class already has the same content."""
     shared: tuple[tuple[Path, Path], ...] = ()
-    """Files of two classes with the same content; left out of both."""
+    """Pairs of files of different classes with the same content; left out of both."""
 
     def counts(self) -> tuple[int, ...]:
-        """Images of each class."""
+        """The number of images in each class."""
         found = Counter(sample.label for sample in self.samples)
         return tuple(found[label] for label in range(len(self.classes)))
 
@@ -78,7 +78,7 @@ Take = Callable[["NDArray[np.uint8]"], object]
 
 
 def listed(folders: Mapping[str, Sequence[Path]]) -> tuple[list[tuple[Found, int]], list[tuple[Path, str]]]:
-    """The image files of each class, sorted, and what was passed over. Raises KeepersError for missing folders."""
+    """The image files of each class, sorted, and the files passed over. Raises KeepersError for missing folders."""
     files: list[tuple[Found, int]] = []
     passed: list[tuple[Path, str]] = []
     for label, (name, paths) in enumerate(folders.items()):
@@ -100,11 +100,11 @@ def collect(
     progress: Callable[[int, int], None] = lambda _done, _total: None,
     threads: int = 4,
 ) -> Collected:
-    """Look at every image of every class.
+    """Reads every image of every class.
 
-    `keep` makes of each picture what training reads, `take` gets that for each sample in their order.
+    `keep` makes the training pixels of each picture; `take` receives them in the order of the samples.
 
-    Raises KeepersError for a class with too few images, and for classes that share files unless `force`d.
+    Raises KeepersError for a class with too few images, and, unless `force`d, for classes that share files.
     """
     files, unread = listed(folders)
     classes = tuple(folders)
@@ -137,7 +137,7 @@ def collect(
 def _looked_at(
     files: Sequence[tuple[Found, int]], keep: Keep | None, threads: int
 ) -> Iterator[tuple[Found, tuple[Sample, NDArray[np.uint8] | None] | str]]:
-    """Each file in order with what was found in it, or the reason why nothing was."""
+    """Each file in order, with its sample and pixels, or the reason why it cannot be used."""
     with ThreadPoolExecutor(threads, thread_name_prefix="keepers-train") as pool:
         waiting = iter(files)
         ahead: list[tuple[Found, Future[tuple[Sample, NDArray[np.uint8] | None] | str]]] = []
@@ -173,7 +173,7 @@ def _format(data: bytes) -> str:
 
 
 def _shared(files: Sequence[tuple[Found, int]]) -> list[tuple[Path, Path]]:
-    """Pairs of files of different classes with the same bytes; only files of equal size are read for it."""
+    """Pairs of files of different classes with the same bytes; only files of equal size are read."""
     by_size: dict[int, list[tuple[Path, int]]] = {}
     for found, label in files:
         by_size.setdefault(found.size, []).append((found.path, label))
@@ -190,7 +190,7 @@ def _equal(group: Sequence[tuple[Path, int]]) -> list[tuple[Path, Path]]:
         try:
             digest = hashlib.sha256(read_image_file(path)).hexdigest()
         except UnreadableImage:
-            continue  # told when it is looked at
+            continue  # reported when it is read again
         by_content.setdefault(digest, []).append((path, label))
     pairs: list[tuple[Path, Path]] = []
     for same in by_content.values():
@@ -216,7 +216,7 @@ def _shared_text(
 
 def _require_files(classes: Sequence[str], files: Sequence[tuple[Found, int]]) -> None:
     if len(classes) < 2:
-        raise KeepersError("A detector tells at least two classes apart: give --class NAME=FOLDER twice or more.")
+        raise KeepersError("A detector tells at least two classes apart: give --class NAME=FOLDER at least twice.")
     found = Counter(label for _, label in files)
     for label, name in enumerate(classes):
         if found[label] < FEWEST:
@@ -233,5 +233,5 @@ def _too_few(name: str, count: int, what: str) -> str:
     have = f"only {count}" if count else "no"
     return (
         f"Class {name!r} has {have} {what}. At least {FEWEST} are needed to train, validate and test; "
-        "some hundreds to be of use."
+        "a few hundred to be of use."
     )

@@ -1,4 +1,4 @@
-"""The training loop: steps, epochs, checkpoints; the best epoch kept; the same result however often it is stopped."""
+"""The training loop: steps, epochs, checkpoints. It keeps the best epoch; interruptions do not change the result."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ TEST_BATCH = 64
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a training is, told after every step."""
+    """The progress of a training, reported after every step."""
 
     epoch: int
     """From 1."""
@@ -45,7 +45,7 @@ class Progress:
     """Of this epoch so far."""
     accuracy: float
     seconds_left: float
-    """For all epochs, as if none were saved by stopping early."""
+    """For all epochs, assuming no early stop."""
 
 
 Tell = Callable[[Progress], None]
@@ -53,7 +53,7 @@ Tell = Callable[[Progress], None]
 
 @dataclass(frozen=True)
 class TrainingData:
-    """What is trained on."""
+    """The data of a training."""
 
     pixels: NDArray[np.uint8]
     """[N, 1 or 3, side, side]"""
@@ -66,22 +66,22 @@ class TrainingData:
     classes: int
 
     def weights(self) -> Tensor:
-        """[classes]: images of a class that has half as many count double, on average 1 over the training images."""
+        """[classes]: inverse to the number of training images of each class, with mean 1 over the training images."""
         counts = np.bincount(self.labels[self.train], minlength=self.classes)
         return torch.tensor(len(self.train) / (self.classes * np.maximum(1, counts)), dtype=torch.float32)
 
 
 @dataclass(frozen=True)
 class TrainingCourse:
-    """How a training went; the net holds the best epoch's weights afterwards."""
+    """How a training went. Afterwards the net holds the weights of the best epoch."""
 
     history: tuple[Epoch, ...]
     best: int
-    """Position of the epoch that was kept."""
+    """The position of the epoch that was kept."""
 
 
 class Training:
-    """One net, trained once. `run` may be interrupted by any exception at any step, and called again."""
+    """Trains one net once. `run` may be interrupted by any exception at any step, and called again."""
 
     def __init__(
         self,
@@ -95,7 +95,7 @@ class Training:
         tell: Tell = lambda _progress: None,
         every: float = EVERY,
     ) -> None:
-        """`checkpoint`: a file to go on from, written every `every` seconds and when interrupted."""
+        """`checkpoint`: a file to resume from, written every `every` seconds and on interruption."""
         self.net = net.to(device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]  torch's stub
         self.data, self.recipe, self.seed, self.device = data, recipe, seed, torch.device(device)
         self.checkpoint, self.tell, self.every = checkpoint, tell, every
@@ -108,11 +108,11 @@ class Training:
 
     @property
     def steps(self) -> int:
-        """Of an epoch."""
+        """Steps per epoch."""
         return math.ceil(len(self.data.train) / self.recipe.batch)
 
     def run(self) -> TrainingCourse:
-        """Train to the end, from the checkpoint if there is one."""
+        """Trains to the end, from the checkpoint if there is one."""
         self._resume()
         self._saved = time.monotonic()
         try:
@@ -120,7 +120,7 @@ class Training:
                 while not self._is_over():
                     self._epoch()
         except BaseException:
-            if self._whole:  # half a step must not be gone on from; then the last checkpoint stands
+            if self._whole:  # half a step must not be resumed from: the last checkpoint then stands
                 self._save()
             raise
         self.net.load_state_dict(self.best)
@@ -157,7 +157,7 @@ class Training:
         self._finish_epoch()
 
     def step(self, places: NDArray[np.intp], chance: tuple[int, int, int]) -> tuple[float, int]:
-        """One batch: its loss before the step, and how many of its images were answered right."""
+        """Trains on one batch; returns its loss before the step, and how many images it classified correctly."""
         data, recipe = self.data, self.recipe
         pixels = augmented(data.pixels, places, data.margin, data.window, recipe.augment, chance)
         labels = torch.from_numpy(data.labels[places]).to(self.device)
@@ -171,7 +171,7 @@ class Training:
         return float(loss.detach()), int((logits.detach().argmax(1) == labels).sum())
 
     def _loss(self, logits: Tensor, labels: Tensor, smoothing: float = 0.0) -> Tensor:
-        """Cross entropy, weighted by class. More outputs than classes, as the study's small net has, count as wrong."""
+        """Cross-entropy, weighted by class. Outputs beyond the classes, as in the study's small net, count as wrong."""
         spare = logits.shape[1] - len(self.weights)
         weights = F.pad(self.weights, (0, spare), value=1.0)
         return F.cross_entropy(logits, labels, weight=weights, label_smoothing=smoothing)
@@ -214,7 +214,7 @@ class Training:
     # --- checkpoints ---------------------------------------------------------------------------------------------
 
     def key(self) -> str:
-        """Identifies what is trained on what and how: a checkpoint of anything else is not gone on from."""
+        """Identifies net, data and recipe: a training resumes only from its own checkpoint."""
         data = self.data
         told = json.dumps([asdict(self.recipe), asdict(data.window), data.margin, self.seed, data.classes])
         shapes = [(name, tuple(tensor.shape)) for name, tensor in self.net.state_dict().items()]
@@ -241,14 +241,14 @@ class Training:
 
 
 def _repeatable(device: torch.device) -> AbstractContextManager[None]:
-    """On a GPU, only algorithms that give the same sums each time."""
+    """Restricts a GPU to deterministic algorithms."""
     if device.type != "cuda":
         return nullcontext()
     return torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False)
 
 
 def logits_of(net: nn.Module, data: TrainingData, places: NDArray[np.intp], device: torch.device | str) -> Tensor:
-    """[len(places), outputs] on the CPU, with the net as it is used: in evaluation mode, images unchanged."""
+    """[len(places), outputs] on the CPU, with the net as in use: in evaluation mode, images not augmented."""
     net.eval()
     found: list[Tensor] = []
     with torch.no_grad():
@@ -261,7 +261,7 @@ def logits_of(net: nn.Module, data: TrainingData, places: NDArray[np.intp], devi
 def _optimiser(net: nn.Module, recipe: TrainingRecipe) -> torch.optim.Optimizer:
     if recipe.optimiser == "sgd":
         return torch.optim.SGD(net.parameters(), lr=recipe.rate, momentum=recipe.momentum, weight_decay=recipe.decay)
-    # Decay shrinks weights; norms and biases have no business being shrunk.
+    # Only weight matrices decay, not norms and biases.
     matrices = [value for value in net.parameters() if value.ndim > 1]
     others = [value for value in net.parameters() if value.ndim <= 1]
     groups = [{"params": matrices, "weight_decay": recipe.decay}, {"params": others, "weight_decay": 0.0}]

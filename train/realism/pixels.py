@@ -1,4 +1,4 @@
-"""Every picture decoded once: the pixels that training reads, in a file that is mapped, not held in memory."""
+"""Decodes every picture once: the pixels for training are in a memory-mapped file, not held in memory."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ LIST, PIXELS = "images.json", "pixels.bin"
 
 @dataclass(frozen=True)
 class DecodedPictures:
-    """The images of a training with their pixels."""
+    """The images of a training, with their pixels."""
 
     collected: Collected
     pixels: NDArray[np.uint8]
-    """[N, 1 or 3, side, side], mapped from a file; `side` is the window's with `margin` on all sides."""
+    """[N, 1 or 3, side, side], mapped from a file; `side` is the size of the window plus twice the margin."""
     margin: int
 
 
@@ -43,9 +43,9 @@ def decoded_pictures(
     progress: Callable[[int, int], None],
     threads: int,
 ) -> DecodedPictures:
-    """Read all images, or take over what an earlier call left in `work` if no file has changed since.
+    """Reads all images, or reuses what an earlier call left in `work` if no file has changed since.
 
-    Raises KeepersError as `collect` does, WriteFailed for a full disk.
+    Raises KeepersError as `collect` does, and WriteFailed for a full disk.
     """
     key = _key(folders, window, margin, force)
     side = window.size + 2 * margin
@@ -89,7 +89,7 @@ def _read(
 
 
 def _key(folders: Mapping[str, Sequence[Path]], window: Window, margin: int, force: bool) -> dict[str, Any]:
-    """What the stored pixels hang on: every file's place, size and time, and how pixels are cut."""
+    """What the stored pixels depend on: every file's path, size and modification time, and how pixels are cut."""
     files, _ = listed(folders)
     stamps = [[str(found.path), found.size, found.mtime_ns, label] for found, label in files]
     view = {"size": window.size, "grey": window.grey, "margin": margin}

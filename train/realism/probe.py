@@ -1,7 +1,7 @@
 """A linear probe: logistic regression over the features of a frozen backbone.
 
-Minimised to the end with L-BFGS in float64, so there is no chance in it; how strongly the weights are held back is
-chosen by the validation images.
+Fitted to convergence with L-BFGS in float64, so the result is deterministic. The validation images choose the strength
+of the regularisation.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     from .collect import Sample
 
 STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
-"""Weights of the squared weights in the loss that are tried."""
+"""The factors of the squared weights in the loss that are tried."""
 
 Features = Callable[[Sequence["Image"]], "NDArray[np.float32]"]
-"""Pictures to [B, width]."""
+"""From pictures to [B, width]."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class RealismProbe:
     bias: Tensor
     strength: float
     validation: float
-    """Accuracy."""
+    """The accuracy on the validation images."""
 
     def tensors(self) -> dict[str, Tensor]:
         """Under the names of `models.nets.realism.Probe`."""
@@ -64,7 +64,7 @@ def features_of(
     batch: int,
     progress: Callable[[int, int], None],
 ) -> NDArray[np.float32]:
-    """[N, width], kept in a file batch by batch: an interrupted reading goes on where it stood. Raises WriteFailed."""
+    """[N, width], stored in a file batch by batch, so that an interrupted call can resume. Raises WriteFailed."""
     row = 4 * width
     written = path.stat().st_size // row if path.is_file() else 0
     done = len(samples) if written >= len(samples) else written // batch * batch
@@ -90,7 +90,7 @@ def fit_realism_probe(
     validation: NDArray[np.intp],
     classes: int,
 ) -> RealismProbe:
-    """The probe whose validation loss is smallest."""
+    """The probe with the smallest validation loss."""
     chosen = torch.from_numpy(features[train]).double()
     mean, scale = chosen.mean(0), 1 / chosen.std(0).clamp_min(1e-6)
     scaled = (torch.from_numpy(features).double() - mean) * scale

@@ -1,4 +1,4 @@
-"""Features of pictures from a frozen backbone, for a probe to be trained on."""
+"""Features of pictures from a frozen backbone, on which a probe is trained."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class FeatureReader:
-    """A backbone in memory."""
+    """A loaded backbone."""
 
     base: Base
     width: int
@@ -38,7 +38,7 @@ class FeatureReader:
 
 
 def feature_reader(base: str, store: WeightStore, device: str, precision: Precision = "exact") -> FeatureReader:
-    """Load a backbone, exact, as the detector will later read it. Raises MissingWeights and its siblings."""
+    """Loads a backbone, by default exact, as the detector will later use it. Raises MissingWeights and its siblings."""
     for file in base_files(base, REGISTRY.spec):
         if not file.optional:
             store.path(file)

@@ -1,4 +1,4 @@
-"""How a net is trained: the study's recipe, a stronger one, and which net and view each preset trains."""
+"""How a net is trained: the study's recipe, a stronger one, and the net and view of each preset."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from ...models.realism.view import HALF, Window
 
 Augment = Literal["none", "light", "colour"]
 """light: mirrored and shifted by up to MARGIN pixels; colour: brightness, contrast and saturation change a little too.
-Nothing is ever scaled or turned, which would wipe out what a generator leaves in the pixels."""
+Nothing is ever scaled or rotated, which would erase what a generator leaves in the pixels."""
 MARGIN = 16
 
 
 @dataclass(frozen=True)
 class TrainingRecipe:
-    """All that decides the course of a training, besides the images and the seed."""
+    """Everything that determines a training, apart from the images and the seed."""
 
     optimiser: Literal["sgd", "adamw"]
     rate: float
     """The largest learning rate."""
     epochs: int
-    """At most."""
+    """The maximum."""
     batch: int
     momentum: float = 0.9
     decay: float = 0.0
     smoothing: float = 0.0
-    """Of the labels."""
+    """Label smoothing."""
     schedule: Literal["constant", "cosine"] = "constant"
     """cosine: rises over the first twentieth of all steps, then falls to 0."""
     augment: Augment = "none"
@@ -38,7 +38,7 @@ class TrainingRecipe:
     has not improved for a third of the epochs."""
 
     def rate_at(self, step: int, steps: int) -> float:
-        """The learning rate of a step of all steps; it hangs on nothing else, so that a training can go on anywhere."""
+        """The learning rate at a step of `steps`. It depends on nothing else, so a training can resume anywhere."""
         if self.schedule == "constant":
             return self.rate
         rising = max(1, steps // 20)
@@ -47,7 +47,7 @@ class TrainingRecipe:
         return self.rate * 0.5 * (1 + math.cos(math.pi * (step - rising) / max(1, steps - rising)))
 
     def is_over(self, losses: Sequence[float], validations: Sequence[float]) -> bool:
-        """Whether to stop after these epochs' training and validation losses."""
+        """Whether to stop after epochs with these training and validation losses."""
         done = len(losses)
         if done >= self.epochs:
             return True
@@ -58,14 +58,14 @@ class TrainingRecipe:
 
 
 STUDY = TrainingRecipe("sgd", 1e-3, epochs=15, batch=200, stop="study")
-"""As published. The study went on with the same net from one share of the data to the next, and so tested on nets that
-had seen more than it says; here every training starts anew."""
+"""As published. The study continued with the same net from one share of the data to the next, and so tested nets that
+had seen more than it says; here every training starts afresh."""
 
 MODERN = TrainingRecipe(
     "adamw", 5e-4, epochs=30, batch=64, decay=0.05, smoothing=0.05, schedule="cosine", augment="light", stop="patience"
 )
-"""Against the study's: AdamW with warm-up and cosine decay reaches in fewer epochs what SGD at a constant 1e-3 does not
-reach in fifteen; mirrored and shifted images and smoothed labels keep a large net from learning the images by heart."""
+"""Compared with the study's: AdamW with warm-up and cosine decay reaches in fewer epochs what SGD at a constant 1e-3
+does not reach in fifteen; mirrored and shifted images and smoothed labels keep a large net from memorising images."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class DetectorPreset:
     window: Window
     recipe: TrainingRecipe
     pretrained: bool = False
-    """Whether to start from ImageNet's weights where they are on this machine."""
+    """Whether to start from ImageNet weights if they are on this machine."""
 
 
 GREY = Window()

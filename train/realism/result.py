@@ -1,4 +1,4 @@
-"""What a detector reached on images that it never saw, and the file that it becomes."""
+"""How a detector performs on its test images, as numbers for reports and for the detector's file."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Tested:
-    """Probabilities of test images, and what follows from them."""
+    """A detector's probabilities for its test images, and what follows from them."""
 
     classes: tuple[str, ...]
     labels: NDArray[np.int64]
@@ -27,11 +27,11 @@ class Tested:
 
     @property
     def answers(self) -> NDArray[np.intp]:
-        """[N]: the classes answered."""
+        """[N]: the positions of the predicted classes."""
         return self.probabilities.argmax(axis=1)
 
     def confusion(self) -> Confusion:
-        """True classes against answers."""
+        """True classes against predicted ones."""
         counts = np.zeros((len(self.classes), len(self.classes)), dtype=np.int64)
         np.add.at(counts, (self.labels, self.answers), 1)
         return Confusion(self.classes, counts)
@@ -41,12 +41,12 @@ class Tested:
         return sweep(self.labels == label, self.probabilities[:, label])
 
     def calibration(self, label: int) -> Calibration:
-        """Of one class's probability."""
+        """The calibration of one class's probability."""
         return calibration(self.labels == label, self.probabilities[:, label])
 
 
 def metrics(found: Tested) -> dict[str, Any]:
-    """All numbers as JSON values; NaN, which JSON has not, as None."""
+    """All numbers as JSON values, with None for NaN, which JSON lacks."""
     matrix = found.confusion()
     return {
         "images": matrix.total,
@@ -76,15 +76,15 @@ def _of_class(found: Tested, matrix: Confusion, label: int) -> dict[str, Any]:
 
 
 def json_number(value: float) -> float | None:
-    """The value, or None where it is not finite."""
+    """The value rounded to six decimals, or None if it is not finite."""
     return round(value, 6) if np.isfinite(value) else None
 
 
 def json_interval(found: Interval) -> list[float | None]:
-    """The two ends as JSON values."""
+    """The two bounds as JSON values."""
     return [json_number(found.low), json_number(found.high)]
 
 
 def course_summary(history: Sequence[Mapping[str, Any]], best: int) -> dict[str, Any]:
-    """The course of a training in numbers that fit into a file's metadata."""
+    """The course of a training, for a file's metadata."""
     return {"epochs": len(history), "best_epoch": best + 1, "history": list(history)}

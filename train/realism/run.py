@@ -1,4 +1,4 @@
-"""From folders to a detector: read, part, train, test, write."""
+"""From folders to a detector: read, split, train, test, write."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TrainingJob:
-    """What is to be trained."""
+    """What to train."""
 
     name: str
     folders: Mapping[str, Sequence[Path]]
@@ -44,41 +44,41 @@ class TrainingJob:
     preset: DetectorPreset
     seed: int = 0
     force: bool = False
-    """Train although classes share files, without these."""
+    """Train even if classes share files; those are then left out."""
     device: str = "cpu"
     threads: int = 4
 
 
 @dataclass(frozen=True)
 class TrainingWatcher:
-    """Who is told how it goes. Any of these may raise to stop."""
+    """Receives the progress. Any of these may raise to stop."""
 
     reading: Callable[[int, int], None] = lambda _done, _total: None
     training: Callable[[Progress, float], None] = lambda _progress, _share: None
-    """The progress, and the share of images that is trained on (1 without a sweep)."""
+    """The progress, and the share of images used (1 without a sweep)."""
     features: Callable[[int, int], None] = lambda _done, _total: None
     say: Callable[[str], None] = lambda _text: None
 
 
 @dataclass(frozen=True)
 class TrainedDetector:
-    """One training, tested."""
+    """The outcome of one training, tested."""
 
     share: float
-    """Of all images, for training and validation."""
+    """The share of all images used for training and validation."""
     images: int
-    """Trained on."""
+    """How many images it was trained on."""
     tested: Tested
     training: Mapping[str, Any]
-    """The course, as in the file."""
+    """The course of the training, as in the file."""
     tensors: Mapping[str, Tensor]
     train_accuracy: float
-    """On the images trained on, unchanged, with the net that was kept."""
+    """The kept net's accuracy on the training images, not augmented."""
 
 
 @dataclass(frozen=True)
 class PreparedTraining:
-    """Images read and parted, before any training."""
+    """Images read and split, before any training."""
 
     job: TrainingJob
     pictures: DecodedPictures
@@ -87,21 +87,21 @@ class PreparedTraining:
 
     @property
     def labels(self) -> NDArray[np.int64]:
-        """[N]"""
+        """[N]: the class of each image, as a position."""
         return np.array([sample.label for sample in self.pictures.collected.samples], dtype=np.int64)
 
 
 def check_names(job: TrainingJob) -> None:
-    """Refuse names that no gate could say or no file could have. Raises KeepersError."""
+    """Refuses names that a gate could not express or a file could not have. Raises KeepersError."""
     if not NAME.fullmatch(job.name):
-        raise KeepersError(f"A detector's name has letters, digits, - and _ only: {job.name!r} does not do.")
+        raise KeepersError(f"A detector's name may contain only letters, digits, - and _: {job.name!r} does not fit.")
     for name in job.folders:
         if not CLASS.fullmatch(name):
-            raise KeepersError(f"A class's name has no quotes, backslashes or control characters, unlike {name!r}.")
+            raise KeepersError(f"A class name may not contain quotes, backslashes or control characters: {name!r}.")
 
 
 def prepare(job: TrainingJob, work: Path, watcher: TrainingWatcher) -> PreparedTraining:
-    """Read all images, or take over what an earlier run read. Raises KeepersError for images that cannot do."""
+    """Reads all images, or reuses what an earlier run read. Raises KeepersError for images that do not suffice."""
     check_names(job)
     preset = job.preset
     margin = MARGIN if preset.recipe.augment != "none" and preset.shape.kind != "probe" else 0
@@ -121,9 +121,9 @@ def prepare(job: TrainingJob, work: Path, watcher: TrainingWatcher) -> PreparedT
 def train_detector(
     prepared: PreparedTraining, work: Path, store: WeightStore, watcher: TrainingWatcher, share: float = 1.0
 ) -> TrainedDetector:
-    """Train from scratch on a share of all images, and test on the images that no training sees.
+    """Trains on a share of all images, and tests on the images that no training sees.
 
-    Goes on where an interrupted call left off. Raises what the watcher raises, and KeepersError.
+    Resumes where an interrupted call left off. Raises whatever the watcher raises, and KeepersError.
     """
     parts = prepared.split if share >= 1 else prepared.split.portion(prepared.pictures.collected, share)
     if prepared.job.preset.shape.kind == "probe":
@@ -198,7 +198,7 @@ def _train_probe(
 
 
 def describe_detector(prepared: PreparedTraining, outcome: TrainedDetector) -> Description:
-    """What the detector's file says of itself."""
+    """The description that the detector's file carries."""
     job, collected = prepared.job, prepared.pictures.collected
     shape = job.preset.shape
     if shape.kind == "probe":
@@ -224,14 +224,14 @@ def describe_detector(prepared: PreparedTraining, outcome: TrainedDetector) -> D
 
 
 def write_detector(folder: Path, name: str, described: Description, outcome: TrainedDetector) -> Path:
-    """Write <folder>/realism/<name>.safetensors and give its path. Raises OutsideFolder, WriteFailed."""
+    """Writes <folder>/realism/<name>.safetensors and returns its path. Raises OutsideFolder, WriteFailed."""
     path = inside(folder, f"{FOLDER}/{name}.safetensors")
     atomic_write(path, save(dict(outcome.tensors), metadata=described.metadata()))
     return path
 
 
 def write_metrics(path: Path, described: Description) -> None:
-    """Write everything that the detector's file says of itself as a JSON file. Raises WriteFailed."""
+    """Writes the description of a detector's file as JSON. Raises WriteFailed."""
     atomic_write(path, json.dumps(asdict(described), indent=2, ensure_ascii=False).encode())
 
 

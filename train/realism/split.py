@@ -1,7 +1,7 @@
-"""Training, validation and test images: parted by content, related images never in two parts.
+"""Splits images into training, validation and test, by content, and never separates related images.
 
-The part of an image hangs on contents alone, not on names or their order, so renaming files does not stir the parts,
-and nothing that is tested was seen in training in another form.
+The part of an image depends only on contents, not on names or their order. So renaming files does not change the split,
+and no test image was seen in training in another form.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from .collect import Collected, Sample
 
 Places = NDArray[np.intp]
 NEAR = round((1 - ALIKE) * BITS)
-"""Hashes that differ in at most so many bits are of near-duplicates."""
+"""The most bits in which the hashes of near-duplicates differ."""
 BLOCK = 512
 
 
@@ -33,16 +33,16 @@ class Split:
     validation: Places
     test: Places
     groups: int
-    """How many groups of related images there are."""
+    """The number of groups of related images."""
     largest: int
-    """How many images the largest of them has."""
+    """The number of images in the largest group."""
     across: int
-    """How many groups join images of several classes."""
+    """The number of groups with images of several classes."""
 
     def portion(self, collected: Collected, share: float) -> Split:
-        """With fewer training images: `share` of all images train and validate, the test images stay the same.
+        """A split with fewer training images: `share` of all images train and validate; the test images stay the same.
 
-        Smaller portions are parts of larger ones.
+        Smaller portions are subsets of larger ones. Raises KeepersError if too few are left to train on.
         """
         total = len(collected.samples)
         wanted = round(share * total) - len(self.validation)
@@ -63,7 +63,7 @@ class Split:
 
 
 def related(samples: Sequence[Sample]) -> NDArray[np.intp]:
-    """[N]: the same number for images that are near-duplicates of each other or have the same id, over any steps."""
+    """[N]: the same number for images that are linked, directly or through others, by likeness or by a shared id."""
     parents = list(range(len(samples)))
     by_ident: defaultdict[str, list[int]] = defaultdict(list)
     for place, sample in enumerate(samples):
@@ -81,9 +81,9 @@ def related(samples: Sequence[Sample]) -> NDArray[np.intp]:
 
 
 def split(collected: Collected, *, seed: int = 0, validation: float = 0.1, test: float = 0.1) -> Split:
-    """Parts every class in the same shares, as far as groups allow; each part gets an image of each class.
+    """Splits every class in the same proportions, as far as groups allow; each part gets an image of each class.
 
-    Raises KeepersError where a class has too few unrelated images.
+    Raises KeepersError if a class has too few unrelated images.
     """
     samples = collected.samples
     roots = related(samples)
@@ -119,7 +119,7 @@ def _at_least_one(totals: NDArray[np.int64], share: float) -> NDArray[np.int64]:
 
 
 def _fits(wanted: NDArray[np.int64], count: NDArray[np.int64]) -> bool:
-    """Whether a group brings a part nearer to what it wants; a large one may overshoot by as much as it fills."""
+    """Whether a group brings a part nearer to its target; it must overshoot by less than it fills."""
     useful, over = np.minimum(wanted, count).clip(0).sum(), (count - wanted).clip(0).sum()
     return bool(useful > over)
 

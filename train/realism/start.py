@@ -1,4 +1,4 @@
-"""The net that a training starts from: ImageNet's weights where they can be had, chance where not."""
+"""The net that a training starts from: ImageNet weights if they are available, random ones otherwise."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def fresh_net(
     preset: DetectorPreset, classes: int, seed: int, store: WeightStore
 ) -> tuple[ResNetDetector | BasicDetector, str]:
-    """A net to start from, and a sentence that says what that is."""
+    """A net to start from, and a sentence that describes it."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         net = make_net(preset.shape, classes, preset.window)
@@ -34,7 +34,7 @@ def fresh_net(
     if path is None:
         return net, (
             "from scratch: ResNet-18's ImageNet weights are not on this machine (--download gets them). With them, far "
-            "fewer images do."
+            "fewer images suffice."
         )
     _start_from(net, store, path)
     return net, "from ResNet-18's ImageNet weights"

@@ -1,4 +1,4 @@
-"""What a user should know of his images before he believes a detector that was trained on them."""
+"""What users should know about their images before they trust a detector trained on them."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ from .collect import Collected, Sample
 from .split import Split
 
 FEW = 100
-"""Images a class below which accuracy says little."""
+"""Images per class below which accuracy says little."""
 UNEQUAL = 1.5
+"""The largest ratio of class sizes that needs no warning."""
 TELLING = 0.9
-"""A property that alone tells the class of so many images is likely what a detector learns."""
+"""If one property alone gives away the class of this share of images, a detector will likely learn just that."""
 
 
 def warnings(collected: Collected, split: Split, size: int) -> list[str]:
-    """One sentence each; `size` is the side of the window that the detector sees."""
+    """One or two sentences each; `size` is the side of the detector's window in pixels."""
     return [
         *_about_counts(collected),
         *_about_giveaways(collected),
@@ -60,7 +61,7 @@ def _told_by(collected: Collected, of: Callable[[Sample], Hashable]) -> tuple[fl
     for sample in collected.samples:
         by_value[of(sample)][sample.label] += 1
         by_class[sample.label][of(sample)] += 1
-    # A value that only one image has tells nothing: every image's size may be its own.
+    # A value that only one image has gives nothing away: every image may have a size of its own.
     right = sum(max(counts.values()) for counts in by_value.values() if sum(counts.values()) > 1)
     common = {name: by_class[label].most_common(1)[0][0] for label, name in enumerate(collected.classes)}
     return right / len(collected.samples), common

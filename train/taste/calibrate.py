@@ -1,4 +1,4 @@
-"""Thresholds that serve a wish, how sure they are, and what a probability really means."""
+"""Thresholds for a goal, how certain they are, and what a probability really means."""
 
 from __future__ import annotations
 
@@ -9,53 +9,54 @@ import numpy as np
 
 from ...collection.statistics.curves import Calibration, calibration, choose, sweep
 from ...collection.statistics.metrics import Interval, percentiles, wilson
+from .logistic import sigmoid
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-Wish = Literal["precision", "recall", "informedness"]
+Goal = Literal["precision", "recall", "informedness"]
 RESAMPLES = 400
 COLDEST, HOTTEST = 0.05, 50.0
-"""Between these a temperature is looked for."""
+"""The range in which a temperature is searched."""
 EDGE = 1e-6
-"""Probabilities are kept so far from 0 and 1: their logits stay finite."""
+"""How far probabilities are kept from 0 and 1, so that their logits stay finite."""
 
 
 @dataclass(frozen=True)
 class Threshold:
-    """A threshold on a score of which more is better, with what it gives on the labelled images."""
+    """A threshold on a score where higher is better, with its results on the labelled images."""
 
     value: float
     interval: Interval
-    """Where it would lie for other images of the same kind, with 95 % confidence."""
+    """Its 95 % confidence interval over other images of the same kind."""
     precision: float
     precision_interval: Interval
     recall: float
     recall_interval: Interval
     reached: bool
-    """Whether the wish was met."""
+    """Whether the goal was reached."""
 
 
 def threshold_for(
-    keep: NDArray[np.bool_], scores: NDArray[np.float64], wish: Wish, target: float, seed: int = 0
+    keep: NDArray[np.bool_], scores: NDArray[np.float64], goal: Goal, target: float, seed: int = 0
 ) -> Threshold:
-    """The threshold that serves a wish best; for informedness the target is ignored and the best is given."""
-    aim = np.inf if wish == "informedness" else target
-    chosen = choose(sweep(keep, scores), wish, aim)
+    """The threshold that serves a goal best. For informedness the target is ignored, and the maximum is taken."""
+    aim = np.inf if goal == "informedness" else target
+    chosen = choose(sweep(keep, scores), goal, aim)
     random = np.random.default_rng(seed)
     drawn: list[float] = []
     for _ in range(RESAMPLES):
         rows = random.integers(0, len(keep), len(keep))
-        drawn.append(choose(sweep(keep[rows], scores[rows]), wish, aim).threshold)
+        drawn.append(choose(sweep(keep[rows], scores[rows]), goal, aim).threshold)
     found = np.array(drawn)
     interval = percentiles(np.where(np.isfinite(found), found, np.nan))
-    return _at(keep, scores, chosen.threshold, interval, reached=chosen.reached or wish == "informedness")
+    return _at(keep, scores, chosen.threshold, interval, reached=chosen.reached or goal == "informedness")
 
 
 def threshold_for_rate(
     keep: NDArray[np.bool_], scores: NDArray[np.float64], every: NDArray[np.float64], rate: float, seed: int = 0
 ) -> Threshold:
-    """The threshold that accepts a share of all scored images, `every`, whether they are labelled or not."""
+    """The threshold that accepts the share `rate` of all scored images, `every`, whether or not they are labelled."""
     value = float(np.quantile(every, 1 - rate))
     random = np.random.default_rng(seed)
     drawn = [float(np.quantile(random.choice(every, len(every)), 1 - rate)) for _ in range(RESAMPLES)]
@@ -80,23 +81,23 @@ def _at(
 
 @dataclass(frozen=True)
 class Temperature:
-    """What logits have to be divided by so that probabilities mean what they say."""
+    """The divisor of logits that makes probabilities match observed frequencies."""
 
     value: float
-    """Above 1: the model is too sure of itself."""
+    """Above 1: the model is overconfident."""
     bounded: bool
-    """Whether a temperature beyond COLDEST or HOTTEST would fit better: scores that part the labels without an error,
-    or that tell nothing, have none."""
+    """Whether a temperature beyond COLDEST or HOTTEST would fit better: scores that separate the labels perfectly, or
+    that carry no information, have no optimum."""
     before: Calibration
     after: Calibration
 
     def calibrated(self, probability: float) -> float:
         """What a probability of the model really means."""
-        return float(_sigmoid(_logit(np.array([probability])) / self.value)[0])
+        return float(sigmoid(_logit(np.array([probability])) / self.value)[0])
 
 
 def temperature(keep: NDArray[np.bool_], probabilities: NDArray[np.float64]) -> Temperature:
-    """The temperature under which the labels are most likely (Guo et al. 2017), found by halving an interval."""
+    """The temperature under which the labels are most likely (Guo et al. 2017), found by bisection."""
     logits = _logit(probabilities)
     low, high = np.log(COLDEST), np.log(HOTTEST)
     for _ in range(60):
@@ -107,18 +108,14 @@ def temperature(keep: NDArray[np.bool_], probabilities: NDArray[np.float64]) -> 
             low = middle
     value = float(np.exp((low + high) / 2))
     bounded = not COLDEST * 1.01 < value < HOTTEST / 1.01
-    return Temperature(value, bounded, calibration(keep, probabilities), calibration(keep, _sigmoid(logits / value)))
+    return Temperature(value, bounded, calibration(keep, probabilities), calibration(keep, sigmoid(logits / value)))
 
 
 def _slope(keep: NDArray[np.bool_], logits: NDArray[np.float64], value: float) -> float:
-    """The derivative of the log loss by the temperature, but for a positive factor."""
-    return -float(np.sum((_sigmoid(logits / value) - keep) * logits))
+    """The derivative of the log loss with respect to the temperature, up to a positive factor."""
+    return -float(np.sum((sigmoid(logits / value) - keep) * logits))
 
 
 def _logit(probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
     clipped = np.clip(probabilities, EDGE, 1 - EDGE)
     return np.log(clipped) - np.log1p(-clipped)
-
-
-def _sigmoid(logits: NDArray[np.float64]) -> NDArray[np.float64]:
-    return 0.5 * (1 + np.tanh(logits / 2))

@@ -1,9 +1,9 @@
-"""FARAMIR's decision, trained as its author trained it.
+"""FARAMIR's decision layers, trained as their author trained them.
 
 The author names the layers that may be fine-tuned (`head.linear_3`, `head.activation_2`, `head.linear_4`), the learning
 rate (about 4e-4), and what must not decay (biases and the adaptive sigmoid's parameters); dropout, gate dropout and the
 step on gamma_p are in the published model's own code (redhottensors/FARAMIR, model.py). Several copies of the layers
-are trained at once, each on its own share of the images, because that takes no longer than training one.
+are trained at once, each on its own subset of the images, because that takes no longer than training one.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ LAYERS: Mapping[str, tuple[int, ...]] = {
     "head.linear_4.weight": (1, 8),
     "head.linear_4.bias": (1,),
 }
-"""The tensors that are trained, under the published file's names; nothing else ever changes."""
+"""The tensors that are trained, by their names in the published file; nothing else ever changes."""
 DECAYING = ("head.linear_3.weight", "head.linear_4.weight")
 
 DROPOUT = 0.2
@@ -38,7 +38,7 @@ DECAY = 0.01
 
 @dataclass(frozen=True)
 class Inputs:
-    """What the decision reads of n images: all of it stands in FARAMIR's stored predictions."""
+    """What the decision reads of n images; all of it is in FARAMIR's stored predictions."""
 
     raw: Tensor
     """[n, 30] logits of the classes before their gates."""
@@ -54,7 +54,7 @@ class Inputs:
         return Inputs(self.raw[rows], self.gate[rows], self.free[rows])
 
     def whole(self) -> Tensor:
-        """[n, 32]: the decision's inputs outside training."""
+        """[n, 32]: the decision's inputs in evaluation."""
         return torch.cat([self.raw * self.gate.sigmoid(), self.free], dim=-1)
 
 
@@ -63,7 +63,7 @@ class Masks:
     """The random numbers of one training step, for `copies` copies and a batch of n images."""
 
     classes: Tensor
-    """[copies, n, 30], uniform in [0, 1): below UNGATED the gate is left out, from 1 - ZEROED on the value is zero."""
+    """[copies, n, 30], uniform in [0, 1): below UNGATED the gate is dropped, from 1 - ZEROED up the value is zero."""
     free: Tensor
     """[copies, n, 2]: 0 or 1 / (1 - DROPOUT)."""
     hidden: Tensor
@@ -78,10 +78,10 @@ class Masks:
 
 
 class Decisions(nn.Module):
-    """`copies` copies of the three layers, all beginning with the same values."""
+    """`copies` copies of the three layers, all starting from the same values."""
 
     def __init__(self, tensors: Mapping[str, Tensor], copies: int = 1) -> None:
-        """`tensors` holds the values of LAYERS; others are left out."""
+        """`tensors` holds the values of LAYERS; any others are ignored."""
         super().__init__()
         stacked = {name: tensors[name].detach().float().repeat(copies, *(1 for _ in LAYERS[name])) for name in LAYERS}
         self.layers = nn.ParameterDict({_key(name): nn.Parameter(tensor) for name, tensor in stacked.items()})
@@ -95,7 +95,7 @@ class Decisions(nn.Module):
         return {name: self[name][index].detach().clone() for name in LAYERS}
 
     def forward(self, inputs: Inputs) -> Tensor:
-        """[copies, n]: the logits of acceptance outside training."""
+        """[copies, n]: the logits of acceptance in evaluation."""
         whole = inputs.whole().expand(len(self["head.linear_4.bias"]), -1, -1)
         return self._decide(whole, None)
 
@@ -115,7 +115,7 @@ class Decisions(nn.Module):
         return torch.baddbmm(self["head.linear_4.bias"][:, None], x, self["head.linear_4.weight"].mT)[..., 0]
 
     def optimizer(self, learning_rate: float = LEARNING_RATE, decay: float = DECAY) -> torch.optim.AdamW:
-        """AdamW, without decay on biases and on the adaptive sigmoid."""
+        """AdamW, with no decay on biases and the adaptive sigmoid."""
         free = [self[name] for name in LAYERS if name not in DECAYING]
         groups = [
             {"params": [self[name] for name in DECAYING], "weight_decay": decay},
@@ -129,7 +129,7 @@ class Decisions(nn.Module):
             self["head.activation_2.gamma_p"].abs_()
 
     def pull_back(self, start: Mapping[str, Tensor], strength: Tensor) -> None:
-        """Add to the gradients that of strength / 2 * (squared distance from `start`), for each copy; [copies]."""
+        """Adds the gradient of strength / 2 * (squared distance from `start`) for each copy; `strength` is [copies]."""
         with torch.no_grad():
             for name in LAYERS:
                 away = self[name] - start[name]
@@ -150,18 +150,18 @@ def step(
     weights: Tensor | None = None,
     pull: tuple[Mapping[str, Tensor], Tensor] | None = None,
 ) -> Tensor:
-    """One step of training; gives the loss of each copy, [copies].
+    """One training step; returns the loss of each copy, [copies].
 
     Args:
         keep: [n], 1.0 for keep and 0.0 for reject.
-        weights: [copies, n], how much each image counts for each copy; left out, all count alike.
-        pull: values that each copy is pulled to, and how strongly, [copies] (see Decisions.pull_back).
+        weights: [copies, n], how much each image counts for each copy; None counts all equally.
+        pull: values that each copy is pulled towards, and how strongly, [copies] (see Decisions.pull_back).
     """
     logits = decisions.train_logits(inputs, masks)
     each = F.binary_cross_entropy_with_logits(logits, keep.expand_as(logits), reduction="none")
     loss = each.mean(1) if weights is None else (each * weights).sum(1) / weights.sum(1).clamp(min=1e-9)
     optimizer.zero_grad(set_to_none=True)
-    loss.sum().backward()  # each copy reads its own tensors alone, so that the sum trains each by its own loss
+    loss.sum().backward()  # each copy reads only its own tensors, so the sum trains each by its own loss
     if pull is not None:
         decisions.pull_back(*pull)
     optimizer.step()

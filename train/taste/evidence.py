@@ -1,4 +1,4 @@
-"""What a learned taste is worth on images that it did not learn from, with how sure that is."""
+"""How good a learned taste is on held-out images, with confidence intervals."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ CLASSES = ("keep", "reject")
 
 @dataclass(frozen=True)
 class Measurement:
-    """A number with its 95 % interval; NaN where it means nothing."""
+    """A number with its 95 % interval; NaN where it is undefined."""
 
     value: float
     low: float
     high: float
 
     def listed(self) -> list[float | None]:
-        """As JSON takes it."""
+        """As JSON values."""
         return [float(part) if np.isfinite(part) else None for part in (self.value, self.low, self.high)]
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """How well answers fit labels; keep is the positive class."""
+    """How well answers match labels; keep is the positive class."""
 
     mcc: Measurement
     informedness: Measurement
@@ -39,7 +39,7 @@ class Evidence:
     recall: Measurement
 
     def listed(self) -> dict[str, list[float | None]]:
-        """As JSON takes it."""
+        """As JSON values."""
         return {name: getattr(self, name).listed() for name in NAMES}
 
 
@@ -59,7 +59,7 @@ def evidence(keep: Bools, said: Bools) -> Evidence:
 
 
 def gain(keep: Bools, before: Bools, after: Bools, seed: int = 0) -> Measurement:
-    """By how much the second answers' MCC is above the first one's; the interval draws both from the same images."""
+    """By how much the MCC of `after` exceeds that of `before`; the interval resamples both from the same images."""
     cells = np.bincount(4 * keep + 2 * before + after, minlength=8)
     random = np.random.default_rng(seed)
     drawn = random.multinomial(len(keep), cells / len(keep), size=RESAMPLES).reshape(-1, 2, 2, 2)
@@ -70,7 +70,7 @@ def gain(keep: Bools, before: Bools, after: Bools, seed: int = 0) -> Measurement
 
 
 def best_threshold(keep: Bools, scores: Values) -> tuple[float, float]:
-    """The threshold with the largest MCC on these images, and that MCC: what a threshold alone could gain, at best."""
+    """The threshold with the largest MCC on these images, and that MCC: the best that a threshold alone could gain."""
     candidates = np.unique(np.quantile(scores, np.linspace(0, 1, 201)))
     matrices = np.stack([confusion(_words(keep), _words(scores >= one), CLASSES).counts for one in candidates])
     values = _mcc(matrices)
@@ -87,14 +87,14 @@ def _share(found: Confusion, axis: int) -> Interval:
 
 
 def _mcc(counts: NDArray[np.int64]) -> Values:
-    """[draws, 2, 2] to [draws]; 0 where all truths or all answers are of one kind. Symmetric in the two classes."""
+    """[draws, 2, 2] to [draws]; 0 if all labels or all answers are of one class. Symmetric in the two classes."""
     a, b, c, d = (counts[:, i, j].astype(np.float64) for i in (0, 1) for j in (0, 1))
     spread = (a + b) * (c + d) * (a + c) * (b + d)
     return np.divide(a * d - b * c, np.sqrt(spread), out=np.zeros(len(counts)), where=spread > 0)
 
 
 def _informedness(counts: NDArray[np.int64]) -> Values:
-    """[draws, 2, 2], keep first, to [draws]; NaN where a kind of label was not drawn."""
+    """[draws, 2, 2], keep first, to [draws]; NaN if a class was not drawn."""
     a, b, c, d = (counts[:, i, j].astype(np.float64) for i in (0, 1) for j in (0, 1))
     shares = [np.divide(x, x + y, out=np.full(len(counts), np.nan), where=x + y > 0) for x, y in ((a, b), (c, d))]
     return shares[0] - shares[1]

@@ -1,4 +1,4 @@
-"""From FARAMIR's stored predictions to what its decision is trained on."""
+"""From FARAMIR's stored predictions to the inputs that its decision is trained on."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def inputs_from_predictions(values: NDArray[np.float32]) -> Inputs:
-    """The class values before their gates, the gates and the free values, from predictions [n, columns]."""
+    """The class values before their gates, the gates, and the free values, from predictions [n, columns]."""
     raw, gate = (LABELS.index(f"{CLASSES[0]} {kind}") for kind in ("raw", "gate"))
     free, count = LABELS.index("free 1"), len(CLASSES)
     table = torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32))

@@ -1,4 +1,4 @@
-"""A regularised linear probe: logistic regression, solved by Newton's method, its regularisation cross-validated."""
+"""A regularised linear probe: logistic regression solved by Newton's method, with cross-validated regularisation."""
 
 from __future__ import annotations
 
@@ -9,41 +9,42 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .folds import FOLDS, folds
+from .logistic import sigmoid
 
 Values = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
 PENALTIES = tuple(float(10.0**power) for power in np.arange(-2.0, 4.01))
-"""The penalties tried, weak to strong: lambda in the sum of losses + lambda / 2 * |w|^2, for inputs of spread 1."""
+"""The penalties tried, weak to strong: lambda in the sum of losses + lambda / 2 * |w|^2, for inputs of variance 1."""
 DIRECTIONS = 200
-"""Inputs are reduced to so many directions of largest spread: a few hundred images can tell no more of them apart."""
+"""How many directions of largest variance inputs are reduced to: a few hundred images cannot determine more."""
 NEWTON_STEPS = 25
 CLOSE = 1e-6
 
 
 @dataclass(frozen=True)
 class TasteProbe:
-    """A fitted probe, and what it says of images that it did not learn from."""
+    """A fitted probe, and its answers on held-out images."""
 
     weight: Values
-    """[F], for the inputs as they were given."""
+    """[F], for the original inputs."""
     bias: float
     length: float
-    """The length of the weights for inputs of spread 1: how strongly the probe reacts to them."""
+    """The norm of the weights for inputs of variance 1: how strongly the probe reacts to them."""
     held_out: Values
-    """[n]: the probability that the probes which had not seen an image gave it."""
+    """[n]: the probability of each image by the probe that was fitted without it."""
     after: Values
-    """[n]: what the final probe gives each image."""
+    """[n]: the probability of each image by the final probe."""
     penalty: float
     losses: Values
     """[penalties]: the held-out loss of each."""
 
 
 def fit_probe(inputs: Values, keep: Bools, groups: Sequence[str] = (), seed: int = 0) -> TasteProbe:
-    """Fit on all images, and beside it, fold by fold, on all but those held out.
+    """Fits on all images and, for each fold, on all but the held-out ones.
 
-    The penalty is chosen by the held-out loss; for the images of one fold, by that of the others alone, so that no
-    image has a say in what is said of it. Inputs are [n, F], finite.
+    The penalty is chosen by the held-out loss; for the images of one fold, by the loss on the other folds alone, so
+    that no image influences its own held-out answer. Inputs are [n, F], finite.
     """
     scaled, centre, scale = _scaled(inputs)
     reduced, directions = _reduced(scaled)
@@ -63,15 +64,15 @@ def fit_probe(inputs: Values, keep: Bools, groups: Sequence[str] = (), seed: int
         weight / scale,
         float(solution[-1] - weight @ (centre / scale)),
         float(np.linalg.norm(weight)),
-        _sigmoid(held_out),
-        _sigmoid(after),
+        sigmoid(held_out),
+        sigmoid(after),
         PENALTIES[chosen],
         each.mean(1),
     )
 
 
 def _scaled(inputs: Values) -> tuple[Values, Values, Values]:
-    """Inputs of mean 0 and spread 1, those that hardly vary less: a tag that occurs once should not shout."""
+    """Inputs of mean 0 and variance 1, or less if they hardly vary: a tag that occurs once should not dominate."""
     centre = inputs.mean(0)
     spread = inputs.std(0)
     usual = float(np.sqrt(np.mean(spread**2))) or 1.0
@@ -80,9 +81,9 @@ def _scaled(inputs: Values) -> tuple[Values, Values, Values]:
 
 
 def _reduced(scaled: Values) -> tuple[Values, Values]:
-    """The inputs along their directions of largest spread [n, r], and the directions [F, r].
+    """The inputs along their directions of largest variance [n, r], and the directions [F, r].
 
-    The directions are orthonormal, so that a penalty on weights along them is one on the weights themselves.
+    The directions are orthonormal, so a penalty on weights along them is a penalty on the weights themselves.
     """
     if scaled.shape[1] <= DIRECTIONS:
         return scaled, np.eye(scaled.shape[1])
@@ -101,7 +102,7 @@ def _path(inputs: Values, keep: Bools, asked: Values) -> Values:
 
 
 def _solutions(inputs: Values, keep: Bools) -> list[Values]:
-    """The weights and the bias under each penalty; each begins where the next stronger one ended."""
+    """The weights and the bias under each penalty; each starts from the solution of the next stronger one."""
     start = np.zeros(inputs.shape[1] + 1)
     found: list[Values] = []
     for penalty in reversed(PENALTIES):
@@ -114,11 +115,11 @@ def _newton(inputs: Values, keep: Bools, penalty: float, start: Values) -> Value
     """Minimises the sum of logistic losses + penalty / 2 * |w|^2; the bias is not penalised."""
     full = np.concatenate([inputs, np.ones((len(inputs), 1))], axis=1)
     held = np.full(full.shape[1], penalty)
-    held[-1] = 1e-6  # keeps the equations solvable where all labels are of one kind
+    held[-1] = 1e-6  # keeps the equations solvable if all labels are of one class
     solution = start
     loss = _loss(full, keep, held, solution)
     for _ in range(NEWTON_STEPS):
-        said = _sigmoid(full @ solution)
+        said = sigmoid(full @ solution)
         slope = full.T @ (said - keep) + held * solution
         curve = (full * (said * (1 - said))[:, None]).T @ full + np.diag(held)
         move = np.asarray(np.linalg.solve(curve, slope), dtype=np.float64)
@@ -131,7 +132,7 @@ def _newton(inputs: Values, keep: Bools, penalty: float, start: Values) -> Value
 def _descend(
     full: Values, keep: Bools, held: Values, solution: Values, loss: float, move: Values
 ) -> tuple[Values, float, float]:
-    """Go along a Newton step, halved until the loss falls; gives by how much the weights moved."""
+    """Takes a Newton step, halved until the loss does not rise; returns also how far the weights moved."""
     for halving in range(30):
         tried = solution - move * 0.5**halving
         lower = _loss(full, keep, held, tried)
@@ -143,7 +144,3 @@ def _descend(
 def _loss(full: Values, keep: Bools, held: Values, solution: Values) -> float:
     logits = full @ solution
     return float(np.logaddexp(0.0, np.where(keep, -logits, logits)).sum() + (held * solution**2).sum() / 2)
-
-
-def _sigmoid(logits: Values) -> Values:
-    return 0.5 * (1 + np.tanh(logits / 2))

@@ -1,4 +1,4 @@
-"""From a user's labels to a decision of their own, with proof of what it is worth."""
+"""From a user's labels to a decision of their own, with held-out evidence of its quality."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ Values = NDArray[np.float64]
 BATCH = 64
 STEPS = 1200
 EVERY = 40
-"""Steps between two looks at the held-out images."""
+"""Steps between two evaluations on the held-out images."""
 START, TOP = 0.15, 30.0
-"""The author's learning rate serves for the first part of the steps; then it rises, at most so many times."""
+"""The share of the steps that use the author's learning rate, and the largest factor by which it then rises."""
 PULL = 1.0
 """How strongly the layers are held to the published values: the precision of a prior over their change."""
 
@@ -33,7 +33,7 @@ class TuningRecipe:
     """How the decision is trained."""
 
     steps: int = STEPS
-    """At most; the cross-validation chooses how many of them."""
+    """The maximum; cross-validation chooses how many of them."""
     learning_rate: float = LEARNING_RATE
     pull: float = PULL
     folds: int = FOLDS
@@ -42,19 +42,19 @@ class TuningRecipe:
 
 @dataclass(frozen=True)
 class Tuned:
-    """A trained decision, and what it says of images that it did not learn from."""
+    """A trained decision, and its answers on held-out images."""
 
     tensors: Mapping[str, Tensor]
     """By their published names; trained on all labels."""
     before: Values
-    """[n]: the published decision's probability of each labelled image."""
+    """[n]: the published decision's probability for each labelled image."""
     held_out: Values
-    """[n]: the probability that the copies which had not seen an image gave it."""
+    """[n]: the probability for each image by the copy that was trained without it."""
     after: Values
-    """[n]: what the final decision gives each image."""
+    """[n]: the final decision's probability for each image."""
     steps: int
     losses: Values
-    """[looks]: the held-out loss at step 0, EVERY, 2 EVERY, …"""
+    """[looks]: the held-out loss at steps 0, EVERY, 2 EVERY, …"""
 
 
 def tune_decision(
@@ -65,10 +65,10 @@ def tune_decision(
     recipe: TuningRecipe | None = None,
     progress: Callable[[int, int], None] = lambda _done, _all: None,
 ) -> Tuned:
-    """Train on all images, and beside it, fold by fold, on all but those held out.
+    """Trains on all images and, for each fold, on all but the held-out ones.
 
-    How long to train is chosen by the held-out loss; for the images of one fold, by that of the others alone, so that
-    no image has a say in what is said of it. Step 0, which changes nothing, can be chosen.
+    The number of steps is chosen by the held-out loss; for the images of one fold, by the loss on the other folds
+    alone, so that no image influences its own held-out answer. Step 0, which changes nothing, can be chosen.
     """
     recipe = recipe or TuningRecipe()
     fold = torch.from_numpy(folds(keep, groups, recipe.folds, recipe.seed))
@@ -85,7 +85,7 @@ def tune_decision(
 
 @contextmanager
 def _one_thread() -> Generator[None]:
-    """These tensors are so small that threads only wait for each other, many times longer than the work takes."""
+    """These tensors are so small that threads would wait for each other many times longer than the work takes."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -95,10 +95,10 @@ def _one_thread() -> Generator[None]:
 
 
 def rise(done: float) -> float:
-    """What the learning rate is multiplied by: 1 at the start, then up to TOP, and down to 1 again.
+    """The factor on the learning rate: 1 at the start, then up to TOP, and down to 1 again.
 
-    A taste near the published one is reached in the first part; for one that is farther away, a rate of 4e-4 takes tens
-    of thousands of steps. The held-out images say how far to go.
+    A taste near the published one is reached in the first part. One farther away would take tens of thousands of steps
+    at a rate of 4e-4. The held-out images decide how far to go.
     """
     if done < START:
         return 1.0
@@ -107,7 +107,7 @@ def rise(done: float) -> float:
 
 
 class _Run:
-    """The last copy learns from all images; each other one from all but its fold."""
+    """One training: the last copy learns from all images, each other copy from all but its fold."""
 
     def __init__(
         self, start: Mapping[str, Tensor], inputs: Inputs, keep: Tensor, fold: Tensor, recipe: TuningRecipe
@@ -125,7 +125,7 @@ class _Run:
         self._order = torch.empty(0, dtype=torch.long)
 
     def step(self, done: float) -> None:
-        """One step; `done` is the share of the steps that lie behind it."""
+        """One step; `done` is the share of the steps already taken."""
         for group in self.optimizer.param_groups:
             group["lr"] = self.recipe.learning_rate * rise(done)
         rows = self._next_rows()
@@ -134,14 +134,14 @@ class _Run:
         step(self.decisions, self.optimizer, self.inputs[rows], self.keep[rows], masks, self.weights[:, rows], pull)
 
     def _next_rows(self) -> Tensor:
-        """The next batch of a random order in which every image comes once."""
+        """The next batch of a random order that contains every image once."""
         if len(self._order) < min(BATCH, len(self.keep)):
             self._order = torch.randperm(len(self.keep), generator=self.generator)
         rows, self._order = self._order[:BATCH], self._order[BATCH:]
         return rows
 
     def look(self) -> None:
-        """Keep what every copy says of every image now."""
+        """Records every copy's current answer about every image."""
         with torch.inference_mode():
             self.looks.append(self.decisions(self.inputs).clone())
         self.finals.append(self.decisions.copy(-1))
@@ -149,7 +149,7 @@ class _Run:
     def result(self) -> Tuned:
         logits = torch.stack(self.looks)  # [looks, copies, n]
         images = torch.arange(len(self.keep))
-        own = logits[:, self.fold, images]  # what the copy that has not seen an image says of it
+        own = logits[:, self.fold, images]  # the answer of the copy that was trained without the image
         each = F.binary_cross_entropy_with_logits(own, self.keep.expand_as(own), reduction="none")
         chosen = int(each.mean(1).argmin())
         held_out = torch.empty(len(self.keep))

@@ -276,7 +276,7 @@ def test_a_detector_is_not_overwritten_by_accident(models: Path, textures: Path)
         (["--class", "plain"], "--class takes NAME=FOLDER"),
         (["--class", "a=x", "--class", "b=y", "--preset", "huge"], "There is no preset 'huge'"),
         (["--class", "a=x", "--class", "b=y", "--size", 16], "at least 32 pixels"),
-        (["--class", "a=x", "--class", "b=y", "--name", "../up"], "A detector's name has letters"),
+        (["--class", "a=x", "--class", "b=y", "--name", "../up"], "A detector's name may contain only letters"),
         (["--class", "a=x", "--class", "b=y", "--proportions", "0.5,1"], "at most 0.9"),
         (["--class", "a=x", "--class", "b=y", "--features", "siglip"], "--features goes with --preset probe"),
         (["--class", "a=/nowhere", "--class", "b=/nowhere"], "The folder of class 'a' does not exist"),
