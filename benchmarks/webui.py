@@ -83,7 +83,7 @@ def _job(name: str, picture: Image.Image) -> float:
 
 def memory() -> None:
     """Memory of this process, with coherence on the CPU; what the first use of torch leaves is not counted."""
-    lent = importlib.import_module("keepers.extension.host")
+    lent = importlib.import_module("keepers.extension.host.host")
     picture = mountains((512, 512)).convert("RGB")
     _predict(picture)
     lent.release()

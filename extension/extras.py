@@ -15,14 +15,14 @@ from ..core.judging.case import Subject
 from ..core.metadata.record import record_of, to_json
 from ..core.prediction import Answer
 from ..models.presets import PRESETS
-from . import host
-from .choices import CUSTOM, NONE, Choices, chosen
-from .infotext_keys import REASON, VERDICT
+from .host import host
 from .job.captions import caption_of, tagger_ids
-from .job.job import told
-from .job.told import key_of, named_values, shown
+from .job.infotext import key_of, named_values, shown
+from .job.job import one_line
+from .options.choices import CUSTOM, NONE, Choices, chosen
+from .options.infotext_keys import REASON, VERDICT
+from .options.settings import settings
 from .panel import checked, frame
-from .settings import settings
 from .sorting import MARK, Sorted
 
 logger = logging.getLogger("keepers")
@@ -59,7 +59,7 @@ class KeepersExtras(scripts_postprocessing.ScriptPostprocessing):
         except Exception as error:
             logger.exception("Keepers failed in the Extras tab")
             pp.info[VERDICT] = "not judged"
-            pp.info[REASON] = told(error)
+            pp.info[REASON] = one_line(error)
 
     def _judge(self, pp: Any, fields: dict[str, Any]) -> None:
         choices = _choices(fields)

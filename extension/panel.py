@@ -15,12 +15,12 @@ from ..core.errors import KeepersError
 from ..core.gates.gate import Gate
 from ..models.presets import PRESETS
 from ..models.registry import REGISTRY
-from . import host
-from .choices import CUSTOM, EXISTING, MOST_ATTEMPTS, NAMES, NONE, POLICIES, Choices
-from .infotext_keys import KEYS, VERDICT, pasted
+from .host import host
 from .job.captions import tagger_ids
 from .job.heatmaps import models_with_heatmaps
-from .settings import settings
+from .options.choices import CUSTOM, EXISTING, MOST_ATTEMPTS, NAMES, NONE, POLICIES, Choices
+from .options.infotext_keys import KEYS, VERDICT, pasted
+from .options.settings import settings
 
 HELP = (
     "One clause a line: <code>accept:</code>, <code>review:</code> or <code>reject:</code>, then a condition such as "

@@ -11,9 +11,10 @@ from typing import Any
 
 from modules import script_callbacks
 
-from . import axes, settings
+from . import sorting
 from .extras import KeepersExtras
-from .job import saved
+from .job import axes, save_hooks
+from .options import settings
 from .script import KeepersScript
 
 DOOR = Path(__file__).parent.parent / "scripts" / "keepers.py"
@@ -23,10 +24,18 @@ def register() -> tuple[type[KeepersScript], type[KeepersExtras]]:
     """Hand the callbacks to the host, which has just forgotten all, and the two classes to the door."""
     _add("ui_settings", settings.add_settings)
     _add("before_ui", axes.add_axes)
-    _add("before_image_saved", saved.before_saved)
-    _add("image_saved", saved.after_saved)
+    _add("before_image_saved", _before_saved)
+    _add("image_saved", save_hooks.after_saved)
     _add("app_started", _add_routes)
     return KeepersScript, KeepersExtras
+
+
+def _before_saved(params: Any) -> None:
+    """The Extras tab's pictures, and those of a job, each have their own place."""
+    if sorting.of_extras(params.image) is not None:
+        sorting.before_sorted(params)
+    else:
+        save_hooks.before_saved(params)
 
 
 def _add(kind: str, callback: Callable[..., Any]) -> None:

@@ -16,11 +16,12 @@ from typing import Any, TypeVar
 
 from modules import scripts
 
-from . import host, panel
+from . import panel
+from .host import host
 from .job import begin as job_begin
-from .job import captions, early, heatmaps, judging, late, retry, save_gate
-from .job.job import ATTRIBUTE, MARK, Item, Job, job_of, told
-from .job.told import texts
+from .job import captions, destination, early, heatmaps, judging, late, retry
+from .job.infotext import texts
+from .job.job import ATTRIBUTE, MARK, GenerationJob, JobImage, job_of, one_line
 
 logger = logging.getLogger("keepers")
 Hook = TypeVar("Hook", bound=Callable[..., None])
@@ -38,8 +39,8 @@ def guarded(hook: Hook) -> Hook:
         except Exception as error:
             logger.exception("Keepers failed in %s", hook.__name__)
             job = getattr(p, ATTRIBUTE, None)
-            if isinstance(job, Job):
-                job.note(f"Keepers failed in {hook.__name__} ({told(error)}); the images were kept.")
+            if isinstance(job, GenerationJob):
+                job.note(f"Keepers failed in {hook.__name__} ({one_line(error)}); the images were kept.")
 
     return careful  # pyright: ignore[reportReturnType]  # the host looks at names only
 
@@ -94,20 +95,20 @@ class KeepersScript(scripts.Script):
             p.extra_generation_params.pop(key, None)
         for step in (retry.keep_best, late.finish):
             _tried(job, step, p, processed)
-        save_gate.put_back(job, p)
+        destination.put_back(job, p)
         p.do_not_save_grid = job.no_grid
         late.tell(job, p, processed)
         job.over = True
         host.tidy()
 
 
-def _tried(job: Job, step: Callable[[Job, Any, Any], None], p: Any, processed: Any) -> None:
+def _tried(job: GenerationJob, step: Callable[[GenerationJob, Any, Any], None], p: Any, processed: Any) -> None:
     """Whatever goes wrong at the end of a job, the images that are there stay, and the user is told."""
     try:
         step(job, p, processed)
     except Exception as error:
         logger.exception("Keepers failed at the end of a job")
-        job.note(f"Keepers failed at the end of the job ({told(error)}); the images were kept as they are.")
+        job.note(f"Keepers failed at the end of the job ({one_line(error)}); the images were kept as they are.")
 
 
 def final(self: Any, p: Any, pp: Any, *_: Any) -> None:  # noqa: ARG001 - a hook's signature
@@ -131,18 +132,18 @@ def final(self: Any, p: Any, pp: Any, *_: Any) -> None:  # noqa: ARG001 - a hook
         retry.stop_when_enough(job, p)
 
 
-def _late_item(job: Job, p: Any, picture: Any) -> Item:
+def _late_item(job: GenerationJob, p: Any, picture: Any) -> JobImage:
     """An image that was not announced: another script added it, or the early check failed."""
     item = early.new_item(job, p, int(getattr(p, "batch_index", 0)), picture)
     job.items.append(item)
     return item
 
 
-def _direct(job: Job, p: Any, item: Item) -> None:
+def _direct(job: GenerationJob, p: Any, item: JobImage) -> None:
     try:
-        save_gate.direct(job, p, item)
+        destination.direct(job, p, item)
     except Exception as error:
-        item.verdict, item.trouble = None, f"its folder could not be made ({told(error)})"
+        item.verdict, item.trouble = None, f"its folder could not be made ({one_line(error)})"
         job.note(f"An image stays in the WebUI's own folder: {item.trouble}.")
         p.outpath_samples = str(Path(job.outpath))
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..core.metadata.record import KEY
 from ..core.paths import unique
-from .settings import Settings
+from .options.settings import Settings
 
 MARK = "_keepers_extras"
 

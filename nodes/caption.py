@@ -12,14 +12,14 @@ from ..core.captions.recipe import CaptionRecipe
 from ..core.captions.recipe_file import load_recipe
 from ..core.captions.recipe_values import changed
 from ..core.captions.sidecar import parts_of
-from ..core.captions.text import STYLES, unique
+from ..core.captions.text import unique
 from ..core.captions.writer import CaptionWriter
 from ..core.captions.writer import taggers as taggers_of
 from ..core.errors import KeepersError
 from ..core.prediction import Labels, Prediction
-from .api import CATEGORY, ScoresSocket, io, named
-from .asking import one
-from .menus import NONE, STYLES_TOLD, recipe_path, recipes, taggers
+from .api import CATEGORY, io, named
+from .inputs import captions_input, one, scores_input, style_input, text_area
+from .menus import NONE, recipe_path, recipes, taggers
 from .parallel import matches
 from .scores import Scores, joined
 
@@ -45,19 +45,12 @@ class KeepersCaption(io.ComfyNode):
             description="Writes captions from tags, captions and the prompt, by a template or a recipe.",
             is_input_list=True,
             inputs=[
-                io.String.Input(
-                    "captions", optional=True, force_input=True, tooltip="Captions to write anew, one for every image."
-                ),
-                ScoresSocket.Input(
-                    "scores", optional=True, tooltip="From Tag: the tags with their scores, used instead of captions."
-                ),
-                io.String.Input(
+                captions_input("Captions to write anew, one for every image."),
+                scores_input("From Tag: the tags with their scores, used instead of captions."),
+                text_area(
                     "prompt",
-                    default="",
-                    multiline=True,
-                    dynamic_prompts=False,
-                    placeholder="the prompt, for {prompt}",
-                    tooltip="The prompt of the images, for {prompt} in the template; weights and LoRAs are taken out. "
+                    "the prompt, for {prompt}",
+                    "The prompt of the images, for {prompt} in the template; weights and LoRAs are taken out. "
                     "Without captions and scores its parts are the tags.",
                 ),
                 io.String.Input(
@@ -67,7 +60,7 @@ class KeepersCaption(io.ComfyNode):
                 ),
                 io.String.Input("trigger", default="", tooltip="Words for {trigger}."),
                 io.String.Input("last", default="", tooltip="Words for {last}."),
-                io.Combo.Input("style", options=list(STYLES), default="booru", tooltip=STYLES_TOLD),
+                style_input(),
                 io.Combo.Input(
                     "recipe",
                     options=[NONE, *recipes()],

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from .api import ComfyExtension, io
-from .ask_model import ask_nodes
 from .caption import KeepersCaption
 from .gate import KeepersGate
 from .heatmap import FAMILIES, KeepersHeatmap
 from .host import register_folder
 from .load import KeepersLoad
 from .menus import taggers, variants
+from .model_nodes import model_nodes
 from .retry import KeepersRetryEnd, KeepersRetryStart
 from .save import KeepersSave
 from .score import KeepersScore
@@ -31,4 +31,4 @@ def all_nodes() -> list[type[io.ComfyNode]]:
     nodes: list[type[io.ComfyNode]] = [KeepersScore, KeepersGate, KeepersSave, KeepersLoad, KeepersCaption]
     nodes += [KeepersTag, KeepersTagCategories] if taggers() else []
     nodes += [KeepersHeatmap] if variants(FAMILIES) else []
-    return [*nodes, KeepersRetryStart, KeepersRetryEnd, *ask_nodes()]
+    return [*nodes, KeepersRetryStart, KeepersRetryEnd, *model_nodes()]

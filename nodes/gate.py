@@ -9,47 +9,46 @@ from typing import Any
 from ..core.gates.gate import Verdict
 from ..core.gates.tree import Value
 from . import host
-from .api import BLOCKED, CATEGORY, ScoresSocket, io, named
-from .asking import (
-    AsksModels,
-    check_loaded,
+from .api import BLOCKED, ScoresSocket, io
+from .images import Frame, frames, subjects
+from .inputs import (
+    captions_input,
     chosen_gate,
     gate_inputs,
-    judge_frames,
+    images_input,
+    list_schema,
     machine_inputs,
     one,
-    options,
-    refusal,
-    refusal_of_wish,
+    report_output,
+    run_options,
+    scores_input,
 )
-from .images import Frame, frames, subjects
+from .judging import JudgingNode, check_loaded, judge_frames
 from .parallel import pick_images, pick_latents, pick_masks, pick_texts
+from .refusals import refusal, refusal_of_wish
 from .scores import Scores, joined, rank, ranking, report, summary
 
 ALL, BEST = "all that pass", "best of those that pass"
 BLOCK, BEST_ONE, ERROR = "pass nothing on", "pass the best one", "stop with an error"
 
 
-class KeepersGate(AsksModels):
+class KeepersGate(JudgingNode):
     """One verdict for every image; what has no images blocks its own output alone."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
         """The node as ComfyUI shows it."""
-        return io.Schema(
-            node_id="KeepersGate",
-            display_name="Gate (Keepers)",
-            category=CATEGORY,
-            description="Lets the accepted images through, with their latents, masks and captions. An output without "
+        return list_schema(
+            "KeepersGate",
+            "Gate (Keepers)",
+            "Lets the accepted images through, with their latents, masks and captions. An output without "
             "images skips what is wired to it; the prompt goes on.",
-            is_input_list=True,
-            hidden=[io.Hidden.unique_id],
             inputs=[
-                io.Image.Input("images", tooltip="The images to judge: a batch, or a list of any sizes."),
-                ScoresSocket.Input("scores", optional=True, tooltip="From Score: what is known is not asked again."),
+                images_input("judge"),
+                scores_input("From Score: what is known is not asked again."),
                 io.Latent.Input("latents", optional=True, tooltip="Latents of the same images."),
                 io.Mask.Input("masks", optional=True, tooltip="Masks of the same images."),
-                io.String.Input("captions", optional=True, force_input=True, tooltip="Captions of the same images."),
+                captions_input("Captions of the same images."),
                 *gate_inputs(),
                 io.Combo.Input(
                     "keep",
@@ -72,7 +71,7 @@ class KeepersGate(AsksModels):
                 ),
                 *machine_inputs(),
             ],
-            outputs=named(
+            outputs=[
                 io.Image.Output("accepted", is_output_list=True, tooltip="The accepted images."),
                 io.Image.Output("review", is_output_list=True, tooltip="Images for a person to look at."),
                 io.Image.Output("rejected", is_output_list=True, tooltip="The rejected images."),
@@ -87,8 +86,8 @@ class KeepersGate(AsksModels):
                 io.Int.Output("review_count", tooltip="How many images are for review."),
                 io.Int.Output("rejected_count", tooltip="How many images are rejected."),
                 io.String.Output("indexes", tooltip='The places of the accepted images, from 0: "0,2,5".'),
-                io.String.Output("report", tooltip="The counts, then every verdict with its reason."),
-            ),
+                report_output(),
+            ],
         )
 
     @classmethod
@@ -118,17 +117,15 @@ class KeepersGate(AsksModels):
         best: list[int],
         rank_by: list[str],
         if_none_pass: list[str],
-        batch_size: list[int],
-        precision: list[host.Precision],
-        download: list[bool],
         scores: list[Scores] | None = None,
         latents: list[Any] | None = None,
         masks: list[Any] | None = None,
         captions: list[str] | None = None,
+        **machine: list[Any],
     ) -> io.NodeOutput:
         """Judge all images of the list in one run."""
         chosen, found = chosen_gate(one(preset), one(gate)), frames(images)
-        how = options(batch_size, precision, download)
+        how = run_options(**machine)
         known = joined(scores) if scores else None
         judged = judge_frames(found, chosen, how, known)
         by = ranking(chosen, one(rank_by))

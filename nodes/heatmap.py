@@ -12,10 +12,12 @@ from ..core.errors import KeepersError
 from ..core.heatmaps.heatmap import METHODS, Heatmap, Method, heatmaps, overlay
 from ..models.registry import REGISTRY
 from . import host
-from .api import BLOCKED, CATEGORY, io, named
-from .asking import AsksModels, chosen, machine_inputs, one, options, refused_model
+from .api import BLOCKED, io
 from .images import flaw, frames, picture
+from .inputs import images_input, list_schema, machine_inputs, menu_value, one, run_options
+from .judging import JudgingNode
 from .menus import label_names, variants
+from .refusals import refused_model
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -25,22 +27,19 @@ FAMILIES = ("realism", "faramir")
 OWN = "the answer"
 
 
-class KeepersHeatmap(AsksModels):
+class KeepersHeatmap(JudgingNode):
     """The picture under a coloured map, and the map as a mask."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
         """The node as ComfyUI shows it."""
         models = variants(FAMILIES)
-        return io.Schema(
-            node_id="KeepersHeatmap",
-            display_name="Heatmap (Keepers)",
-            category=CATEGORY,
-            description="Shows where in an image a model found what speaks for its answer.",
-            is_input_list=True,
-            hidden=[io.Hidden.unique_id],
+        return list_schema(
+            "KeepersHeatmap",
+            "Heatmap (Keepers)",
+            "Shows where in an image a model found what speaks for its answer.",
             inputs=[
-                io.Image.Input("images", tooltip="The images to explain: a batch, or a list of any sizes."),
+                images_input("explain"),
                 io.Combo.Input("model", options=models, default=models[0], tooltip="The model that is asked."),
                 io.Combo.Input(
                     "class_name",
@@ -59,12 +58,12 @@ class KeepersHeatmap(AsksModels):
                 ),
                 *machine_inputs(),
             ],
-            outputs=named(
+            outputs=[
                 io.Image.Output("overlay", is_output_list=True, tooltip="The images under their coloured maps."),
                 io.Mask.Output("mask", is_output_list=True, tooltip="The maps, from 0 to 1, of the images' size."),
                 io.Float.Output("score", is_output_list=True, tooltip="The value of the explained class."),
                 io.String.Output("label", is_output_list=True, tooltip="That class."),
-            ),
+            ],
         )
 
     @classmethod
@@ -80,19 +79,17 @@ class KeepersHeatmap(AsksModels):
         class_name: list[str],
         method: list[Method],
         strength: list[float],
-        batch_size: list[int],
-        precision: list[host.Precision],
-        download: list[bool],
+        **machine: list[Any],
     ) -> io.NodeOutput:
         """Explain all images of the list."""
-        how = options(batch_size, precision, download)
+        how = run_options(**machine)
         found = frames(images)
         for number, frame in enumerate(found):
             if why := flaw(frame.pixels):
                 raise KeepersError(f"Image {number} cannot be explained: {why}.")
         pictures = [picture(frame.pixels) for frame in found]
         label = "" if one(class_name) == OWN else one(class_name)
-        maps = _maps(pictures, one(model), label, chosen(method, METHODS, "method"), how)
+        maps = _maps(pictures, one(model), label, menu_value(method, METHODS, "method"), how)
         shown = [_tensor(overlay(image, each, one(strength))) for image, each in zip(pictures, maps, strict=True)]
         masks = [torch.from_numpy(each.over()) for each in maps]
         sizes = [frame.batch for frame in found]
@@ -105,7 +102,9 @@ class KeepersHeatmap(AsksModels):
         )
 
 
-def _maps(pictures: Sequence[Image.Image], model: str, label: str, method: Method, how: host.Options) -> list[Heatmap]:
+def _maps(
+    pictures: Sequence[Image.Image], model: str, label: str, method: Method, how: host.RunOptions
+) -> list[Heatmap]:
     judge = host.judge(how)
     REGISTRY.spec(model, judge.store)
     found: list[Heatmap] = []

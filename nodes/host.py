@@ -36,7 +36,7 @@ Precision = Literal["auto", "exact", "fast"]
 
 
 @dataclass(frozen=True)
-class Options:
+class RunOptions:
     """How models run, as chosen on a node."""
 
     batch: int = 8
@@ -66,7 +66,7 @@ _lock = threading.Lock()
 _judges: WeakValueDictionary[str, Judge] = WeakValueDictionary()
 
 
-def judge(options: Options | None = None) -> Judge:
+def judge(options: RunOptions | None = None) -> Judge:
     """The one judge of this process.
 
     Nobody here keeps it: the nodes that score hold it, and ComfyUI holds those nodes as long as they are in the

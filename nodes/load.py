@@ -25,57 +25,47 @@ from ..core.pictures.walk import Found, Search, walk
 from ..core.prediction import Labels, Prediction
 from ..models.registry import REGISTRY
 from . import host
-from .api import BLOCKED, CATEGORY, ScoresSocket, io, named
-from .asking import AsksModels, judge_subjects, machine_inputs, one, options, refusal
+from .api import BLOCKED, ScoresSocket, io
+from .inputs import list_schema, machine_inputs, one, report_output, run_options, switch, text_area
+from .judging import JudgingNode, judge_subjects
+from .refusals import refusal
 from .scores import Scored, Scores, report, summary, values_of
 
 OUTPUT, INPUT = "output", "input"
 
 
-class KeepersLoad(AsksModels):
+class KeepersLoad(JudgingNode):
     """Reads scores back from the images; only a model that they lack is asked."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
         """The node as ComfyUI shows it."""
-        return io.Schema(
-            node_id="KeepersLoad",
-            display_name="Load Keepers",
-            category=CATEGORY,
-            description="Loads the images of a folder that a gate lets through, by the scores that Save Keepers wrote "
+        return list_schema(
+            "KeepersLoad",
+            "Load Keepers",
+            "Loads the images of a folder that a gate lets through, by the scores that Save Keepers wrote "
             "into them, with their captions.",
-            is_input_list=True,
-            hidden=[io.Hidden.unique_id],
             inputs=[
                 io.Combo.Input("place", options=[OUTPUT, INPUT], default=OUTPUT, tooltip="ComfyUI's output or input."),
                 io.String.Input("folder", default="keepers", tooltip="The folder in it."),
-                io.Boolean.Input(
-                    "subfolders",
-                    default=False,
-                    label_on="yes",
-                    label_off="no",
-                    tooltip="Also look into subfolders, such as review and rejected.",
-                ),
-                io.String.Input(
+                switch("subfolders", "Also look into subfolders, such as review and rejected."),
+                text_area(
                     "gate",
-                    default="",
-                    multiline=True,
-                    dynamic_prompts=False,
-                    placeholder="which images; empty: those that were accepted when they were saved",
-                    tooltip="A gate, as in Gate. Scores in the files are used; a model that a file lacks is asked. "
+                    "which images; empty: those that were accepted when they were saved",
+                    "A gate, as in Gate. Scores in the files are used; a model that a file lacks is asked. "
                     "Empty: the saved verdicts decide, and images without one count as accepted.",
                 ),
                 io.Int.Input("most", default=0, min=0, max=100000, tooltip="At most so many images; 0: all."),
                 *machine_inputs(),
             ],
-            outputs=named(
+            outputs=[
                 io.Image.Output("images", is_output_list=True, tooltip="One by one, as they may differ in size."),
                 io.String.Output("captions", is_output_list=True, tooltip="From the caption files, else the images."),
                 ScoresSocket.Output("scores", tooltip="Of these images, for Gate and Save Keepers."),
                 io.String.Output("files", is_output_list=True, tooltip="Their files, below the chosen place."),
                 io.Int.Output("count", tooltip="How many images."),
-                io.String.Output("report", tooltip="The counts, then every verdict with its reason."),
-            ),
+                report_output(),
+            ],
         )
 
     @classmethod
@@ -107,14 +97,12 @@ class KeepersLoad(AsksModels):
         subfolders: list[bool],
         gate: list[str],
         most: list[int],
-        batch_size: list[int],
-        precision: list[host.Precision],
-        download: list[bool],
+        **machine: list[Any],
     ) -> io.NodeOutput:
         """Load what the gate lets through."""
         files = [each.path for each in _files(one(place), one(folder), one(subfolders))]
         records = [_record(path) for path in files]
-        scores = _scores(files, records, one(gate), options(batch_size, precision, download))
+        scores = _scores(files, records, one(gate), run_options(**machine))
         passed = [number for number, each in enumerate(scores.images) if each.outcome == "accept"]
         passed = passed[: one(most)] if one(most) else passed
         host.say(summary(scores), cls.hidden.unique_id)
@@ -153,7 +141,7 @@ def _record(path: Path) -> Record | None:
         return None  # the judge opens the file too, and says what is wrong with it
 
 
-def _scores(files: list[Path], records: list[Record | None], text: str, how: host.Options) -> Scores:
+def _scores(files: list[Path], records: list[Record | None], text: str, how: host.RunOptions) -> Scores:
     if not text.strip():
         return Scores(tuple(_saved(path, record) for path, record in zip(files, records, strict=True)))
     gate = Gate.parse(text)

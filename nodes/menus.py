@@ -15,11 +15,6 @@ from . import host
 
 NONE = "none"
 
-STYLES_TOLD = (
-    "booru: red fox, solo\ne621: red_fox, solo\nspaces: red_fox solo\njson: with the scores\n"
-    "Kaomoji such as ^_^ keep their underscore in every style."
-)
-
 
 def variants(families: Iterable[str]) -> list[str]:
     """The ids of these models and of all their variants, those that the user trained included."""

@@ -17,8 +17,8 @@ from comfy_execution.graph_utils import GraphBuilder, is_link
 from ..core.errors import KeepersError
 from . import host
 from .api import BLOCKED, CATEGORY, ScoresSocket, io, named
-from .asking import one
 from .images import frames
+from .inputs import one
 from .scores import Scored, Scores, joined
 
 if TYPE_CHECKING:

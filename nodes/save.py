@@ -9,12 +9,12 @@ from comfy.cli_args import args
 
 from ..core.errors import KeepersError
 from . import host
-from .api import BLOCKED, CATEGORY, ScoresSocket, io, named
-from .asking import chosen, one
+from .api import BLOCKED, io
 from .encode import SUFFIX, Format, Workflow, encode
+from .file_series import Series, shown
 from .images import Frame, frames, picture
+from .inputs import captions_input, images_input, list_schema, menu_value, one, scores_input, switch
 from .parallel import matches, pick_images
-from .saving import Series, shown
 from .scores import Scored, Scores, joined
 
 FOLDER, DROP = "save in a subfolder", "do not save"
@@ -28,23 +28,16 @@ class KeepersSave(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
         """The node as ComfyUI shows it."""
-        return io.Schema(
-            node_id="KeepersSave",
-            display_name="Save Keepers",
-            category=CATEGORY,
-            description="Saves images with captions beside them and scores in them. Images for review and rejected "
+        return list_schema(
+            "KeepersSave",
+            "Save Keepers",
+            "Saves images with captions beside them and scores in them. Images for review and rejected "
             "ones go into subfolders. Nothing is ever overwritten.",
-            is_input_list=True,
             is_output_node=True,
-            hidden=[io.Hidden.unique_id],
             inputs=[
-                io.Image.Input("images", tooltip="The images to save: a batch, or a list of any sizes."),
-                ScoresSocket.Input(
-                    "scores", optional=True, tooltip="Of the same images. Without scores all count as accepted."
-                ),
-                io.String.Input(
-                    "captions", optional=True, force_input=True, tooltip="Of the same images, or one for all of them."
-                ),
+                images_input("save"),
+                scores_input("Of the same images. Without scores all count as accepted."),
+                captions_input("Of the same images, or one for all of them."),
                 io.String.Input(
                     "filename_prefix",
                     default="keepers/image",
@@ -58,19 +51,19 @@ class KeepersSave(io.ComfyNode):
                     default=".txt",
                     tooltip="The file beside each image that has its caption: same name, this ending.",
                 ),
-                io.Boolean.Input(
+                switch(
                     "workflow",
+                    "Write prompt and workflow into the image, as Save Image does.",
+                    on="in the file",
+                    off="left out",
                     default=True,
-                    label_on="in the file",
-                    label_off="left out",
-                    tooltip="Write prompt and workflow into the image, as Save Image does.",
                 ),
-                io.Boolean.Input(
+                switch(
                     "embed_scores",
+                    "Write verdict, reason, scores and caption into the image, for Load Keepers and the CLI.",
+                    on="in the file",
+                    off="left out",
                     default=True,
-                    label_on="in the file",
-                    label_off="left out",
-                    tooltip="Write verdict, reason, scores and caption into the image, for Load Keepers and the CLI.",
                 ),
                 io.Combo.Input(
                     "review", options=[FOLDER, DROP], default=FOLDER, tooltip="What happens to images for review."
@@ -79,11 +72,11 @@ class KeepersSave(io.ComfyNode):
                     "rejected", options=[FOLDER, DROP], default=FOLDER, tooltip="What happens to rejected images."
                 ),
             ],
-            outputs=named(
+            outputs=[
                 io.Image.Output("accepted", is_output_list=True, tooltip="The accepted images."),
                 io.String.Output("files", is_output_list=True, tooltip="Their files, below the output folder."),
                 io.String.Output("report", tooltip="Every file with its verdict."),
-            ),
+            ],
         )
 
     @classmethod
@@ -92,7 +85,7 @@ class KeepersSave(io.ComfyNode):
         try:
             _ending(caption_file)
             if one(format) is not None:
-                chosen(format, SUFFIX, "format")
+                menu_value(format, SUFFIX, "format")
         except KeepersError as error:
             return str(error)
         return True
@@ -120,7 +113,7 @@ class KeepersSave(io.ComfyNode):
         hidden = cls.hidden
         whole = Workflow(hidden.prompt, hidden.extra_pnginfo or {})
         keeps = None if args.disable_metadata or not one(workflow) else whole
-        ending, form = _ending(caption_file), chosen(format, SUFFIX, "format")
+        ending, form = _ending(caption_file), menu_value(format, SUFFIX, "format")
         lines: list[str] = []
         saved: dict[str, list[dict[str, str]]] = {"accept": [], "review": [], "reject": []}
         series = Series.start(one(filename_prefix), *_size(found)) if found else None
@@ -153,7 +146,7 @@ def _ending(caption_file: Sequence[str | None]) -> str:
     """The ending of caption files, empty for none. Raises KeepersError."""
     if one(caption_file) is None:
         return ""
-    found = chosen(caption_file, ENDINGS, "caption file")
+    found = menu_value(caption_file, ENDINGS, "caption file")
     return "" if found is None or found == NO_CAPTION else found
 
 

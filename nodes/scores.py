@@ -74,7 +74,7 @@ def ranking(gate: Gate, wish: str = "") -> Value | None:
     The last, because gates begin with what is cheap and end with what matters. Raises GateError.
     """
     if wish.strip():
-        return named(wish)
+        return named_value(wish)
     ordered = sorted(gate.clauses, key=lambda clause: clause.outcome != "accept")
     for clause in ordered:
         if values := _values(terms(clause.when)):
@@ -90,7 +90,7 @@ def wish_gate(wish: str) -> Gate:
     return Gate.parse(f"accept: {wish.strip()} == {wish.strip()}")
 
 
-def named(wish: str) -> Value | None:
+def named_value(wish: str) -> Value | None:
     """The number that a text such as `faramir.accept` names. Raises GateError."""
     return next(iter(values_of(wish_gate(wish))), None)
 

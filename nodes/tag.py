@@ -8,39 +8,37 @@ from typing import Any
 
 from ..core.captions.recipe import CaptionRecipe, Order
 from ..core.captions.recipe_values import changed
-from ..core.captions.text import STYLES
 from ..core.captions.writer import Caption, CaptionWriter
 from ..core.captions.writer import taggers as taggers_of
 from ..core.errors import KeepersError
 from ..core.gates.gate import Gate, Verdict
 from ..core.prediction import Answer, Prediction
 from . import host
-from .api import CATEGORY, ScoresSocket, io, named
-from .asking import AsksModels, check_loaded, machine_inputs, missing, one, options
+from .api import ScoresSocket, io
 from .images import frames, subjects
-from .menus import NONE, STYLES_TOLD, taggers
+from .inputs import images_input, list_schema, machine_inputs, one, run_options, style_input, switch, text_area
+from .judging import JudgingNode, check_loaded
+from .menus import NONE, taggers
+from .refusals import missing
 from .scores import Scored, Scores
 from .tag_categories import CategoriesSocket, Category
 
 _ORDERS: tuple[Order, ...] = ("score", "category", "alphabet", "given")
 
 
-class KeepersTag(AsksModels):
+class KeepersTag(JudgingNode):
     """One caption for every image; a model that cannot be used is an error, never an empty caption."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
         """The node as ComfyUI shows it."""
         names = [spec.id for spec in taggers()]
-        return io.Schema(
-            node_id="KeepersTag",
-            display_name="Tag (Keepers)",
-            category=CATEGORY,
-            description="Writes a caption for every image from the tags that a tagger finds in it.",
-            is_input_list=True,
-            hidden=[io.Hidden.unique_id],
+        return list_schema(
+            "KeepersTag",
+            "Tag (Keepers)",
+            "Writes a caption for every image from the tags that a tagger finds in it.",
             inputs=[
-                io.Image.Input("images", tooltip="The images to tag: a batch, or a list of any sizes."),
+                images_input("tag"),
                 CategoriesSocket.Input(
                     "categories", optional=True, tooltip="Settings for single categories, from Tag Categories."
                 ),
@@ -67,13 +65,10 @@ class KeepersTag(AsksModels):
                 ),
                 io.String.Input("first", default="", tooltip="Words that come first, such as your trigger word."),
                 io.String.Input("last", default="", tooltip="Words that come last."),
-                io.String.Input(
+                text_area(
                     "exclude",
-                    default="",
-                    multiline=True,
-                    dynamic_prompts=False,
-                    placeholder="tags to leave out: *_background, signature",
-                    tooltip="Tags to leave out, parted by commas; * stands for anything. Blanks and _ are the same.",
+                    "tags to leave out: *_background, signature",
+                    "Tags to leave out, parted by commas; * stands for anything. Blanks and _ are the same.",
                 ),
                 io.String.Input("only", default="", tooltip="When filled in, all tags but these are left out."),
                 io.String.Input("exclude_categories", default="", tooltip="Categories to leave out: meta, lore."),
@@ -81,36 +76,18 @@ class KeepersTag(AsksModels):
                     "require", default="", tooltip="An image without these tags gets an empty caption, and a note."
                 ),
                 io.Combo.Input("order", options=list(_ORDERS), default="score", tooltip="How tags are ordered."),
-                io.Combo.Input("style", options=list(STYLES), default="booru", tooltip=STYLES_TOLD),
-                io.Boolean.Input(
-                    "escape_brackets",
-                    default=False,
-                    label_on="yes",
-                    label_off="no",
-                    tooltip="Write \\( and \\), as prompts need it and trainers do not.",
-                ),
-                io.Boolean.Input(
-                    "add_rating",
-                    default=False,
-                    label_on="yes",
-                    label_off="no",
-                    tooltip="Write the rating into the caption.",
-                ),
-                io.Boolean.Input(
-                    "trailing_comma",
-                    default=False,
-                    label_on="yes",
-                    label_off="no",
-                    tooltip="End the caption with its separator.",
-                ),
+                style_input(),
+                switch("escape_brackets", "Write \\( and \\), as prompts need it and trainers do not."),
+                switch("add_rating", "Write the rating into the caption."),
+                switch("trailing_comma", "End the caption with its separator."),
                 *machine_inputs(),
             ],
-            outputs=named(
+            outputs=[
                 io.String.Output("captions", is_output_list=True, tooltip="One for every image."),
                 io.String.Output("tags", is_output_list=True, tooltip="The caption's tags with scores, as JSON."),
                 io.String.Output("rating", is_output_list=True, tooltip="How explicit the model calls each image."),
                 ScoresSocket.Output("scores", tooltip="All answers, for Gate, Caption and Save Keepers."),
-            ),
+            ],
         )
 
     @classmethod
@@ -138,7 +115,7 @@ class KeepersTag(AsksModels):
         """Tag all images of the list in one run."""
         recipe = recipe_from({name: one(value) for name, value in choices.items()}, one(categories or [()]))
         models = list(dict.fromkeys(name for name in (one(model), one(second_model)) if name != NONE))
-        scores = _asked(images, models, options(batch_size, precision, download))
+        scores = _asked(images, models, run_options(batch_size, precision, download))
         writer = CaptionWriter(recipe, taggers_of(taggers()))
         captions = [_caption(writer, each) for each in scores.images]
         written = sum(bool(caption.text) for caption in captions)
@@ -175,7 +152,7 @@ def tags_json(caption: Caption) -> str:
     return json.dumps([{"tag": t.name, "score": round(t.score, 4), "category": t.category} for t in caption.tags])
 
 
-def _asked(images: list[Any], models: list[str], how: host.Options) -> Scores:
+def _asked(images: list[Any], models: list[str], how: host.RunOptions) -> Scores:
     judge = host.judge(how)
     given = subjects(frames(images))
     sound = [subject for subject in given if not subject.flaw]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .api import CATEGORY, io, named
-from .asking import one
+from .inputs import one
 
 NAMES = (
     "general",

@@ -20,8 +20,8 @@ from ...core.pictures.open import open_image
 from ...core.prediction import Answer, Failure
 from ...models.presets import PRESETS
 from ...models.registry import REGISTRY
-from ..choices import Choices, WrongChoice, chosen, schema
 from ..job.captions import caption_of, tagger_ids
+from ..options.choices import Choices, WrongChoice, chosen, schema
 
 BODY_LIMIT = 64 << 20
 """Bytes of a request: a dozen large PNGs in base64."""

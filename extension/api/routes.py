@@ -16,8 +16,8 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse
 
 from ...core.errors import Cancelled, KeepersError
-from .. import host
-from ..job.job import told
+from ..host import host
+from ..job.job import one_line
 from . import requests
 
 PREFIX = "/keepers/v1"
@@ -67,14 +67,14 @@ def _endpoint(answer: Answer) -> Callable[[Any], Any]:
             body = await _body(request)
             return JSONResponse(await run_in_threadpool(_in_turn, answer, body))
         except requests.BadRequest as error:
-            return _refused(told(error), error.status)
+            return _refused(one_line(error), error.status)
         except Cancelled as error:
-            return _refused(told(error), 503)
+            return _refused(one_line(error), 503)
         except KeepersError as error:
-            return _refused(told(error), 422)
+            return _refused(one_line(error), 422)
         except Exception as error:
             logger.exception("Keepers failed in a request")
-            return _refused(told(error), 500)
+            return _refused(one_line(error), 500)
 
     return endpoint
 

@@ -12,12 +12,13 @@ from typing import Any
 from modules import processing, shared
 
 from ...core.errors import KeepersError
-from .. import axes, host
-from ..choices import Choices, choices_of, is_on
-from ..settings import check_settings, settings
-from .job import ATTRIBUTE, Job, told
+from ..host import host
+from ..options.choices import Choices, choices_of, is_on
+from ..options.settings import check_settings, settings
+from . import axes
+from .infotext import all_keys, install_keys
+from .job import ATTRIBUTE, GenerationJob, one_line
 from .retry import add_budget
-from .told import all_keys, install_keys
 
 PLOT = "x/y/z plot"
 """The host's own script that shows the first image of each job."""
@@ -25,13 +26,13 @@ LIST = "prompts from file or textbox"
 """The host's own script that puts the results of jobs in a row. Others count on every image of a job."""
 
 
-def begin(p: Any, arguments: Sequence[Any]) -> Job | None:
+def begin(p: Any, arguments: Sequence[Any]) -> GenerationJob | None:
     """A new state for a new job; None where Keepers is off, and for calls from inside a running job."""
     if not (is_on(arguments) or axes.chosen_by_plot(p)) or getattr(p, "_ad_inner", False):
         setattr(p, ATTRIBUTE, None)
         return None
     running = getattr(p, ATTRIBUTE, None)
-    if isinstance(running, Job) and not running.over:
+    if isinstance(running, GenerationJob) and not running.over:
         return None  # ADetailer and others call this again for a copy of p, in the midst of the job
     host.judge().retry()
     job = _new(p, arguments)
@@ -44,7 +45,7 @@ def begin(p: Any, arguments: Sequence[Any]) -> Job | None:
     return job
 
 
-def _new(p: Any, arguments: Sequence[Any]) -> Job:
+def _new(p: Any, arguments: Sequence[Any]) -> GenerationJob:
     found = settings()
     trouble, gate, choices = "", None, found.choices()
     try:
@@ -56,9 +57,9 @@ def _new(p: Any, arguments: Sequence[Any]) -> Job:
         if choices.captions:
             choices.caption_recipe(found.ending)
     except KeepersError as error:
-        trouble, gate = told(error), None
+        trouble, gate = one_line(error), None
         choices = _careful(choices)
-    job = Job(choices, found, gate, trouble)
+    job = GenerationJob(choices, found, gate, trouble)
     script = _selected(p)
     job.only_notes = script not in ("", PLOT, LIST)
     job.in_list = script == LIST
@@ -81,7 +82,7 @@ def _selected(p: Any) -> str:
     return str(scripts[place - 1].title()).lower() if 0 < place <= len(scripts) else ""
 
 
-def install(job: Job, p: Any) -> None:
+def install(job: GenerationJob, p: Any) -> None:
     """Put the keys of the infotext in place, for the hosts that ask for each image's values."""
     job.extra_keys = all_keys(job)
     if asks_each_image():

@@ -11,8 +11,8 @@ from ...core.captions.writer import taggers, write_caption
 from ...core.errors import KeepersError
 from ...core.prediction import Failure, Prediction
 from ...models.registry import REGISTRY
-from ..settings import caption_ending
-from .job import Item, Job, told
+from ..options.settings import caption_ending
+from .job import GenerationJob, JobImage, one_line
 from .judging import predict
 
 if TYPE_CHECKING:
@@ -30,17 +30,19 @@ def tagger_ids() -> list[str]:
     return [spec.id for spec in REGISTRY if spec.tags]
 
 
-def caption(job: Job, item: Item, picture: Image) -> None:
+def caption(job: GenerationJob, item: JobImage, picture: Image) -> None:
     """Fill in an image's caption, if it is to have one. What goes wrong is told, and the image stays as it is."""
     if not job.choices.captions or item.verdict is None or item.outcome == "reject":
         return
     try:
         item.caption = caption_of(picture, job.choices.tagger, recipe_of_job(job), item.prompt, item)
     except Exception as error:
-        job.note(f"Captions: {told(error)}")
+        job.note(f"Captions: {one_line(error)}")
 
 
-def caption_of(picture: Image, tagger: str, recipe: CaptionRecipe, prompt: str = "", item: Item | None = None) -> str:
+def caption_of(
+    picture: Image, tagger: str, recipe: CaptionRecipe, prompt: str = "", item: JobImage | None = None
+) -> str:
     """The caption of a picture. Raises NoTags, CaptionTooLong, Cancelled."""
     answer = item.answers.get(tagger) if item is not None else None
     if not isinstance(answer, Prediction):
@@ -59,7 +61,7 @@ class NoTags(KeepersError):
     code = "no_tags"
 
 
-def recipe_of_job(job: Job) -> CaptionRecipe:
+def recipe_of_job(job: GenerationJob) -> CaptionRecipe:
     """The recipe that the panel describes. Raises RecipeError, UnknownName, WrongChoice."""
     ending, moved = caption_ending(job.settings.ending)
     if moved:
@@ -67,11 +69,11 @@ def recipe_of_job(job: Job) -> CaptionRecipe:
     return job.choices.caption_recipe(ending)
 
 
-def write_beside(job: Job, item: Item, image: Path) -> None:
+def write_beside(job: GenerationJob, item: JobImage, image: Path) -> None:
     """Write an image's caption beside its file, as the recipe treats a caption that is there already."""
     if not item.caption or item.outcome == "reject":
         return
     try:
         write_sidecar(plan_sidecar(image, item.caption, recipe_of_job(job)))
     except Exception as error:
-        job.note(f"Captions: {told(error)}")
+        job.note(f"Captions: {one_line(error)}")

@@ -10,18 +10,18 @@ from typing import Any
 from modules import images, processing, shared
 
 from ...core.errors import Cancelled
-from .. import host
-from .job import MARK, Item, Job, told
+from ..host import host
+from ..host.pictures import flaw_of, to_picture
+from .destination import folder_for, follow
+from .infotext import texts
+from .job import MARK, GenerationJob, JobImage, one_line
 from .judging import judge_early
-from .pictures import flaw_of, to_picture
-from .save_gate import folder_for, follow
-from .told import texts
 
 PARALLEL = ("prompts", "negative_prompts", "seeds", "subseeds")
 """The host's lists of the current batch, one entry an image."""
 
 
-def begin_batch(job: Job, p: Any, pictures: list[Any]) -> None:
+def begin_batch(job: GenerationJob, p: Any, pictures: list[Any]) -> None:
     """Make the items of a batch, and take out what is rejected already; `pictures` is changed in place."""
     job.batch = [new_item(job, p, place, picture) for place, picture in enumerate(pictures)]
     job.items += job.batch
@@ -36,7 +36,7 @@ def begin_batch(job: Job, p: Any, pictures: list[Any]) -> None:
         _take_out(job, p, pictures, rejected)
 
 
-def new_item(job: Job, p: Any, place: int, picture: Any) -> Item:
+def new_item(job: GenerationJob, p: Any, place: int, picture: Any) -> JobImage:
     """One image of the current batch, with what the host's lists say of it."""
 
     def at(name: str, default: Any) -> Any:
@@ -44,7 +44,7 @@ def new_item(job: Job, p: Any, place: int, picture: Any) -> Item:
         return values[place] if place < len(values) else default
 
     iteration = int(getattr(p, "iteration", 0))
-    return Item(
+    return JobImage(
         iteration,
         place,
         seed=at("seeds", -1),
@@ -60,8 +60,8 @@ def _in_step(p: Any, pictures: list[Any]) -> bool:
     return all(len(getattr(p, name, None) or []) == len(pictures) for name in PARALLEL)
 
 
-def _rejected(job: Job, pictures: list[Any]) -> list[Item]:
-    found: list[Item] = []
+def _rejected(job: GenerationJob, pictures: list[Any]) -> list[JobImage]:
+    found: list[JobImage] = []
     try:
         for item, picture in zip(job.batch, pictures, strict=True):
             host.check_interrupt()
@@ -70,11 +70,11 @@ def _rejected(job: Job, pictures: list[Any]) -> list[Item]:
     except Cancelled:
         pass
     except Exception as error:
-        job.note(f"The early check failed ({told(error)}); nothing was lost by it.")
+        job.note(f"The early check failed ({one_line(error)}); nothing was lost by it.")
     return found
 
 
-def _may_shrink(job: Job, p: Any, rejected: list[Item]) -> bool:
+def _may_shrink(job: GenerationJob, p: Any, rejected: list[JobImage]) -> bool:
     """Whether the rejected may leave now; else they go with the late ones."""
     if job.only_notes or job.choices.on_reject == "keep":
         return False
@@ -104,7 +104,7 @@ def _needs_whole_batches(p: Any) -> bool:
     return False
 
 
-def _take_out(job: Job, p: Any, pictures: list[Any], rejected: list[Item]) -> None:
+def _take_out(job: GenerationJob, p: Any, pictures: list[Any], rejected: list[JobImage]) -> None:
     out = [item for item in rejected if _part_with(job, p, item)]
     kept = [place for place, item in enumerate(job.batch) if item not in out]
     gone = [place for place, item in enumerate(job.batch) if item in out]
@@ -116,7 +116,7 @@ def _take_out(job: Job, p: Any, pictures: list[Any], rejected: list[Item]) -> No
     job.batch = [job.batch[place] for place in kept]
 
 
-def _reorder_all(job: Job, p: Any, kept: list[int], gone: list[int]) -> None:
+def _reorder_all(job: GenerationJob, p: Any, kept: list[int], gone: list[int]) -> None:
     """In the lists of the whole job the kept ones come first too: other scripts count by place in the batch."""
     start = int(getattr(p, "iteration", 0)) * p.batch_size
     for name in PARALLEL:
@@ -127,7 +127,7 @@ def _reorder_all(job: Job, p: Any, kept: list[int], gone: list[int]) -> None:
             setattr(p, f"all_{name}", values)
 
 
-def _part_with(job: Job, p: Any, item: Item) -> bool:
+def _part_with(job: GenerationJob, p: Any, item: JobImage) -> bool:
     """Save a rejected image where it belongs, or let it go; False keeps it in the batch."""
     item.base = Path(job.outpath or p.outpath_samples)
     try:
@@ -136,14 +136,14 @@ def _part_with(job: Job, p: Any, item: Item) -> bool:
         for stage in item.before:
             follow(job, stage, item)
     except Exception as error:
-        job.note(f"A rejected image could not be put aside early ({told(error)}); it was kept in the batch.")
+        job.note(f"A rejected image could not be put aside early ({one_line(error)}); it was kept in the batch.")
         return False
     item.gone = "early"
     item.early = None
     return True
 
 
-def _save(job: Job, p: Any, item: Item) -> None:
+def _save(job: GenerationJob, p: Any, item: JobImage) -> None:
     picture = item.early
     assert picture is not None
     setattr(picture, MARK, item)
@@ -160,7 +160,7 @@ def _save(job: Job, p: Any, item: Item) -> None:
             p.batch_index = place
 
 
-def _infotext(job: Job, p: Any, item: Item) -> str:
+def _infotext(job: GenerationJob, p: Any, item: JobImage) -> str:
     """The infotext of an image that the host will not come to."""
     own = p.extra_generation_params
     p.extra_generation_params = {**own, **dict.fromkeys(job.extra_keys), **texts(job, item)}

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 from ...core.errors import KeepersError
 from ...core.heatmaps.heatmap import heatmaps, overlay
 from ...models.registry import REGISTRY
-from .. import host
-from ..choices import NONE
-from .job import Item, Job, told
+from ..host import host
+from ..options.choices import NONE
+from .job import GenerationJob, JobImage, one_line
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -25,7 +25,7 @@ def models_with_heatmaps() -> list[str]:
     return [model for model in FAMILIES if model in REGISTRY.ids()]
 
 
-def show(job: Job, p: Any, item: Item, picture: Image) -> None:
+def show(job: GenerationJob, p: Any, item: JobImage, picture: Image) -> None:
     """Append the picture's heatmap to the job's result. What goes wrong is told, and nothing else happens."""
     model = job.choices.heatmap
     shown = getattr(p, "extra_result_images", None)
@@ -40,7 +40,7 @@ def show(job: Job, p: Any, item: Item, picture: Image) -> None:
     try:
         shown.append(heatmap_of(picture, model))
     except (KeepersError, RuntimeError) as error:
-        job.note(f"Heatmap: {told(error)}")
+        job.note(f"Heatmap: {one_line(error)}")
 
 
 def heatmap_of(picture: Image, model: str) -> Image:

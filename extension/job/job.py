@@ -15,8 +15,8 @@ from ...core.errors import KeepersError
 from ...core.gates.gate import Gate, Verdict
 from ...core.judging.near_duplicates import Run
 from ...core.prediction import Answer, Failure, Prediction
-from ..choices import Choices, Policy
-from ..settings import Settings
+from ..options.choices import Choices, Policy
+from ..options.settings import Settings
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -35,7 +35,7 @@ class Stage(NamedTuple):
 
 
 @dataclass(eq=False)
-class Item:
+class JobImage:
     """One image of a job."""
 
     iteration: int
@@ -78,7 +78,7 @@ class Item:
 
 
 @dataclass(eq=False)
-class Job:
+class GenerationJob:
     """Everything that Keepers knows of one job."""
 
     choices: Choices
@@ -93,9 +93,9 @@ class Job:
     in_list: bool = False
     """Whether its result is put behind those of others: then it has as many infotexts as images, also none."""
     run: Run = field(default_factory=Run)
-    items: list[Item] = field(default_factory=list[Item])
+    items: list[JobImage] = field(default_factory=list[JobImage])
     """In the order in which they were made."""
-    batch: list[Item] = field(default_factory=list[Item])
+    batch: list[JobImage] = field(default_factory=list[JobImage])
     """Those of the current batch that are still in it, in the host's order."""
     before: dict[tuple[int, int], list[Stage]] = field(default_factory=dict[tuple[int, int], list[Stage]])
     """What was saved before its image had an item, by iteration and place."""
@@ -114,14 +114,14 @@ class Job:
     dropped: TemporaryDirectory[str] | None = None
     extra_keys: list[str] = field(default_factory=list[str])
 
-    def policy(self, item: Item) -> Policy:
+    def policy(self, item: JobImage) -> Policy:
         """What happens to an image; one that could not be judged is never dropped."""
         if item.verdict is None or item.outcome == "accept" or item.best:
             return "keep"
         wanted = self.choices.on_reject if item.outcome == "reject" else self.choices.on_review
         return "subfolder" if wanted == "drop" and item.failed else wanted
 
-    def current(self, p: Any) -> Item | None:
+    def current(self, p: Any) -> JobImage | None:
         """The item of the image that the host works on."""
         place = int(getattr(p, "batch_index", -1))
         return self.batch[place] if 0 <= place < len(self.batch) else None
@@ -135,24 +135,24 @@ class Job:
         if text not in self.notes:
             self.notes.append(text)
 
-    def shown(self) -> Iterator[Item]:
+    def shown(self) -> Iterator[JobImage]:
         """The items that went through to the end, in the order of the host's list."""
         return (item for item in self.items if item.gone != "early")
 
 
-def job_of(p: Any) -> Job | None:
+def job_of(p: Any) -> GenerationJob | None:
     """The running job of a processing object; None where Keepers is off for it, or its job is over."""
     job = getattr(p, ATTRIBUTE, None)
-    return job if isinstance(job, Job) and not job.over else None
+    return job if isinstance(job, GenerationJob) and not job.over else None
 
 
-def item_of(picture: Any) -> Item | None:
+def job_image_of(picture: Any) -> JobImage | None:
     """The item that a picture is."""
     found = getattr(picture, MARK, None)
-    return found if isinstance(found, Item) else None
+    return found if isinstance(found, JobImage) else None
 
 
-def told(error: BaseException) -> str:
+def one_line(error: BaseException) -> str:
     """An error in one line for the user."""
     text = str(error) if isinstance(error, KeepersError) else f"{type(error).__name__}: {error}"
     return " ".join(text.split())[:600]

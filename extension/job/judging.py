@@ -9,10 +9,10 @@ from ...core.gates.gate import Gate, Verdict
 from ...core.judging.case import Subject
 from ...core.prediction import Answer, Prediction
 from ...models.registry import REGISTRY
-from .. import host
-from .job import Item, Job, told
+from ..host import host
+from ..host.pictures import same
+from .job import GenerationJob, JobImage, one_line
 from .nearness import nearness
-from .pictures import same
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -21,7 +21,7 @@ CHEAP = 20.0
 """GFLOP an image: what costs less is asked before face restoration. `signals` and `coherence` do, FARAMIR does not."""
 
 
-def judge_final(job: Job, item: Item, picture: Image) -> None:
+def judge_final(job: GenerationJob, item: JobImage, picture: Image) -> None:
     """Fill in the verdict on the picture as it will be saved. Never raises: what goes wrong becomes `trouble`."""
     if item.flaw:
         item.verdict = Verdict("review", f"review: {item.flaw}")
@@ -38,7 +38,7 @@ def judge_final(job: Job, item: Item, picture: Image) -> None:
         item.trouble = "the job was interrupted before it was judged"
         return
     except Exception as error:
-        item.trouble = f"Keepers failed ({told(error)})"
+        item.trouble = f"Keepers failed ({one_line(error)})"
         item.verdict = Verdict("review", f"review: {item.trouble}")
         return
     finally:
@@ -47,7 +47,7 @@ def judge_final(job: Job, item: Item, picture: Image) -> None:
     item.fidelity = nearness(job.gate, item.answers, item.outcome)
 
 
-def judge_early(job: Job, item: Item, picture: Image) -> bool:
+def judge_early(job: GenerationJob, item: JobImage, picture: Image) -> bool:
     """Ask the cheap models about the picture before it is finished; whether they reject it. Raises Cancelled."""
     assert job.gate is not None
     item.early = picture
@@ -81,14 +81,14 @@ def found_predictions(answers: dict[str, Answer]) -> dict[str, Prediction]:
 
 
 def _ask(
-    job: Job, gate: Gate, item: Item, picture: Image, known: dict[str, Prediction]
+    job: GenerationJob, gate: Gate, item: JobImage, picture: Image, known: dict[str, Prediction]
 ) -> tuple[dict[str, Answer], Verdict]:
     subject = Subject(lambda: picture, known, name=_name(item))
     judged = host.judge().judge([subject], gate, everything=job.choices.everything, run=job.run)[0]
     return dict(judged.answers), judged.verdict
 
 
-def _name(item: Item) -> str:
+def _name(item: JobImage) -> str:
     return f"image {item.iteration + 1}.{item.place + 1} (seed {item.seed})"
 
 

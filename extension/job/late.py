@@ -9,8 +9,8 @@ from typing import Any
 
 from modules import images, processing, shared
 
-from .job import Item, Job, item_of
-from .told import details, summary
+from .job import GenerationJob, JobImage, job_image_of
+from .summary import details, summary
 
 logger = logging.getLogger("keepers")
 
@@ -19,14 +19,14 @@ DETAILS = "Keepers images"
 """Keys of the answer to an API request, which has no comments."""
 
 
-def finish(job: Job, p: Any, processed: Any) -> None:
+def finish(job: GenerationJob, p: Any, processed: Any) -> None:
     """Take out what the user does not want to see, make the grid, and tell what became of every image."""
     leave = [item for item in job.items if not item.gone and not _stays(job, item)]
     if job.keeps_one and leave and len(leave) == sum(1 for _ in job.shown()):
         leave.remove(max(leave, key=lambda item: item.fidelity))
     first = processed.index_of_first_image
     heads, rest = processed.images[:first], processed.images[first:]
-    taken = [item for item in leave if any(item_of(picture) is item for picture in rest)]
+    taken = [item for item in leave if any(job_image_of(picture) is item for picture in rest)]
     for item in taken:
         item.gone = "late"
     if taken:
@@ -40,7 +40,7 @@ def finish(job: Job, p: Any, processed: Any) -> None:
         _make_grid(job, p, processed)
 
 
-def _stays(job: Job, item: Item) -> bool:
+def _stays(job: GenerationJob, item: JobImage) -> bool:
     """Whether an image is shown. What is in no file is, unless the user chose to drop it."""
     match job.policy(item):
         case "drop":
@@ -51,19 +51,19 @@ def _stays(job: Job, item: Item) -> bool:
             return True
 
 
-def _without(pictures: list[Any], taken: list[Item]) -> list[Any]:
+def _without(pictures: list[Any], taken: list[JobImage]) -> list[Any]:
     """The pictures without some items, and without the masks that follow those in the host's list."""
     kept: list[Any] = []
     leaving = False
     for picture in pictures:
-        item = item_of(picture)
+        item = job_image_of(picture)
         leaving = item in taken if item is not None else leaving
         if not leaving:
             kept.append(picture)
     return kept
 
 
-def _infotexts(job: Job, infotexts: list[str], first: int, taken: list[Item]) -> list[str]:
+def _infotexts(job: GenerationJob, infotexts: list[str], first: int, taken: list[JobImage]) -> list[str]:
     """One infotext an image, without those of the taken; the last one stays where all were taken."""
     made = list(job.shown())
     own = infotexts[first : first + len(made)]
@@ -73,7 +73,7 @@ def _infotexts(job: Job, infotexts: list[str], first: int, taken: list[Item]) ->
     return [*infotexts[:first], *kept, *infotexts[first + len(made) :]] if kept or first else infotexts[-1:]
 
 
-def _list_the_rest(job: Job, processed: Any) -> None:
+def _list_the_rest(job: GenerationJob, processed: Any) -> None:
     """The result's lists name the shown images in their order, so that "reuse seed" and the Save button are right."""
     shown = [item for item in job.items if not item.gone]
     if shown:
@@ -83,7 +83,7 @@ def _list_the_rest(job: Job, processed: Any) -> None:
         processed.all_negative_prompts = [item.negative for item in shown]
 
 
-def _make_grid(job: Job, p: Any, processed: Any) -> None:
+def _make_grid(job: GenerationJob, p: Any, processed: Any) -> None:
     """The grid as the host makes it, of the images that are left."""
     opts = shared.opts
     wanted = (opts.return_grid or opts.grid_save) and not job.no_grid
@@ -118,7 +118,7 @@ def _save_grid(p: Any, grid: Any, text: str) -> None:
     )
 
 
-def tell(job: Job, p: Any, processed: Any) -> None:
+def tell(job: GenerationJob, p: Any, processed: Any) -> None:
     """Say what became of every image: below the gallery, in the log, and in the answer to an API request."""
     text = summary(job)
     processed.comments = f"{processed.comments or ''}{text}\n"

@@ -8,12 +8,12 @@ from typing import Any
 
 from modules import images, shared
 
-from .job import MARK, Item, Job, item_of
-from .save_gate import with_text
-from .told import shown_outcome
+from .destination import with_text
+from .infotext import shown_outcome
+from .job import MARK, GenerationJob, JobImage, job_image_of
 
 
-def add_budget(job: Job, p: Any) -> None:
+def add_budget(job: GenerationJob, p: Any) -> None:
     """Give the job more iterations, where the host can be told to stop when there are enough.
 
     Seeds go on one by one as in any larger job, so every image can be made again.
@@ -33,7 +33,7 @@ def add_budget(job: Job, p: Any) -> None:
         p.n_iter = job.asked_iterations * job.choices.attempts
 
 
-def stop_when_enough(job: Job, p: Any) -> None:
+def stop_when_enough(job: GenerationJob, p: Any) -> None:
     """Tell the host to make no more, once enough images are accepted."""
     more = job.choices.attempts > 1 and p.n_iter > job.asked_iterations
     if more and not job.stopped and job.accepted() >= job.wanted and not shared.state.stopping_generation:
@@ -41,7 +41,7 @@ def stop_when_enough(job: Job, p: Any) -> None:
         job.stopped = True
 
 
-def stop_no_more(job: Job, p: Any) -> None:
+def stop_no_more(job: GenerationJob, p: Any) -> None:
     """Take the wish to stop back, so that it ends this job only and not a whole X/Y/Z plot."""
     if job.stopped:
         shared.state.stopping_generation = False
@@ -49,7 +49,7 @@ def stop_no_more(job: Job, p: Any) -> None:
         p.n_iter = job.asked_iterations
 
 
-def keep_best(job: Job, p: Any, processed: Any) -> None:
+def keep_best(job: GenerationJob, p: Any, processed: Any) -> None:
     """Where nothing was accepted, save the best image where an accepted one would be."""
     possible = [item for item in job.shown() if item.verdict is not None and not item.failed]
     if not job.choices.keep_best or job.accepted() or not possible:
@@ -61,9 +61,9 @@ def keep_best(job: Job, p: Any, processed: Any) -> None:
         _rescue(job, p, processed, best)
 
 
-def _rescue(job: Job, p: Any, processed: Any, item: Item) -> None:
+def _rescue(job: GenerationJob, p: Any, processed: Any, item: JobImage) -> None:
     """Save an image again under the host's own folder; its file among the rejected goes when this one is there."""
-    found = next((k for k, picture in enumerate(processed.images) if item_of(picture) is item), None)
+    found = next((k for k, picture in enumerate(processed.images) if job_image_of(picture) is item), None)
     if found is None:
         return
     picture, text = processed.images[found], _text(job, processed, item)
@@ -77,7 +77,7 @@ def _rescue(job: Job, p: Any, processed: Any, item: Item) -> None:
             each.unlink(missing_ok=True)
 
 
-def _text(job: Job, processed: Any, item: Item) -> str:
+def _text(job: GenerationJob, processed: Any, item: JobImage) -> str:
     """Its infotext, which now says that it is the best."""
     place = processed.index_of_first_image + list(job.shown()).index(item)
     if place >= len(processed.infotexts):

@@ -82,8 +82,8 @@ def encoded(*colour: int) -> str:
 
 
 def score(**data: Any) -> dict[str, Any]:
-    from keepers.extension import host as lent
     from keepers.extension.api import requests
+    from keepers.extension.host import host as lent
 
     return requests.score(lent.judge(), json.dumps(data).encode())
 
@@ -109,8 +109,8 @@ def test_requests_are_tagged(host: Host) -> None:
 
 
 def test_models_are_listed(host: Host) -> None:
-    from keepers.extension import host as lent
     from keepers.extension.api import requests
+    from keepers.extension.host import host as lent
 
     found = {one["id"]: one for one in requests.models(lent.judge())["models"]}
     assert found["cheap"]["here"] and not found["coherence"]["here"] and found["words"]["tagger"]
@@ -164,7 +164,7 @@ def test_hostile_pictures_do_not_reach_files(host: Host) -> None:
 
 
 def test_memory_is_given_back(host: Host) -> None:
-    from keepers.extension import host as lent
+    from keepers.extension.host import host as lent
 
     host.shared.opts.data["keepers_after"] = "unload"
     host.run(host.job(GOOD))

@@ -343,7 +343,7 @@ def test_a_gate_that_makes_no_sense_keeps_every_image_and_says_so(host: Host, ga
     [
         "job.early.begin_batch",
         "job.judging.judge_final",
-        "job.save_gate.direct",
+        "job.destination.direct",
         "job.late.finish",
         "job.retry.keep_best",
         "job.begin.install",

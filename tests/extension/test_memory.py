@@ -23,7 +23,7 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Host]:
 
 
 def nets() -> list[torch.nn.Module]:
-    from keepers.extension import host as lent
+    from keepers.extension.host import host as lent
 
     loaded: dict[Any, Any] = lent.judge()._loaded  # pyright: ignore[reportPrivateUsage]  # what it is about
     return [classifier.network.module for classifier in loaded.values()]
@@ -44,7 +44,7 @@ def test_nets_that_are_loaded_in_a_hook_can_still_be_differentiated(host: Host) 
 
 
 def test_room_is_made_for_what_is_not_there_yet(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
-    from keepers.extension import host as lent
+    from keepers.extension.host import host as lent
 
     asked: list[tuple[int, Any]] = []
     manager = ModuleType("backend.memory_management")
@@ -60,7 +60,7 @@ def test_room_is_made_for_what_is_not_there_yet(host: Host, monkeypatch: pytest.
 def test_without_a_memory_manager_the_caches_are_emptied(host: Host) -> None:
     from modules import devices
 
-    from keepers.extension import host as lent
+    from keepers.extension.host import host as lent
 
     before = len(devices.collected)
     lent._place([Elsewhere("cpu")], torch.device("meta"))  # pyright: ignore[reportPrivateUsage]
@@ -76,7 +76,7 @@ def test_what_happens_to_nets_after_a_job(host: Host, after: str, left: int) -> 
 
 
 def test_other_settings_make_another_judge(host: Host) -> None:
-    from keepers.extension import host as lent
+    from keepers.extension.host import host as lent
 
     first = lent.judge()
     assert lent.judge() is first

@@ -23,13 +23,13 @@ def host(tmp_path: Path) -> Iterator[Host]:
 
 
 def by_name(host: Host) -> dict[str, Any]:
-    from keepers.extension.choices import NAMES
+    from keepers.extension.options.choices import NAMES
 
     return dict(zip(NAMES, host.script.ui(False), strict=True))
 
 
 def test_the_panel_starts_with_the_defaults_of_a_request(host: Host) -> None:
-    from keepers.extension.choices import Choices, choices_of
+    from keepers.extension.options.choices import Choices, choices_of
 
     fields = by_name(host)
     values = [field.value if field.value is not None else field.given.get("value") for field in fields.values()]
@@ -81,8 +81,8 @@ def test_a_gate_is_checked_while_it_is_typed(host: Host, text: str, said: str) -
 def test_choices_go_through_an_infotext_and_back(host: Host) -> None:
     from modules import processing
 
-    from keepers.extension.choices import Choices
-    from keepers.extension.infotext_keys import VERDICT, written
+    from keepers.extension.options.choices import Choices
+    from keepers.extension.options.infotext_keys import VERDICT, written
 
     gates = ['accept: signals.noise < 0.1 # comment\nreject: signals.label == "black"', PRESETS["faramir"].gate]
     for gate in gates:
@@ -99,8 +99,8 @@ def test_choices_go_through_an_infotext_and_back(host: Host) -> None:
 
 
 def test_a_preset_is_written_by_its_name(host: Host) -> None:
-    from keepers.extension.choices import Choices
-    from keepers.extension.infotext_keys import KEYS, pasted, written
+    from keepers.extension.options.choices import Choices
+    from keepers.extension.options.infotext_keys import KEYS, pasted, written
 
     told = written(Choices(True, "faramir", PRESETS["faramir"].gate))
     assert told == {KEYS["preset"]: "faramir"}
@@ -108,7 +108,7 @@ def test_a_preset_is_written_by_its_name(host: Host) -> None:
 
 
 def test_a_preset_in_a_request_goes_before_the_text_that_the_panel_starts_with(host: Host) -> None:
-    from keepers.extension.choices import choices_of
+    from keepers.extension.options.choices import choices_of
 
     started = [field.value if field.value is not None else field.given.get("value") for field in host.script.ui(False)]
     assert choices_of([True, "coherent", *started[2:]]).gate_text == PRESETS["coherent"].gate
@@ -137,7 +137,7 @@ def test_an_infotext_without_keepers_leaves_the_panel_as_it_is(host: Host) -> No
 def test_a_request_that_makes_no_sense_is_refused_with_the_name_of_what_is_wrong(
     host: Host, values: dict[str, Any]
 ) -> None:
-    from keepers.extension.choices import choices_of
+    from keepers.extension.options.choices import choices_of
 
     with pytest.raises(KeepersError) as caught:
         choices_of([True, values])
@@ -146,7 +146,7 @@ def test_a_request_that_makes_no_sense_is_refused_with_the_name_of_what_is_wrong
 
 def test_arguments_are_append_only(host: Host) -> None:
     """The order is a promise to everyone who sends requests: new options come last."""
-    from keepers.extension.choices import NAMES
+    from keepers.extension.options.choices import NAMES
 
     assert (
         *("enabled", "preset", "gate", "on_review", "on_reject", "early", "everything", "attempts", "wanted"),
@@ -155,7 +155,7 @@ def test_arguments_are_append_only(host: Host) -> None:
 
 
 def test_settings_are_offered_and_read(host: Host) -> None:
-    from keepers.extension.settings import Settings, settings
+    from keepers.extension.options.settings import Settings, settings
 
     assert set(host.shared.opts.data_labels) == {f"keepers_{name}" for name in Settings.__dataclass_fields__}
     host.shared.opts.data["keepers_on_reject"] = "drop"

@@ -92,7 +92,7 @@ def test_an_image_to_review_is_better_than_a_rejected_one(host: Host) -> None:
 def test_nothing_is_called_the_best_where_one_passes_or_none_could_be_judged(host: Host) -> None:
     assert "best" not in host.run(host.job(BAD, GOOD, keep_best=True)).comments
     (host.folder / "models" / "keepers" / "cheap.safetensors").unlink()
-    from keepers.extension import host as lent
+    from keepers.extension.host import host as lent
 
     lent.release()
     assert "best" not in host.run(host.job(BAD, BAD, keep_best=True)).comments

@@ -14,9 +14,9 @@ from keepers.core.judging.case import Subject
 from keepers.core.judging.judge import Judge
 from keepers.core.pictures.open import open_image
 from keepers.models.registry import REGISTRY
-from keepers.nodes.asking import judge_frames
-from keepers.nodes.host import Options, store
+from keepers.nodes.host import RunOptions, store
 from keepers.nodes.images import flaw, frames, picture, subjects
+from keepers.nodes.judging import judge_frames
 from keepers.tests.nodes.comfy_stub import batch, comfy, good
 
 __all__ = ["comfy"]
@@ -99,7 +99,7 @@ def test_a_verdict_on_a_tensor_is_that_on_the_saved_file(comfy: object, tmp_path
     torch.manual_seed(1)
     images = (good(3, size=120) + 0.01 * torch.randn(3, 120, 120, 3)).half().float()
     gate = Gate.parse('accept: signals.label == "ok"')
-    scores = judge_frames(frames([images]), gate, Options())
+    scores = judge_frames(frames([images]), gate, RunOptions())
     paths = [tmp_path / f"{index}.png" for index in range(3)]
     for path, image in zip(paths, images, strict=True):
         save_image(image).save(path)

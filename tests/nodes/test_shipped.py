@@ -47,6 +47,12 @@ def test_every_node_has_a_help_page_with_its_inputs_and_a_small_picture(schemas:
         assert (ROOT / "web" / "docs" / picture).stat().st_size < 60_000
 
 
+def test_every_input_and_output_has_a_tooltip(schemas: list[Any]) -> None:
+    for schema in schemas:
+        without = [each.id for each in [*schema.inputs, *schema.outputs] if not (each.tooltip or "").strip()]
+        assert not without, f"{schema.node_id}: {without}"
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_languages_name_every_input_and_output(schemas: list[Any], language: str) -> None:
     told = json.loads((ROOT / "locales" / language / "nodeDefs.json").read_text(encoding="utf-8"))

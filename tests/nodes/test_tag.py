@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from keepers.core.errors import KeepersError, UnknownName
-from keepers.nodes.ask_model import KeepersCoherence, KeepersRealism
 from keepers.nodes.caption import KeepersCaption
 from keepers.nodes.heatmap import OWN, KeepersHeatmap
 from keepers.nodes.menus import NONE, recipes
+from keepers.nodes.model_nodes import KeepersCoherence, KeepersRealism
 from keepers.nodes.save import KeepersSave
 from keepers.nodes.tag import KeepersTag
 from keepers.nodes.tag_categories import OUT, KeepersTagCategories

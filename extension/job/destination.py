@@ -15,14 +15,14 @@ from typing import Any
 from ...core.errors import KeepersError
 from ...core.files import move_whole
 from ...core.paths import numbered
-from .job import Item, Job, Stage
+from .job import GenerationJob, JobImage, Stage
 
 BEFORE = ("-before-highres-fix", "-before-face-restoration", "-before-color-correction")
 """How the hosts mark the files of an image's earlier stages."""
 _BESIDE = (".txt",)
 
 
-def direct(job: Job, p: Any, item: Item) -> None:
+def direct(job: GenerationJob, p: Any, item: JobImage) -> None:
     """Send the files of this image where its verdict says, and those of its earlier stages after it."""
     base = Path(job.outpath or p.outpath_samples)
     item.base = base
@@ -35,7 +35,7 @@ def direct(job: Job, p: Any, item: Item) -> None:
         old.cleanup()
 
 
-def folder_for(job: Job, item: Item) -> Path:
+def folder_for(job: GenerationJob, item: JobImage) -> Path:
     """The folder for an image; made where it is a subfolder."""
     base = item.base or Path(job.outpath)
     match job.policy(item):
@@ -50,7 +50,7 @@ def folder_for(job: Job, item: Item) -> Path:
             return Path(job.dropped.name)
 
 
-def put_back(job: Job, p: Any) -> None:
+def put_back(job: GenerationJob, p: Any) -> None:
     """Leave the host's folders as they were found."""
     if job.outpath:
         p.outpath_samples = job.outpath
@@ -64,7 +64,7 @@ def is_before(path: Path) -> bool:
     return path.stem.rstrip("0123456789").removesuffix("-").endswith(BEFORE) or path.stem.endswith(BEFORE)
 
 
-def follow(job: Job, stage: Stage, item: Item) -> None:
+def follow(job: GenerationJob, stage: Stage, item: JobImage) -> None:
     """Move a file of an earlier stage to its image's folder, or remove it with a dropped image."""
     if not stage.path.is_file():
         return

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ..core.errors import KeepersError
-from ..models.presets import PRESETS
+from ...core.errors import KeepersError
+from ...models.presets import PRESETS
 from .choices import CUSTOM, FIELDS, NAMES, PRESET_TEXTS, Choices
 
 VERDICT = "Keepers"

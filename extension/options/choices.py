@@ -8,12 +8,12 @@ from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any, Literal, cast, get_args
 
-from ..core.captions.recipe import CaptionRecipe, Existing
-from ..core.captions.recipe_values import changed, recipe_of
-from ..core.captions.text import STYLES, Style
-from ..core.errors import KeepersError, UnknownName
-from ..core.gates.gate import Gate
-from ..models.presets import PRESETS, preset
+from ...core.captions.recipe import CaptionRecipe, Existing
+from ...core.captions.recipe_values import changed, recipe_of
+from ...core.captions.text import STYLES, Style
+from ...core.errors import KeepersError, UnknownName
+from ...core.gates.gate import Gate
+from ...models.presets import PRESETS, preset
 
 Policy = Literal["keep", "subfolder", "drop"]
 POLICIES: tuple[Policy, ...] = get_args(Policy)

@@ -16,12 +16,12 @@ from weakref import WeakSet
 
 from modules import devices, paths, shared
 
-from ..core.errors import Cancelled
-from ..core.judging.judge import Judge
-from ..core.runtime import Runtime, move
-from ..core.weights.store import WeightStore, default_folders
-from ..models.registry import REGISTRY
-from .settings import AFTER, Settings, settings
+from ...core.errors import Cancelled
+from ...core.judging.judge import Judge
+from ...core.runtime import Runtime, move
+from ...core.weights.store import WeightStore, default_folders
+from ...models.registry import REGISTRY
+from ..options.settings import AFTER, Settings, settings
 
 if TYPE_CHECKING:
     import torch

@@ -12,10 +12,10 @@ from typing import Any, cast
 import gradio as gr
 from modules import shared
 
-from ..core.captions.recipe import CaptionRecipe
-from ..core.errors import KeepersError, OutsideFolder
-from ..core.paths import inside
-from ..models.presets import PRESETS
+from ...core.captions.recipe import CaptionRecipe
+from ...core.errors import KeepersError, OutsideFolder
+from ...core.paths import inside
+from ...models.presets import PRESETS
 from .choices import EXISTING, POLICIES, Choices, chosen
 
 SECTION = ("keepers", "Keepers")

@@ -9,15 +9,17 @@ from ..core.gates.gate import Gate
 from ..core.gates.tree import Number, Value
 from ..models.registry import REGISTRY
 from . import host
-from .api import CATEGORY, ScoresSocket, io, named
-from .asking import AsksModels, judge_frames, machine_inputs, one, options, refused_model
+from .api import CATEGORY, ScoresSocket, io
 from .images import frames
+from .inputs import images_input, list_schema, machine_inputs, one, run_options
+from .judging import JudgingNode, judge_frames
 from .menus import label_names, variants
+from .refusals import refused_model
 from .scores import rank, report_json, summary, word
 
 
 @dataclass(frozen=True)
-class Question:
+class ModelQuestion:
     """What a node asks of which models."""
 
     node: str
@@ -30,10 +32,10 @@ class Question:
     description: str
 
 
-class AskModel(AsksModels):
+class ModelNode(JudgingNode):
     """What these nodes have in common."""
 
-    question: ClassVar[Question]
+    question: ClassVar[ModelQuestion]
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -42,7 +44,7 @@ class AskModel(AsksModels):
         models = variants(asked.families)
         labels = label_names(models)
         inputs: list[Any] = [
-            io.Image.Input("images", tooltip="The images to ask about: a batch, or a list of any sizes."),
+            images_input("ask about"),
             io.Combo.Input("model", options=models, default=models[0], tooltip="The model, or a variant of it."),
         ]
         if asked.label:
@@ -60,21 +62,19 @@ class AskModel(AsksModels):
                 tooltip="From this number on an image is accepted.",
             )
         )
-        return io.Schema(
-            node_id=asked.node,
-            display_name=asked.title,
+        return list_schema(
+            asked.node,
+            asked.title,
+            asked.description,
             category=f"{CATEGORY}/models",
-            description=asked.description,
-            is_input_list=True,
-            hidden=[io.Hidden.unique_id],
             inputs=[*inputs, *machine_inputs()],
-            outputs=named(
+            outputs=[
                 io.Float.Output("score", is_output_list=True, tooltip="The number, for every image."),
                 io.String.Output("label", is_output_list=True, tooltip="The model's answer in one word."),
                 io.Boolean.Output("accept", is_output_list=True, tooltip="Whether the threshold is reached."),
                 io.String.Output("report", tooltip="All numbers of all images as JSON."),
                 ScoresSocket.Output("scores", tooltip="For Gate, Save Keepers and Retry."),
-            ),
+            ],
         )
 
     @classmethod
@@ -88,16 +88,14 @@ class AskModel(AsksModels):
         images: list[Any],
         model: list[str],
         threshold: list[float],
-        batch_size: list[int],
-        precision: list[host.Precision],
-        download: list[bool],
         class_name: list[str] | None = None,
+        **machine: list[Any],
     ) -> io.NodeOutput:
         """Ask about all images of the list in one run."""
         label = one(class_name) if class_name else label_names([one(model)])[0]
         by = Value(one(model), label)
         gate = Gate.parse(f"accept: {by} >= {Number(one(threshold))}")
-        scores = judge_frames(frames(images), gate, options(batch_size, precision, download))
+        scores = judge_frames(frames(images), gate, run_options(**machine))
         host.say(summary(scores), cls.hidden.unique_id)
         every = scores.images
         return io.NodeOutput(
@@ -109,10 +107,10 @@ class AskModel(AsksModels):
         )
 
 
-class KeepersCoherence(AskModel):
+class KeepersCoherence(ModelNode):
     """Whether a generated picture makes sense as a whole."""
 
-    question = Question(
+    question = ModelQuestion(
         "KeepersCoherence",
         "Coherence (Keepers)",
         ("coherence",),
@@ -123,10 +121,10 @@ class KeepersCoherence(AskModel):
     )
 
 
-class KeepersFaramir(AskModel):
+class KeepersFaramir(ModelNode):
     """Whether a picture is fit for a fantasy art data set."""
 
-    question = Question(
+    question = ModelQuestion(
         "KeepersFaramir",
         "FARAMIR (Keepers)",
         ("faramir",),
@@ -137,10 +135,10 @@ class KeepersFaramir(AskModel):
     )
 
 
-class KeepersQuality(AskModel):
+class KeepersQuality(ModelNode):
     """How pleasing, or how undamaged, a picture is."""
 
-    question = Question(
+    question = ModelQuestion(
         "KeepersQuality",
         "Aesthetic and quality (Keepers)",
         ("aesthetic", "arniqa"),
@@ -151,10 +149,10 @@ class KeepersQuality(AskModel):
     )
 
 
-class KeepersRealism(AskModel):
+class KeepersRealism(ModelNode):
     """Real or generated, by a detector that the user trained."""
 
-    question = Question(
+    question = ModelQuestion(
         "KeepersRealism",
         "Realism (Keepers)",
         ("realism",),
@@ -166,9 +164,9 @@ class KeepersRealism(AskModel):
     )
 
 
-_NODES: tuple[type[AskModel], ...] = (KeepersCoherence, KeepersFaramir, KeepersQuality, KeepersRealism)
+_NODES: tuple[type[ModelNode], ...] = (KeepersCoherence, KeepersFaramir, KeepersQuality, KeepersRealism)
 
 
-def ask_nodes() -> list[type[io.ComfyNode]]:
+def model_nodes() -> list[type[io.ComfyNode]]:
     """The nodes whose models are in the registry."""
     return [node for node in _NODES if set(node.question.families) & set(REGISTRY.ids())]

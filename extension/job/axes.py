@@ -10,12 +10,12 @@ from typing import Any
 
 from modules import scripts
 
-from ..core.gates.gate import Gate
-from ..core.gates.tree import And, Clause, Comparison, Node, Not, Number, Or
-from ..models.presets import PRESETS
-from ..models.registry import REGISTRY
-from . import host
-from .choices import Choices, WrongChoice
+from ...core.gates.gate import Gate
+from ...core.gates.tree import And, Clause, Comparison, Node, Not, Number, Or
+from ...models.presets import PRESETS
+from ...models.registry import REGISTRY
+from ..host import host
+from ..options.choices import Choices, WrongChoice
 
 ATTRIBUTE = "_keepers_axes"
 PREFIX = "[Keepers] "

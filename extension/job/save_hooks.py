@@ -14,19 +14,15 @@ from ...core.errors import KeepersError
 from ...core.metadata.record import KEY, from_json
 from ...core.metadata.write import embed
 from ...core.paths import unique
-from ..sorting import before_sorted, of_extras
 from .captions import write_beside
-from .job import ATTRIBUTE, Item, Job, Stage, item_of, told
-from .save_gate import BEFORE, is_before
-from .told import record_json
+from .destination import BEFORE, is_before
+from .infotext import record_json
+from .job import ATTRIBUTE, GenerationJob, JobImage, Stage, job_image_of, one_line
 
 
 def before_saved(params: Any) -> None:
     """Give the image its record, and a rejected one a name that no other file has."""
-    if of_extras(params.image) is not None:
-        before_sorted(params)
-        return
-    item, job = item_of(params.image), _job(params)
+    item, job = job_image_of(params.image), _job(params)
     if item is None or job is None:
         return
     if "parameters" in (params.pnginfo or {}):
@@ -41,7 +37,7 @@ def after_saved(params: Any) -> None:
     job = _job(params)
     if job is None:
         return
-    item = item_of(params.image)
+    item = job_image_of(params.image)
     path = Path(getattr(params.image, "already_saved_as", None) or params.filename)
     if item is None:
         if is_before(path):
@@ -54,13 +50,13 @@ def after_saved(params: Any) -> None:
     write_beside(job, item, path)
 
 
-def _job(params: Any) -> Job | None:
+def _job(params: Any) -> GenerationJob | None:
     """The job that a file belongs to; also while it is being finished."""
     job = getattr(getattr(params, "p", None), ATTRIBUTE, None)
-    return job if isinstance(job, Job) else None
+    return job if isinstance(job, GenerationJob) else None
 
 
-def _complete(job: Job, item: Item, path: Path, params: Any) -> None:
+def _complete(job: GenerationJob, item: JobImage, path: Path, params: Any) -> None:
     """The host writes its own texts into PNG only; other formats get the record from us."""
     if path.suffix.lower() == ".png" or "parameters" not in (params.pnginfo or {}):
         return
@@ -70,10 +66,10 @@ def _complete(job: Job, item: Item, path: Path, params: Any) -> None:
     try:
         embed(path, record, keep_mtime=True)
     except KeepersError as error:
-        job.note(f"{path.suffix} files carry no record: {told(error)}")
+        job.note(f"{path.suffix} files carry no record: {one_line(error)}")
 
 
-def _remember(job: Job, p: Any, path: Path) -> None:
+def _remember(job: GenerationJob, p: Any, path: Path) -> None:
     stage = Stage(path.resolve(), Path(p.outpath_samples).resolve())
     iteration = int(getattr(p, "iteration", 0))
     if BEFORE[0] in path.stem:

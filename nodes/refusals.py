@@ -1,0 +1,75 @@
+"""What is checked before anything is generated: wrong gates, unknown models, missing files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from ..core.errors import KeepersError
+from ..models.registry import REGISTRY
+from . import host
+from .inputs import chosen_gate, one
+from .menus import variants
+from .scores import wish_gate
+
+
+def refusal(preset_name: str | None, text: str | None, *, download: bool | None, known: bool = False) -> str:
+    """Why a node cannot run with these inputs, before anything is generated; empty when it can.
+
+    An input that is wired is None here and is looked at when the node runs. With `known`, scores are wired to the node,
+    and it may need no model at all.
+    """
+    if preset_name is None or text is None:
+        return ""
+    try:
+        gate = chosen_gate(preset_name, text)
+        host.judge().check(gate)
+    except KeepersError as error:
+        return str(error)
+    return "" if known else missing(gate.models, download=download)
+
+
+def refusal_of_wish(wish: str | None, *, download: bool | None) -> str:
+    """Why images cannot be ranked by this number; empty when they can, or when the input is empty or wired."""
+    if not wish or not wish.strip():
+        return ""
+    try:
+        gate = wish_gate(wish)
+        host.judge().check(gate)
+    except KeepersError as error:
+        return str(error)
+    return missing(gate.models, download=download)
+
+
+def refused_model(model: Any, families: Sequence[str], download: Any) -> bool | str:
+    """What a node with a menu of models answers before anything is generated: True, or what is wrong with the choice.
+
+    `model` and `download` are as ComfyUI gives them to `validate_inputs`; a wired model is not known yet.
+    """
+    name, known = one(model), variants(families)
+    if name is None:
+        return True
+    if name not in known:
+        return f"There is no model {name!r} here. There are: {', '.join(known)}"
+    return missing([name], download=one(download)) or True
+
+
+def missing(models: Iterable[str], *, download: bool | None) -> str:
+    """Which file is missing where, for the first model that lacks one and may not download it."""
+    if download is not False:
+        return ""
+    files = host.store()
+    try:
+        for model in models:
+            for file in REGISTRY.spec(model, files).weights:
+                if not file.optional:
+                    files.path(file, model=model)
+    except KeepersError as error:
+        return advice(error)
+    return ""
+
+
+def advice(error: object, code: str = "missing_weights") -> str:
+    """The error, and what can be done on the node itself."""
+    may_download = code == "missing_weights" and "keepers fetch" in str(error)
+    return f"{error} Or switch on 'download' on this node." if may_download else str(error)
