@@ -47,17 +47,14 @@ def build(given: Build, view: Preprocess) -> Network:
     """The net with the published tensors, whatever prefix their names carry. Raises WrongWeights."""
     import torch
 
-    from ..core.weights.assign import assign
+    from ..core.weights.assign import assign, build_on_meta
     from .nets.coherence import CoherenceNet
     from .nets.resnet import fold_batch_norms
 
     tensors = canonical(given.tensors(PUBLISHED))
-    with torch.device("meta"):
-        net = CoherenceNet(
-            width=_side(tensors, "0.0.weight", 64), hidden=_side(tensors, "1.4.weight", 512), classes=len(CLASSES)
-        )
+    width, hidden = _side(tensors, "0.0.weight", 64), _side(tensors, "1.4.weight", 512)
+    net = build_on_meta(lambda: CoherenceNet(width=width, hidden=hidden, classes=len(CLASSES)))
     assign(net, tensors, path=PUBLISHED.name, model="coherence")
-    net.eval()
     fold_batch_norms(net.body)
     net.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]  torch's stub lacks this overload
     fast = given.precision == "fast"

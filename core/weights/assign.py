@@ -1,4 +1,4 @@
-"""Gives a net, built without memory, its weights, without a copy."""
+"""Builds a net on the meta device, then puts a file's tensors in place without copying them."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from ..errors import WrongWeights
 
 Module = TypeVar("Module", bound=nn.Module)
 COUNTER = "num_batches_tracked"
-"""A counter of batch normalisation, of no use in evaluation, that some files leave out."""
+"""Batch normalisation's counter. Evaluation does not need it, and some files leave it out."""
 
 
 def build_on_meta(make: Callable[[], Module]) -> Module:
-    """The module that `make` builds, in evaluation mode, without memory and without initial values.
+    """The module that `make` builds, on the meta device and in evaluation mode; it takes no memory and no time.
 
-    A host may call us inside its inference_mode; what is built here can be differentiated nevertheless.
+    Every tensor must then come from `assign`, so it is not for modules with computed buffers that are never saved.
+    A host may call us inside its inference_mode; what is built here can be differentiated all the same.
     """
     with torch.inference_mode(False), torch.device("meta"):
         return make().eval()
@@ -34,17 +35,17 @@ def assign(
     others: bool = False,
     dtype: torch.dtype | None = torch.float32,
 ) -> Module:
-    """Puts tensors in place of the parameters and buffers of a module on the meta device, and gives the module back.
+    """Puts tensors in place of the parameters and buffers of a module on the meta device, and returns the module.
 
     Args:
-        tensors: by name; those without a counterpart are refused unless `others`, and then never read.
-        path, model: for the error's text.
-        prefix: what the names in the file start with before the module's own; None finds it out.
-        others: whether tensors that do not belong to the module may be there, for example another tower.
+        tensors: by name; those without a counterpart are refused, or with `others` ignored and never read.
+        path, model: for the error message.
+        prefix: what comes before the module's own names in the file; None means find out.
+        others: whether the file may hold tensors that do not belong to the module, for example another tower.
         dtype: what floating-point tensors are converted to; None keeps the file's. Equal types share the file's memory.
 
     Raises:
-        WrongWeights: missing and unexpected names are listed, in the file's spelling, and shapes that differ.
+        WrongWeights: lists missing and unexpected names, as the file spells them, and shapes that differ.
     """
     wanted = module.state_dict()
     if prefix is None:
@@ -58,7 +59,7 @@ def assign(
 
 
 def find_prefix(tensors: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> str:
-    """What names in a file start with before those of `wanted`: the prefix under which most are found, else ""."""
+    """The prefix that a file puts before the names of `wanted`: the one under which most are found, else ""."""
     first = max((name for name in wanted if not name.endswith(COUNTER)), key=len, default="")
     candidates = [""] + [key.removesuffix(first) for key in tensors if key.endswith("." + first)]
     return max(candidates, key=lambda prefix: sum(prefix + name in tensors for name in wanted))
@@ -111,4 +112,4 @@ def _given(tensors: Mapping[str, Tensor], name: str, like: Tensor, dtype: torch.
 
 def _require_complete(module: nn.Module) -> None:
     left = [name for name, value in (*module.named_parameters(), *module.named_buffers()) if value.is_meta]
-    assert not left, f"{left} are not in the state dict: whoever builds the module must fill them"
+    assert not left, f"{left} are not in the state dict: fill them where the module is built"

@@ -19,10 +19,10 @@ BLOCKS = 256
 
 
 def fingerprint(path: Path) -> str:
-    """Identifies a file by its size and content: by all of it below 16 MiB, else by 256 blocks of 64 KiB evenly spread.
+    """Identifies a file by its size and content: all of it below 16 MiB, else 256 evenly spread blocks of 64 KiB.
 
-    It tells files that people make apart in a fraction of the time a checksum takes. It does not verify: a byte may
-    differ between the blocks. 64 hexadecimal digits.
+    It tells real files apart in a fraction of the time a checksum takes. It does not verify them: a byte may differ
+    between the blocks. 64 hexadecimal digits.
     """
     size = path.stat().st_size
     digest = hashlib.sha256(size.to_bytes(8, "little"))
@@ -37,7 +37,7 @@ def fingerprint(path: Path) -> str:
 
 
 def sha256(path: Path, check: Callable[[], None] | None = None) -> str:
-    """The SHA-256 of a file; `check` is called now and then and may raise to stop."""
+    """The SHA-256 of a file, in hex; `check` is called now and then and may raise to stop."""
     return _digest(path, hashlib.sha256(), check)
 
 

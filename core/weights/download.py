@@ -1,4 +1,4 @@
-"""Downloads one file: whole and checked, or not at all; a broken download goes on where it stopped."""
+"""Downloads one file, whole and checked or not at all; a broken download resumes where it stopped."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ from .formats.not_weights import not_weights
 from .http_source import Opened, Refused, open_url
 
 WAITS = (0.5, 1.0, 2.0)
-"""Seconds before each new attempt; counting starts anew after one that brought ENOUGH bytes."""
+"""Seconds before each new attempt; the list starts over after an attempt that brought ENOUGH bytes."""
 ENOUGH = 256 << 10
 SILENCE = 20.0
-"""Seconds without a byte after which a connection is given up."""
+"""Seconds without a byte after which we give up a connection."""
 SLOWEST = 1024
-"""Bytes a second, over WINDOW seconds, below which a connection is given up."""
+"""Bytes per second, over WINDOW seconds, below which we give up a connection."""
 WINDOW = 60.0
 SPARE = 64 << 20
-"""Bytes that stay free on the disk."""
+"""Bytes to leave free on the disk."""
 LARGEST = 64 << 30
-"""A server that never stops sending is stopped here."""
+"""Bytes after which we stop a server that never stops sending."""
 _BLOCK = 1 << 20
 
 Progress = Callable[[int, int, str], None]
@@ -41,7 +41,7 @@ Progress = Callable[[int, int, str], None]
 
 @dataclass(frozen=True)
 class Source:
-    """What to get. Size 0 and empty texts mean unknown."""
+    """What to get. A size of 0 and empty strings mean unknown."""
 
     url: str
     name: str
@@ -65,14 +65,14 @@ class _Remote:
 
 
 class _Broken(Exception):
-    """An attempt that another one may mend."""
+    """An attempt failed, but another may succeed."""
 
 
 def download(source: Source, target: Path, *, progress: Progress, check: Callable[[], None]) -> Path:
-    """Gets a file into `target`, which appears whole and checked or not at all, and gives `target` back.
+    """Downloads a file to `target`, which appears whole and checked or not at all, and returns `target`.
 
-    What arrived before an interruption stays in `<target>.part` and is used by the next call, if the file on the server
-    is still the same. Two processes do not download one file twice: the second waits. `check` may raise at any time.
+    What arrived before an interruption stays in `<target>.part`; the next call resumes from it if the file on the
+    server is still the same. Two processes never download one file twice: the second waits. `check` may raise to stop.
     Raises DownloadFailed, and CorruptWeights for a file that is not the published one.
     """
     try:
@@ -116,7 +116,7 @@ class _Download:
         self._started_anew = False
 
     def run(self) -> None:
-        """Tries until the file is there, or nothing helps."""
+        """Tries until the file is there or no attempt is left."""
         waits = iter(WAITS)
         while True:
             before = self._have()
@@ -127,7 +127,7 @@ class _Download:
                 waits = iter(WAITS) if self._have() >= before + ENOUGH else waits
                 wait = next(waits, None)
                 if wait is None:
-                    kept = ". What arrived is kept; the next try goes on from there" if self._have() else ""
+                    kept = ". What arrived is kept; the next try resumes from there" if self._have() else ""
                     raise self._failed(f"{error}{kept}") from None
             except OSError as error:
                 if error.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -136,7 +136,7 @@ class _Download:
             self._pause(wait)
 
     def _receive(self) -> _Remote:
-        """Brings the partial file to its end, and says what it is then a copy of."""
+        """Completes the partial file, and returns what it is now a copy of."""
         known, have = self._partial()
         if known.size and have == known.size:
             return known
@@ -153,7 +153,7 @@ class _Download:
         return remote
 
     def _partial(self) -> tuple[_Remote, int]:
-        """What is there of an earlier attempt, if it can be continued."""
+        """What an earlier attempt left, if it can be resumed, and how many bytes of it are here."""
         try:
             fields = json.loads(self._note.read_text("utf-8"))
             known = _Remote(str(fields["url"]), str(fields["etag"]), int(fields["size"]), str(fields["sha256"]))
@@ -189,7 +189,7 @@ class _Download:
     def _answered(self, code: int) -> Exception:
         if code == 416:
             self._discard()
-            return _Broken("the server has fewer bytes than arrived before")
+            return _Broken("the server has fewer bytes than we already have")
         if code in (408, 425, 429) or code >= 500:
             return _Broken(f"the server answers {code}")
         if code in (401, 403):
@@ -214,9 +214,9 @@ class _Download:
         if headers.get_content_type() in ("text/html", "application/xhtml+xml"):
             raise self._failed("the server sends a web page in place of the file")
         if source.size and remote.size and source.size != remote.size:
-            raise self._other(f"the server has {remote.size:,} bytes, published are {source.size:,}")
+            raise self._other(f"the server has {remote.size:,} bytes, but {source.size:,} were published")
         if source.sha256 and remote.sha256 and source.sha256 != remote.sha256:
-            raise self._other(f"its sha256 is {remote.sha256} there, published is {source.sha256}")
+            raise self._other(f"its sha256 on the server is {remote.sha256}, but the published one is {source.sha256}")
         if remote.size > LARGEST:
             raise self._failed(f"the server announces {remote.size:,} bytes")
 
@@ -240,29 +240,29 @@ class _Download:
                     if have > (remote.size or LARGEST):
                         raise self._failed("the server sends more than it announced")
             finally:
-                with suppress(OSError):  # what went wrong before says more
+                with suppress(OSError):  # the first error says more
                     _sync(file)
         if have < remote.size:
             raise _Broken(f"the connection ended after {have:,} of {remote.size:,} bytes")
 
     def _accept(self, remote: _Remote) -> None:
-        """Checks the whole partial file and gives it its name."""
+        """Checks the completed partial file and gives it its name."""
         with self._part.open("rb") as file:
             head = file.read(512)
         if strange := not_weights(head) or ("" if head else "it is empty"):
             raise self._other(strange)
         for wanted, digest in ((self._source.sha256 or remote.sha256, sha256), (self._source.git_sha1, git_sha1)):
             if wanted and (found := digest(self._part, self._check)) != wanted:
-                self._mismatch(f"its {digest.__name__} is {found}, expected is {wanted}")
+                self._mismatch(f"its {digest.__name__} is {found} instead of {wanted}")
         if self._source.size and self._have() != self._source.size:
-            self._mismatch(f"it has {self._have():,} bytes, expected are {self._source.size:,}")
+            self._mismatch(f"it has {self._have():,} bytes instead of {self._source.size:,}")
         with self._part.open("r+b") as file:
             _sync(file)
         self._part.replace(self._target)
         self._note.unlink(missing_ok=True)
 
     def _mismatch(self, how: str) -> None:
-        """A wrong file may be two right halves: one more attempt, from the start, tells."""
+        """A wrong file may be two halves of right ones: one more attempt, from the start, decides."""
         error = self._other(how)
         if self._started_anew:
             raise error
@@ -293,14 +293,14 @@ class _Download:
 
 
 class _Pace:
-    """Notices a connection that is alive, but will never finish."""
+    """Notices a connection that is alive but will never finish."""
 
     def __init__(self) -> None:
         self._since = time.monotonic()
         self._bytes = 0
 
     def require(self, arrived: int) -> None:
-        """Raises _Broken when a window of time brought too little."""
+        """Raises _Broken when too little arrived within WINDOW seconds."""
         self._bytes += arrived
         passed = time.monotonic() - self._since
         if passed >= WINDOW:
@@ -315,7 +315,7 @@ def _sync(file: BinaryIO) -> None:
 
 
 def _read(opened: Opened) -> bytes:
-    """What has arrived, at once: waiting for full blocks would hide a slow connection and delay a cancel."""
+    """What has arrived so far: waiting for full blocks would hide a slow connection and delay cancelling."""
     try:
         return opened.response.read1(_BLOCK)
     except (OSError, HTTPException) as error:
@@ -328,12 +328,12 @@ def _remote(url: str, opened: Opened, known: _Remote) -> _Remote:
         total = headers.get("Content-Range", "").rpartition("/")[2]
         return _Remote(url, known.etag, known.size or _number(total), known.sha256)
     etag = headers.get("ETag", "")
-    strong = "" if etag.startswith("W/") else etag  # a weak one may not be used to continue
+    strong = "" if etag.startswith("W/") else etag  # a weak one is not valid for resuming
     return _Remote(url, strong, _number(headers.get("Content-Length", "")), _linked_sha256(opened))
 
 
 def _linked_sha256(opened: Opened) -> str:
-    """The hub's own checksum of large files, as the first server tells it before it redirects."""
+    """The hub's own checksum of large files, which the first server sends before it redirects."""
     found = re.fullmatch(r'(?:W/)?"([0-9a-f]{64})"', opened.linked.get("x-linked-etag", ""))
     return found[1] if found else ""
 

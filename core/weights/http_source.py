@@ -1,4 +1,4 @@
-"""Opens an address for reading: https, no silent compression, and no secret handed to another host."""
+"""Opens an address for reading: https only, no silent compression, and no secret sent to another host."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ AGENT = "keepers"
 
 
 class Refused(Exception):
-    """An address that is not followed."""
+    """An address that we refuse to open."""
 
 
 @dataclass(frozen=True)
 class Opened:
-    """An open response, with what the first server said of the file before it sent us elsewhere."""
+    """An open response, with what the first server said about the file before it redirected us."""
 
     response: HTTPResponse
     linked: Mapping[str, str]
-    """Headers in lower case, of the first server only."""
+    """Headers of the first server only, with names in lower case."""
 
 
 def open_url(url: str, headers: Mapping[str, str], *, token: str, plain: bool, silence: float) -> Opened:
-    """Sends one GET request. `plain` allows http for this address's host; elsewhere only this machine may use it.
+    """Sends one GET request. `plain` allows http for this address's host; otherwise only this machine may use it.
 
     Raises Refused, urllib's and http.client's exceptions, OSError.
     """
@@ -62,7 +62,7 @@ def _is_loopback(host: str) -> bool:
 
 
 def _context() -> ssl.SSLContext:
-    """The system's certificates, and certifi's where it is installed: Python on macOS comes without any."""
+    """The system's certificates, and certifi's where it is installed: Python on macOS has none of its own."""
     context = ssl.create_default_context()
     try:
         certificates = str(import_module("certifi").where())
@@ -73,7 +73,7 @@ def _context() -> ssl.SSLContext:
 
 
 class _Redirects(HTTPRedirectHandler):
-    """Follows redirects that stay secure; the token goes only where it went first."""
+    """Follows redirects that stay secure; the token is sent only to the first host."""
 
     def __init__(self, url: str, plain_hosts: set[str]) -> None:
         self._home = urlsplit(url)[:2]

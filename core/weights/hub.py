@@ -1,6 +1,6 @@
 """What we take from huggingface_hub: addresses, its cache, its offline switch, its token. No network here.
 
-It is imported late: a host that never needs a model never waits for it.
+The library is imported late: a host that never needs a model never waits for it.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from .weight_file import WeightFile
 
 
 def endpoint() -> str:
-    """The address of the hub or of its mirror, as HF_ENDPOINT names it now or named it when the library was loaded."""
+    """The address of the hub or its mirror: HF_ENDPOINT as it is now, else as it was when the library was loaded."""
     from huggingface_hub import constants
 
     return (os.environ.get("HF_ENDPOINT") or constants.ENDPOINT).rstrip("/")
 
 
 def address(file: WeightFile) -> str:
-    """Where a file is downloaded from; empty for one that only a person can get."""
+    """Where a file is downloaded from; empty for a file that only a person can get."""
     if file.url or not file.repo:
         return file.url
     from huggingface_hub import hf_hub_url
@@ -34,7 +34,7 @@ def cached(file: WeightFile) -> Path | None:
         return None
     from huggingface_hub import constants, try_to_load_from_cache
 
-    # The library reads HF_HUB_CACHE and HF_HOME when it is loaded; hosts set them later as well.
+    # The library reads HF_HUB_CACHE and HF_HOME only when it is loaded, but hosts also set them later.
     places = [os.environ.get("HF_HUB_CACHE"), _under_home(), constants.HF_HUB_CACHE]
     for place in dict.fromkeys(filter(None, places)):
         found = try_to_load_from_cache(
@@ -59,7 +59,7 @@ def offline() -> bool:
 
 
 def is_hub(url: str) -> bool:
-    """Whether an address is the hub's, or that of the mirror which the user named."""
+    """Whether an address belongs to the hub, or to the mirror that the user named."""
     return urlsplit(url)[:2] == urlsplit(endpoint())[:2]
 
 

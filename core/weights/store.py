@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from .formats.tensor_file import TensorFile
 
 FOLDERS = "KEEPERS_MODELS"
-"""Names folders with weight files, separated as in PATH. Downloads go into the first."""
+"""The variable that names folders with weight files, separated as in PATH. Downloads go to the first."""
 
 
 def default_folders() -> tuple[Path, ...]:
-    """The folders that KEEPERS_MODELS names, then the user's own: for downloads, and for what the user trained."""
+    """The folders that KEEPERS_MODELS names, then two of the user's own: for downloads, and for trained models."""
     named = [Path(part).expanduser() for part in os.environ.get(FOLDERS, "").split(os.pathsep) if part.strip()]
     return (*named, _user_folder(), trained_folder())
 
@@ -49,11 +49,11 @@ class WeightStore:
     """The weight files of this machine.
 
     Args:
-        folders: looked through in order; a download goes into the first. Default: `default_folders()`.
-        explicit: a path by the published name of a file; then no other place is looked at.
-        download: whether missing files may be downloaded. HF_HUB_OFFLINE forbids it always.
-        progress: bytes done, bytes in all (0 when unknown), what.
-        check: called during downloads; raises to stop, and the next download goes on from there.
+        folders: searched in order; downloads go to the first. Default: `default_folders()`.
+        explicit: paths by the published name of a file; such a file is looked for nowhere else.
+        download: whether missing files may be downloaded. HF_HUB_OFFLINE always forbids it.
+        progress: called with bytes done, bytes in all (0 when unknown), and what.
+        check: called during downloads; may raise to stop. The next download resumes from there.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class WeightStore:
         self._check = check
 
     def find(self, file: WeightFile) -> Path | None:
-        """The file or one of its alternatives on this machine, in this order; None where there is none."""
+        """The file on this machine, or else the first of its alternatives; None if there is none."""
         for each in (file, *file.alternatives):
             if path := self._find(each):
                 return path
@@ -94,7 +94,7 @@ class WeightStore:
         return self._inside(self.folders[0], file)
 
     def _inside(self, folder: Path, file: WeightFile) -> Path:
-        # Links are followed: people keep models on another disk. Names come from descriptions that others may write.
+        # Links are followed, since people keep models on another disk. Names come from descriptions others may write.
         names = PureWindowsPath(file.folder, file.name)  # knows both systems' separators
         plain = len(PureWindowsPath(file.name).parts) == 1 and not names.anchor and ".." not in names.parts
         if not plain:
@@ -102,9 +102,9 @@ class WeightStore:
         return folder / file.folder / file.name
 
     def path(self, file: WeightFile, *, model: str = "") -> Path:
-        """The file on this machine, downloaded if it must and may be.
+        """The file on this machine, downloaded if necessary and allowed.
 
-        Raises MissingWeights, which says what to get from where and where to put it (`model` makes its command exact),
+        Raises MissingWeights, which says where to get it and where to put it (`model` completes the command it shows),
         DownloadFailed, and CorruptWeights for a download that is not what was published.
         """
         if path := self.find(file):
@@ -114,11 +114,11 @@ class WeightStore:
         return download(_source(file), self.target(file), progress=self._progress, check=self._check)
 
     def tensors(self, file: WeightFile, *, model: str = "") -> TensorFile:
-        """The tensors of a file by name: mapped, on the CPU, read when used.
+        """The tensors of a file by name: memory-mapped, on the CPU, read when used.
 
         Raises as `path` does, and CorruptWeights or UnsafeWeights for a file that cannot be read.
         """
-        from .formats.read import read_tensors  # torch takes seconds to import; finding and fetching need none of it
+        from .formats.read import read_tensors  # torch takes seconds to import; finding and fetching do without
 
         path = self.path(file, model=model)
         try:
@@ -129,7 +129,7 @@ class WeightStore:
             raise
 
     def metadata(self, file: WeightFile, *, model: str = "") -> Mapping[str, str]:
-        """The text metadata of a safetensors file; empty for the other kinds. Raises as `tensors` does."""
+        """The text metadata of a safetensors file; empty for other kinds. Raises as `tensors` does."""
         return self.tensors(file, model=model).metadata
 
     def fingerprint(self, path: Path) -> str:
@@ -137,9 +137,9 @@ class WeightStore:
         return fingerprint(path)
 
     def verify(self, file: WeightFile) -> str:
-        """Compares the file on this machine with what is published, and says how: "sha256", "git", "size" or "".
+        """Compares the file on this machine with the published one, and returns by what: "sha256", "git", "size" or "".
 
-        Raises CorruptWeights where it differs, MissingWeights where it is not there.
+        Raises CorruptWeights if it differs, MissingWeights if it is not there.
         """
         for each in (file, *file.alternatives):
             if path := self._find(each):
@@ -161,14 +161,14 @@ class WeightStore:
 
 
 def verify(path: Path, file: WeightFile) -> str:
-    """Compares a file with what is published of it: its checksum, else its size. See `WeightStore.verify`."""
+    """Compares a file with its published checksum, else its published size. See `WeightStore.verify`."""
     for kind, wanted, digest in (("sha256", file.sha256, sha256), ("git", file.git_sha1, git_sha1)):
         if wanted:
             if (found := digest(path)) != wanted:
-                raise CorruptWeights(_differs(path, f"its {kind} checksum is {found}, published is {wanted}"))
+                raise CorruptWeights(_differs(path, f"its {kind} checksum is {found}, the published one is {wanted}"))
             return kind
     if file.size and (size := path.stat().st_size) != file.size:
-        raise CorruptWeights(_differs(path, f"it has {size:,} bytes, published are {file.size:,}"))
+        raise CorruptWeights(_differs(path, f"it has {size:,} bytes, the published one has {file.size:,}"))
     return "size" if file.size else ""
 
 

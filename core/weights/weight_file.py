@@ -1,4 +1,4 @@
-"""Describes a published file of weights: its name, where it is, and how it is recognised."""
+"""Describes a published weight file: its name, where it is, and how it is recognised."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class WeightFile:
-    """One published file. Where no checksum is published, `sha256` stays empty and is never invented."""
+    """One published file. If no checksum is published, `sha256` stays empty; it is never invented."""
 
     name: str
-    """File name as published; also the name looked for in local folders."""
+    """File name as published; local folders are searched for it."""
     repo: str = ""
     """Hugging Face repository "owner/name", for files on the hub."""
     path: str = ""
@@ -27,7 +27,7 @@ class WeightFile:
     """Bytes; 0 when unknown."""
     licence: str = ""
     folder: str = ""
-    """Sub-folder of the model folder that keeps equal names of different models apart."""
+    """Sub-folder of the model folder, to keep files of the same name apart."""
     alternatives: tuple[WeightFile, ...] = ()
-    """Other published files with the same tensors, in order of preference after this one."""
+    """Other published files with the same tensors, by preference; this one comes first."""
     optional: bool = False

@@ -1,4 +1,4 @@
-"""Building nets of other libraries without the seconds that their random initial values take."""
+"""Builds nets of other libraries without the seconds that their random initial values take."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Module = TypeVar("Module", bound=nn.Module)
 
 
 class _Unfilled(TorchFunctionMode):
-    """Leaves parameters as they are where they would be changed in place; in this thread alone."""
+    """Skips every change of a parameter in place; in this thread alone."""
 
     def __torch_function__(
         self,
@@ -33,9 +33,10 @@ def _fills(name: str) -> bool:
 
 
 def build_uninitialised(make: Callable[[], Module]) -> Module:
-    """The module that `make` builds, in evaluation mode, with parameters of no meaning: weights must follow.
+    """The module that `make` builds, in evaluation mode, with parameters that still mean nothing: assign the weights.
 
-    For modules with buffers that are computed and not saved, which would be lost on the meta device.
+    For modules with computed buffers that are never saved; the meta device would lose them. All others are built with
+    `build_on_meta`, which takes no memory either.
     """
     with torch.inference_mode(False), _Unfilled():
         return make().eval()

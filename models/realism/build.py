@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from ...core.weights.assign import assign
+from ...core.weights.assign import assign, build_on_meta
 from .format import Description, Shape
 from .net import BasicDetector, Detector, Probe, ResNetDetector
 from .probe import backbone
@@ -41,10 +41,10 @@ def filled(described: Description, given: Build, tensors: Mapping[str, Tensor], 
     """The net with the file's tensors, and what it sees. Raises WrongWeights, and what a probe's backbone raises."""
     classes, shape = len(described.classes), described.shape
     base = backbone(shape.base, given, look_up) if shape.kind == "probe" else None
-    with torch.device("meta"):
-        net = Probe(base.features, shape.width, classes) if base else make_net(shape, classes, described.view)
+    net = build_on_meta(
+        lambda: Probe(base.features, shape.width, classes) if base else make_net(shape, classes, described.view)
+    )
     assign(net, tensors, path=path, model="a realism detector")
-    net.eval()
     if shape.kind == "resnet":
         net.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]  torch's stub lacks this overload
     module = Detector(net, classes)

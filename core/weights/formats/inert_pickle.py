@@ -1,8 +1,8 @@
-"""Reads a pickle as data: names in it stay names, calls in it stay records of calls.
+"""Reads a pickle as data: names in it stay names, and calls in it stay records of calls.
 
-Python's own unpickler imports what a file names and calls it. This one interprets the opcodes itself and has neither an
-import nor a call to offer. What a program of opcodes would have built comes back as a tree of plain values, `Name`,
-`Made` and `Stored`, and the reader of that tree decides what it understands.
+Python's own unpickler imports what a file names, and calls it. This one interprets the opcodes itself and can neither
+import nor call. What the opcodes would have built comes back as a tree of plain values, `Name`, `Made` and `Stored`;
+the reader of that tree decides what it understands.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from typing import Any, Protocol, cast
 from ...errors import CorruptWeights, UnsafeWeights
 
 MOST_BYTES = 64 << 20
-"""Of one pickle, tensors not counted: an exported learner with the list of its training files has about 10 MB."""
+"""Of one pickle, without tensors. An exported learner that lists its training files takes about 10 MB."""
 MOST_STEPS = 3_000_000
 
 
 class Stream(Protocol):
-    """What is read from: BytesIO, or a mapped file at its position."""
+    """What to read from: BytesIO, or a mapped file at its current position."""
 
     def read(self, size: int, /) -> bytes: ...
     def readline(self) -> bytes: ...
@@ -37,7 +37,7 @@ class Name:
 
 @dataclass(eq=False)
 class Made:
-    """Something the file wanted to be called: the class or function, its arguments, and what was put in."""
+    """Something the file wanted called: the class or function, its arguments, and what was put into the result."""
 
     by: Any
     args: Any
@@ -48,14 +48,14 @@ class Made:
 
 @dataclass(eq=False)
 class Stored:
-    """Something that lies outside the pickle, by the key the writer gave it: for torch, a storage."""
+    """Something outside the pickle, by the key the writer gave it: for torch, a storage."""
 
     key: Any
 
 
 @dataclass(eq=False)
 class Key:
-    """A dictionary key that is neither hashed nor printed: a hostile one can take for ever, or exhaust the stack."""
+    """A dictionary key that is neither hashed nor printed: a hostile one can take forever, or exhaust the stack."""
 
     value: Any
 
@@ -65,7 +65,7 @@ class _Mark:
 
 
 class _Capped:
-    """Hands on at most MOST_BYTES."""
+    """Passes on at most MOST_BYTES."""
 
     def __init__(self, stream: Stream) -> None:
         self._stream = stream
@@ -85,7 +85,7 @@ class _Capped:
 
 
 def read_pickle(stream: Stream, stored: list[Stored] | None = None) -> Any:
-    """The value that one pickle describes; the stream stands behind it afterwards, and `stored` has what lies outside.
+    """The value that one pickle describes. The stream is left just after it; `stored` collects what lies outside it.
 
     Raises CorruptWeights for a damaged pickle, UnsafeWeights for one that is too large or uses opcodes no tensor file
     has.
@@ -132,7 +132,7 @@ class _Machine:
         return value
 
     def run(self) -> list[Any]:
-        """The values above the last mark, which goes too."""
+        """Pops the values above the last mark, and the mark."""
         at = len(self._stack) - 1
         while not isinstance(self._stack[at], _Mark):
             at -= 1
@@ -165,7 +165,7 @@ class _Machine:
     def stack_name(self, _: Any) -> None:
         name, module = self.pop(), self.pop()
         if not isinstance(name, str) or not isinstance(module, str):
-            raise CorruptWeights("the description of its contents is damaged (a name that is no text)")
+            raise CorruptWeights("the description of its contents is damaged (a name that is not text)")
         self.push(Name(module, name))
 
     def make(self, _: Any) -> None:
@@ -209,7 +209,7 @@ class _Machine:
 
 
 def _key(value: Any) -> Any:
-    """Only keys whose hash nobody can choose go into a dictionary as they are."""
+    """Only keys whose hash nobody can choose are used as they are."""
     small = isinstance(value, int) and abs(value) < 1 << 40
     return value if value is None or small or isinstance(value, str | bytes) else Key(value)
 
@@ -235,7 +235,7 @@ _ARGUMENTS = frozenset(
         *("UNICODE", "SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8"),
     }
 )
-"""Those that push the value that stands in the file."""
+"""Opcodes that push the value they carry in the file."""
 _CONSTANTS: dict[str, Callable[[], Any]] = {
     "NONE": lambda: None,
     "NEWTRUE": lambda: True,

@@ -1,4 +1,4 @@
-"""Opens a weight file of any published kind, by its content; whatever it is named."""
+"""Opens a weight file of any published kind; its content decides, not its name."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from .torch_file import looks_like_pickle, looks_like_zip, read_legacy, read_zip
 
 
 def read_tensors(path: Path) -> TensorFile:
-    """The tensors of a safetensors file, or of one that torch.save, torch.jit.save or fastai wrote; mapped, on the CPU.
+    """The tensors of a safetensors, torch.save, torch.jit.save or fastai file, memory-mapped, on the CPU.
 
-    No path is ever handed to torch or safetensors: some hosts replace their loaders by ones that rename a file they
+    No path is ever handed to torch or safetensors: some hosts replace their loaders with ones that rename files they
     cannot read. Raises CorruptWeights or UnsafeWeights, with the path and what to do, and OSError.
     """
     path = Path(path)
@@ -43,11 +43,11 @@ def _read(buffer: mmap.mmap, path: Path) -> tuple[Mapping[str, Spot], Mapping[st
         return read_zip(buffer, path), {}
     if looks_like_pickle(buffer):
         return read_legacy(buffer), {}
-    raise CorruptWeights("it is no safetensors and no torch file")
+    raise CorruptWeights("it is neither a safetensors file nor a torch file")
 
 
 def require_finite(tensors: Mapping[str, Tensor], path: object) -> None:
-    """Reads every number once. Raises CorruptWeights for the first tensor that holds a NaN or an infinity."""
+    """Reads every number once. Raises CorruptWeights for the first tensor with a NaN or an infinity."""
     for name, tensor in tensors.items():
         if tensor.is_floating_point() and tensor.numel() and not _finite(tensor):
             raise CorruptWeights(f"{one_line(str(path))} is damaged: {name} is not finite. Get it again.")
@@ -56,5 +56,5 @@ def require_finite(tensors: Mapping[str, Tensor], path: object) -> None:
 def _finite(tensor: Tensor) -> bool:
     if tensor.dtype.itemsize == 1:  # the 8-bit types have no reductions
         tensor = tensor.float()
-    low, high = torch.aminmax(tensor)  # one pass without a mask; a NaN comes out as both
+    low, high = torch.aminmax(tensor)  # one pass without a mask; both are NaN if any value is
     return bool(torch.isfinite(low) & torch.isfinite(high))

@@ -1,7 +1,7 @@
-"""Finds the tensors in a safetensors file, with limits the format itself does not set.
+"""Finds the tensors in a safetensors file, within limits the format itself does not set.
 
-The safetensors library reads such files as fast, but loads a file with duplicate names, spends seconds on hundreds of
-thousands of empty tensors, and one of its entry points is replaced by hosts with one that renames files it cannot read.
+The safetensors library is as fast, but it accepts duplicate names, spends seconds on hundreds of thousands of empty
+tensors, and some hosts replace one of its entry points with one that renames files it cannot read.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ DTYPES = {
 
 
 def looks_like_safetensors(buffer: mmap.mmap) -> bool:
-    """Whether the file starts as one: a length, then an opening brace."""
+    """Whether the file starts like one: a length, then an opening brace."""
     return len(buffer) > 8 and buffer[8:9] == b"{"
 
 
 def read_safetensors(buffer: mmap.mmap) -> tuple[dict[str, Spot], dict[str, str]]:
     """The places of all tensors, and the file's own text metadata.
 
-    Raises CorruptWeights for a header that is too long, not JSON, names something twice, or does not describe the file
-    byte by byte.
+    Raises CorruptWeights for a header that is too long, is not JSON, repeats a name, or does not account for every byte
+    of the file.
     """
     base = 8 + header_length(buffer[:8], len(buffer))
     header, metadata = parse_header(buffer[8:base])
@@ -53,7 +53,7 @@ def _place(name: str, entry: object) -> tuple[torch.dtype, tuple[int, ...], tupl
     if dtype is None or size is None or ends is None or len(ends) != 2:
         raise CorruptWeights(f"its entry {name!r:.200} is not understood")
     if ends[1] - ends[0] != math.prod(size) * dtype.itemsize:
-        raise CorruptWeights(f"its entry {name!r:.200} has other bytes than its shape needs")
+        raise CorruptWeights(f"its entry {name!r:.200} does not have the bytes its shape needs")
     return dtype, size, (ends[0], ends[1])
 
 

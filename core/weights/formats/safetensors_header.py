@@ -16,7 +16,7 @@ MOST_HEADER = 16 << 20
 
 
 def header_length(start: bytes, size: int) -> int:
-    """The length that the first 8 bytes of a file of so many bytes tell. Raises CorruptWeights."""
+    """The header's length, from the first 8 bytes of a file of `size` bytes. Raises CorruptWeights."""
     length = int.from_bytes(start, "little")
     if length > MOST_HEADER or 8 + length > size:
         raise CorruptWeights(f"its header claims {length:,} bytes, in a file of {size:,}")
@@ -24,24 +24,24 @@ def header_length(start: bytes, size: int) -> int:
 
 
 def parse_header(raw: bytes) -> tuple[dict[str, Any], dict[str, str]]:
-    """The entries of the tensors, not checked any further, and the file's own text metadata.
+    """The tensors' entries, not checked any further, and the file's own text metadata.
 
-    Raises CorruptWeights for what is not JSON, names something twice, or is no table.
+    Raises CorruptWeights for a header that is not JSON, repeats a name, or is not a table.
     """
     try:
         header = json.loads(raw.decode("utf-8"), object_pairs_hook=_once, parse_constant=_refuse)
     except (ValueError, RecursionError) as error:
         raise CorruptWeights(f"its header is damaged ({error})") from None
     if not isinstance(header, dict):
-        raise CorruptWeights("its header is no table of tensors")
+        raise CorruptWeights("its header is not a table of tensors")
     entries = cast("dict[str, Any]", header)
     return entries, _metadata(entries.pop("__metadata__", {}))
 
 
 def read_metadata(path: Path, what: str) -> Mapping[str, str]:
-    """The text metadata of a file, from its header alone, remembered while the file stays as it is.
+    """The text metadata of a file, from its header alone; cached while the file stays the same.
 
-    `what` is what the file should hold the weights of, as errors call it: "a learned taste". Raises WrongWeights.
+    `what` names, for errors, the model whose weights the file should hold: "a learned taste". Raises WrongWeights.
     """
     try:
         known = path.stat()
@@ -52,11 +52,11 @@ def read_metadata(path: Path, what: str) -> Mapping[str, str]:
     try:
         return _read(path, known.st_size, known.st_mtime_ns)
     except (OSError, CorruptWeights) as error:
-        raise WrongWeights(path, what, detail=f"it is no safetensors file ({error})") from None
+        raise WrongWeights(path, what, detail=f"it is not a safetensors file ({error})") from None
 
 
 @lru_cache(maxsize=256)
-def _read(path: Path, size: int, mtime_ns: int) -> Mapping[str, str]:  # noqa: ARG001 (tells whether the file changed)
+def _read(path: Path, size: int, mtime_ns: int) -> Mapping[str, str]:  # noqa: ARG001  part of the key: a changed file is read again
     with path.open("rb") as file:
         return MappingProxyType(parse_header(file.read(header_length(file.read(8), size)))[1])
 
@@ -69,11 +69,11 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _refuse(word: str) -> Any:
-    raise ValueError(f"{word} is no number")
+    raise ValueError(f"{word} is not a number")
 
 
 def _metadata(entry: object) -> dict[str, str]:
     if not isinstance(entry, dict):
-        raise CorruptWeights("its metadata is no table")
+        raise CorruptWeights("its metadata is not a table")
     items = cast("Mapping[object, object]", entry).items()
     return {str(key): value for key, value in items if isinstance(value, str)}

@@ -1,4 +1,4 @@
-"""Finds the tensors and their names in the tree that a pickle describes: state dict, module, learner, script."""
+"""Finds the tensors and their names in the tree that a pickle describes: a state dict, module, learner or script."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .inert_pickle import Made, Name, Stored, as_dict, as_list
 from .tensor_file import MOST_TENSORS, Spot, spot
 
 WRAPPERS = ("state_dict", "model_state_dict", "model", "module", "net", "params_ema", "params", "ema")
-"""Where trainers put the weights, in order of preference, when they save more than the weights."""
+"""The keys under which trainers save the weights beside other things, in order of preference."""
 _DEEPEST = 64
 
 
@@ -31,7 +31,7 @@ Locate = Callable[[Stored], Storage]
 def state_dict(tree: Any, locate: Locate) -> dict[str, Spot]:
     """The places of all tensors, by the names that `module.state_dict()` gives them.
 
-    Raises CorruptWeights where there is none, UnsafeWeights for tensors that are not plain dense ones.
+    Raises CorruptWeights if there are none, UnsafeWeights for tensors that are not plain and dense.
     """
     found = {name: _tensor(node, locate) for name, node in _Walk().tensors(tree)}
     if not found:
@@ -40,7 +40,7 @@ def state_dict(tree: Any, locate: Locate) -> dict[str, Spot]:
 
 
 class _Walk:
-    """Goes through a tree once, and not for ever: a small file can refer to itself in endless ways."""
+    """Walks a tree, with a limit: a small file can refer to itself in endless ways."""
 
     def __init__(self) -> None:
         self._visits = 0
@@ -49,7 +49,7 @@ class _Walk:
         """The names and nodes of all tensors below a node."""
         self._visits += 1
         if depth > _DEEPEST or self._visits > MOST_TENSORS:
-            raise UnsafeWeights("its modules are too many, or lie too deep inside each other")
+            raise UnsafeWeights("it has too many modules, or nests them too deep")
         fields = _fields(node)
         if "_parameters" in fields and "_modules" in fields:
             yield from self._module(fields, prefix, depth)

@@ -1,4 +1,4 @@
-"""Tensors that lie in a mapped file: nothing is read before it is used, and nothing is copied."""
+"""Tensors in a mapped file: nothing is read before it is used, and nothing is copied."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from torch import Tensor
 from ...errors import CorruptWeights, UnsafeWeights, one_line
 
 MOST_TENSORS = 50_000
-"""More than any model has, few enough to be listed in a moment."""
+"""More than any model has, yet few enough to list in a moment."""
 MOST_DIMENSIONS = 16
 
 
 @dataclass(frozen=True)
 class Spot:
-    """Where one tensor lies in a file: checked by `spot`, which is the only way to make one from a file's claims."""
+    """Where one tensor lies in a file. Make it with `spot`, which checks what the file claims."""
 
     dtype: torch.dtype
     start: int
@@ -29,13 +29,13 @@ class Spot:
     size: tuple[int, ...]
     stride: tuple[int, ...]
     span: int
-    """Elements from the first to the last one, both included; 0 for a tensor without elements."""
+    """Elements from the first to the last, both included; 0 for an empty tensor."""
     swap: bool = False
     """The file's byte order is not this machine's."""
 
     def cut(self, buffer: mmap.mmap) -> Tensor:
-        """The tensor, on the CPU, sharing the file's pages. Writing to it never reaches the file."""
-        # A host may call us inside its inference_mode; a tensor made there could never be differentiated.
+        """The tensor, on the CPU, sharing the file's pages. Writes to it never reach the file."""
+        # A host may call us inside its inference_mode; a tensor made there could not be differentiated.
         with torch.inference_mode(False):
             if self.span == 0:
                 return torch.empty(self.size, dtype=self.dtype, device="cpu")
@@ -73,11 +73,11 @@ class TensorFile(Mapping[str, Tensor]):
 
 
 def map_file(path: Path) -> mmap.mmap:
-    """The whole file, mapped privately: torch wants memory that may be written, and the file must never change.
+    """The whole file, mapped privately: torch wants writable memory, and the file must never change.
 
-    Raises CorruptWeights for an empty file, OSError where it cannot be opened.
+    Raises CorruptWeights for an empty or irregular file, OSError if it cannot be opened.
     """
-    if path.exists() and not path.is_file():  # opening a named pipe would wait for ever
+    if path.exists() and not path.is_file():  # opening a named pipe would wait forever
         raise CorruptWeights(f"{one_line(str(path))} is not a regular file.")
     with path.open("rb") as file:
         try:
@@ -94,9 +94,10 @@ def spot(
     offset: int = 0,
     order: str = "little",
 ) -> Spot:
-    """A tensor inside a storage (its first byte in the file, its elements), or UnsafeWeights if it would leave it.
+    """The place of a tensor inside a storage, which is given by its first byte in the file and its elements.
 
-    A tensor with more elements than its storage is refused as well: a stride of 0 makes gigabytes out of one number.
+    Raises UnsafeWeights if the tensor would leave its storage, or has more elements: a stride of 0 makes gigabytes out
+    of one number.
     """
     start, available = storage
     if max(len(size), len(stride or ())) > MOST_DIMENSIONS:

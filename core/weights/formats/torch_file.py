@@ -1,8 +1,8 @@
 """Finds the tensors in what torch.save, torch.jit.save and fastai write, without torch.load.
 
 torch.load with weights_only refuses whole modules, legacy files, exported learners and TorchScript archives, and
-accepts tensors whose strides make gigabytes of one number. Here all kinds go one way: the pickle is read as data
-(`inert_pickle`), and a tensor is a checked place in the mapped file.
+accepts tensors whose strides make gigabytes out of one number. Here all kinds are read the same way: the pickle is read
+as data (`inert_pickle`), and a tensor is a checked place in the mapped file.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ _STORAGES = {
 
 
 def looks_like_zip(buffer: mmap.mmap) -> bool:
-    """Whether the file starts as a zip archive: what torch.save writes since 1.6, and torch.jit.save."""
+    """Whether the file starts like a zip archive, which torch.save has written since 1.6, and torch.jit.save writes."""
     return buffer[:4] == b"PK\x03\x04"
 
 
 def looks_like_pickle(buffer: mmap.mmap) -> bool:
-    """Whether the file starts as a pickle of protocol 2 to 5: what torch.save wrote before 1.6."""
+    """Whether the file starts like a pickle of protocol 2 to 5, which torch.save wrote before 1.6."""
     return buffer[:1] == b"\x80" and buffer[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05")
 
 
@@ -59,7 +59,7 @@ def _opened(file: BinaryIO) -> tuple[dict[str, zipfile.ZipInfo], Any, str, str]:
             root = _root(members)
             tree = read_pickle(BytesIO(_small(archive, members[f"{root}data.pkl"], MOST_BYTES)))
             order = _order(archive, members.get(f"{root}byteorder"))
-    # A damaged directory makes zipfile seek to impossible places, besides its own errors.
+    # Besides its own errors, zipfile seeks to impossible places when the directory is damaged.
     except (
         zipfile.BadZipFile,
         NotImplementedError,
@@ -77,7 +77,7 @@ def _root(members: dict[str, zipfile.ZipInfo]) -> str:
     roots = [name.removesuffix("data.pkl") for name in members if name.endswith("/data.pkl") or name == "data.pkl"]
     roots = [root for root in roots if root.count("/") <= 1]
     if len(roots) != 1:
-        raise CorruptWeights("it is an archive, but none that torch writes")
+        raise CorruptWeights("it is an archive, but not one that torch writes")
     return roots[0]
 
 
@@ -123,10 +123,10 @@ def _start(buffer: mmap.mmap, info: zipfile.ZipInfo) -> int:
 
 
 def read_legacy(buffer: mmap.mmap) -> dict[str, Spot]:
-    """The places of the tensors in a file as torch.save wrote it before 1.6: five pickles, then the storages."""
+    """The places of the tensors in a file that torch.save wrote before 1.6: five pickles, then the storages."""
     buffer.seek(0)
     if read_pickle(buffer) != LEGACY_MAGIC:
-        raise CorruptWeights("it is a pickle, but none that torch.save writes")
+        raise CorruptWeights("it is a pickle, but not one that torch.save writes")
     stored: list[Stored] = []
     _version, system = read_pickle(buffer), read_pickle(buffer)
     tree, keys = read_pickle(buffer, stored), read_pickle(buffer)
@@ -144,7 +144,7 @@ def read_legacy(buffer: mmap.mmap) -> dict[str, Spot]:
 
 
 def _legacy_starts(buffer: mmap.mmap, keys: Any, stored: dict[str, Stored], order: str) -> dict[str, tuple[int, int]]:
-    """Of each storage: its first byte, and its elements. They follow each other, each after its number of elements."""
+    """The first byte and the elements of each storage. They come one after another, each after its element count."""
     at, starts = buffer.tell(), dict[str, tuple[int, int]]()
     for key in as_list(keys):
         count = int.from_bytes(buffer[at : at + 8], "little" if order == "little" else "big", signed=True)
@@ -158,18 +158,18 @@ def _legacy_starts(buffer: mmap.mmap, keys: Any, stored: dict[str, Stored], orde
 
 
 def _is_storage(stored: Stored) -> bool:
-    """Not a module's class with its source, which legacy files keep outside as well."""
+    """Whether it is not a module's class with its source, which legacy files also keep outside the pickle."""
     return as_list(stored.key)[:1] != ["module"]
 
 
 class _Described(NamedTuple):
-    """What a pickle says of a storage."""
+    """What a pickle says about a storage."""
 
     dtype: torch.dtype
     key: str
     elements: int
     shift: int
-    """Elements into the storage at which a view of it starts (legacy files only)."""
+    """How many elements into the storage a view of it starts (legacy files only)."""
 
 
 def _described(stored: Stored) -> _Described:
@@ -184,5 +184,5 @@ def _described(stored: Stored) -> _Described:
             found = ("", "", 0, 0)
     kind, key, count, shift = found
     if kind not in _STORAGES or not 0 <= count < 1 << 62 or not 0 <= shift < 1 << 62:
-        raise UnsafeWeights("it names a storage of a kind no tensor file needs")
+        raise UnsafeWeights("it names a kind of storage that no tensor file needs")
     return _Described(_STORAGES[kind], key, count, shift)

@@ -305,7 +305,7 @@ def test_flipped_byte(server: Server, tmp_path: Path) -> None:
     server.body = BODY[:1000] + bytes([BODY[1000] ^ 1]) + BODY[1001:]
     checksums: list[dict[str, Any]] = [{"sha256": SHA}, {"git_sha1": GIT}]
     for known in checksums:
-        with pytest.raises(CorruptWeights, match=r"published file: its \w+ is \w+, expected is \w+"):
+        with pytest.raises(CorruptWeights, match=r"published file: its \w+ is \w+ instead of \w+"):
             get(server, tmp_path, **known)
         assert visible(tmp_path) == []
 
@@ -321,7 +321,7 @@ def test_damaged_part_is_mended(server: Server, tmp_path: Path) -> None:
 
 
 def test_other_size_is_refused_before_it_is_fetched(server: Server, tmp_path: Path) -> None:
-    with pytest.raises(CorruptWeights, match="the server has 300,000 bytes, published are 5"):
+    with pytest.raises(CorruptWeights, match="the server has 300,000 bytes, but 5 were published"):
         get(server, tmp_path, size=5)
 
 
@@ -341,7 +341,7 @@ def test_checksum_of_the_hub_is_used(server: Server, tmp_path: Path) -> None:
     shutil.rmtree(tmp_path / "sub")
     with pytest.raises(CorruptWeights, match="sha256"):
         get(server, tmp_path)
-    with pytest.raises(CorruptWeights, match=f"its sha256 is {SHA} there, published is {'0' * 64}"):
+    with pytest.raises(CorruptWeights, match=f"its sha256 on the server is {SHA}, but the published one is {'0' * 64}"):
         get(server, tmp_path, sha256="0" * 64)
 
 

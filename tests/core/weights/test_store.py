@@ -245,7 +245,7 @@ def test_verify(tmp_path: Path) -> None:
     for wrong in (WeightFile("n", sha256="0" * 64), WeightFile("n", git_sha1="0" * 40)):
         with pytest.raises(CorruptWeights, match="is not the published file: its"):
             verify(path, wrong)
-    with pytest.raises(CorruptWeights, match="it has 6 bytes, published are 7"):
+    with pytest.raises(CorruptWeights, match="it has 6 bytes, the published one has 7"):
         verify(path, WeightFile("net.safetensors", size=7))
     with pytest.raises(MissingWeights):
         WeightStore([tmp_path]).verify(WeightFile("other"))

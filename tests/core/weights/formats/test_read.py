@@ -300,10 +300,10 @@ def test_unsound_safetensors_is_refused(name: str, tmp_path: Path) -> None:
         (b"<!DOCTYPE html><html>Sign in</html>", "web page"),
         (b"\n <html>", "web page"),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n", "git-lfs pointer"),
-        (b'{"error": "Repository not found"}', "a text"),
-        (b"GGUF\x03\x00\x00\x00" + bytes(64), "no safetensors and no torch file"),
+        (b'{"error": "Repository not found"}', "it is text"),
+        (b"GGUF\x03\x00\x00\x00" + bytes(64), "neither a safetensors file nor a torch file"),
         (b"PK\x03\x04 but no archive", "archive is damaged"),
-        (pickle.dumps({"a": [1, 2]}), "none that torch.save writes"),
+        (pickle.dumps({"a": [1, 2]}), "not one that torch.save writes"),
     ],
 )
 def test_other_files_are_recognised(content: bytes, said: str, tmp_path: Path) -> None:
@@ -560,7 +560,7 @@ def test_values_that_explode_when_touched(value: bytes, part: str, tmp_path: Pat
 
 @pytest.mark.parametrize("value", [LAUGHS, DEEP, HUGE], ids=["laughs", "deep", "huge"])
 def test_module_names_that_explode_when_touched(value: bytes) -> None:
-    with pytest.raises(CorruptWeights, match="a name that is no text"):
+    with pytest.raises(CorruptWeights, match="a name that is not text"):
         read_pickle(BytesIO(b"\x80\x04" + value + text("a") + b"\x93."))
 
 

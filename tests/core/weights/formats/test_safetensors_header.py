@@ -75,9 +75,9 @@ BROKEN: dict[str, tuple[object, int | None, str]] = {
     "no text": (b"\xff\xfe{}", None, "its header is damaged"),
     "deep": (b"[" * 100_000, None, "its header is damaged"),
     "twice": (b'{"a": {}, "a": {}}', None, "the same name twice"),
-    "not a number": (b'{"a": NaN}', None, "NaN is no number"),
-    "a list": ([1], None, "no table of tensors"),
-    "metadata is a list": ({"__metadata__": [1]}, None, "its metadata is no table"),
+    "not a number": (b'{"a": NaN}', None, "NaN is not a number"),
+    "a list": ([1], None, "not a table of tensors"),
+    "metadata is a list": ({"__metadata__": [1]}, None, "its metadata is not a table"),
     "longer than the file": (b"{}", 1000, "claims 1,000 bytes, in a file of 10"),
     "too long": (b" " * (MOST_HEADER + 1), None, "its header claims"),
     "empty": (b"", 0, "its header is damaged"),
@@ -97,7 +97,7 @@ def test_a_broken_header_is_one_clear_error(
         with pytest.raises(WrongWeights) as caught:
             read(path)
         assert words in str(caught.value)
-        assert f"x.safetensors does not hold the weights of {what}; it is no safetensors file" in str(caught.value)
+        assert f"x.safetensors does not hold the weights of {what}; it is not a safetensors file" in str(caught.value)
 
 
 def test_a_file_that_is_none(tmp_path: Path) -> None:
@@ -106,7 +106,7 @@ def test_a_file_that_is_none(tmp_path: Path) -> None:
     with pytest.raises(WrongWeights, match="a net; it is not a regular file"):
         read_metadata(tmp_path, "a net")
     (tmp_path / "short").write_bytes(b"\x01")
-    with pytest.raises(WrongWeights, match="a net; it is no safetensors file"):
+    with pytest.raises(WrongWeights, match="a net; it is not a safetensors file"):
         read_metadata(tmp_path / "short", "a net")
 
 
