@@ -14,7 +14,7 @@ from ...collection.scan import seen_outcome
 from ...collection.store import SeenVerdict, Store
 from ...core.errors import GateError, KeepersError
 from ...core.gates.gate import Gate, Verdict
-from ...core.gates.reason import undecided
+from ...core.gates.reason import why_undecided
 from ...core.judging.classifier import model_fingerprint
 from ...core.judging.judge import Judge
 from ...core.judging.near_duplicates import Run
@@ -104,7 +104,7 @@ class Verdicts:
         decision = gate.decide({**answers, **{model: one for model, one in made.items() if one}})
         if decision.verdict:
             return decision.verdict
-        return Verdict("review", f"review: {undecided(decision.models, decision.blurred)}")
+        return Verdict("review", f"review: {why_undecided(decision.models, decision.blurred)}")
 
     def _compared(self, answers: Mapping[str, Answer], name: str) -> dict[str, Prediction]:
         found: dict[str, Prediction] = {}

@@ -11,7 +11,7 @@ import numpy as np
 
 from ...core.errors import UnknownName, one_line
 from ...core.gates.gate import Gate, Verdict
-from ...core.gates.reason import undecided
+from ...core.gates.reason import why_undecided
 from ...core.gates.tree import Comparison, Link, Number, Value, terms
 from ...core.gates.truth import holds, no_number
 from ...core.judging.classifier import model_fingerprint
@@ -79,7 +79,7 @@ class OutputGate:
         answers, unsaid = self._answers(row)
         decision = self.gate.decide(answers)
         if decision.verdict is None:
-            return Verdict("review", f"review: {undecided(decision.models, decision.blurred)}")
+            return Verdict("review", f"review: {why_undecided(decision.models, decision.blurred)}")
         reason = decision.verdict.reason
         for wrong, right in unsaid.items():
             reason = reason.replace(wrong, right)

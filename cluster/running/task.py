@@ -11,7 +11,7 @@ from typing import Literal
 from ...core.captions.recipe import CaptionRecipe
 from ...core.errors import KeepersError
 from ...core.gates.gate import Gate
-from ...core.gates.tree import Comparison, Value, asked, terms
+from ...core.gates.tree import Comparison, Value, models_in, terms
 from ...core.judging.judge import Registry
 from ...core.judging.near_duplicates import DUPLICATE, has_hash
 from ...core.pictures.open import PIXEL_LIMIT
@@ -152,7 +152,7 @@ def compared_with(gate: Gate) -> Mapping[str, frozenset[str]]:
     for clause in gate.clauses:
         for term in terms(clause.when):
             for link in term.links if isinstance(term, Comparison) else ():
-                both = frozenset(asked(link))
+                both = frozenset(models_in(link))
                 found |= {model: found.get(model, frozenset()) | both - {model} for model in both}
     return found
 

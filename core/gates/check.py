@@ -1,4 +1,4 @@
-"""Compares a parsed gate with what the models really have, before anything is loaded."""
+"""Compares a parsed gate with what the models really offer, before anything is loaded."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LabelsOf = Callable[[str], Labels | None]
 
 
 def check_clause(clause: Clause, text: str, labels_of: LabelsOf) -> None:
-    """Raises GateError for a model or label that does not exist, and for a number that its label never reaches."""
+    """Raises GateError for a model or label that does not exist, and for a number outside its label's range."""
     for term in terms(clause.when):
         if isinstance(term, WordTest):
             _check_test(term, text, labels_of)
@@ -25,7 +25,7 @@ def check_clause(clause: Clause, text: str, labels_of: LabelsOf) -> None:
 def _check_test(test: WordTest, text: str, labels_of: LabelsOf) -> None:
     labels = _labels(test.model, test.position, text, labels_of)
     for name in test.names if labels else ():
-        # An answer need not be a label ("ok", "explicit"), but what nearly is one was mistyped.
+        # An answer need not be a label ("ok", "explicit"), but one that is nearly a label was mistyped.
         close = [] if labels is None or name in labels else get_close_matches(name, labels.names, n=2, cutoff=0.8)
         if close:
             meant = " or ".join(map(repr, close))

@@ -1,4 +1,4 @@
-"""One gate out of several."""
+"""Combines several gates into one."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from .tree import And, Clause, Node, Not, Or, Outcome
 
 
 def all_of(gates: Sequence[Gate]) -> Gate:
-    """The gate that accepts what all of them accept, rejects what one of them rejects, and reviews the rest."""
-    told = [gate for gate in gates if gate.clauses]
-    if len(told) <= 1:
-        return told[0] if told else Gate.parse("")
-    accepted = _all([part for gate in told if (part := _when(gate, "accept"))])
-    rejected = [Clause("reject", part) for gate in told if (part := _when(gate, "reject"))]
+    """The gate that accepts what all of them accept, rejects what any of them rejects, and reviews the rest."""
+    filled = [gate for gate in gates if gate.clauses]
+    if len(filled) <= 1:
+        return filled[0] if filled else Gate.parse("")
+    accepted = _all([part for gate in filled if (part := _when(gate, "accept"))])
+    rejected = [Clause("reject", part) for gate in filled if (part := _when(gate, "reject"))]
     gate = Gate((*rejected, Clause("accept", accepted), Clause("review", Not(accepted))))
     return Gate.parse(str(gate))
 
 
 def _when(gate: Gate, outcome: Outcome) -> Node | None:
-    """When a gate gives an outcome; None where it never does."""
+    """The condition under which a gate gives an outcome; None if it never does."""
     earlier: list[Node] = []
     found: list[Node] = []
     for clause in gate.clauses:

@@ -1,4 +1,4 @@
-"""The gate: a text that says which images are kept, and the verdict it gives by what the models answered."""
+"""The gate: a text that says which images to keep, and the verdict it gives on what the models answered."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from functools import cached_property
 from ..prediction import Answers, Labels
 from .check import check_clause
 from .parse import LONGEST, parse_clauses
-from .reason import told, unjudged
-from .tree import Clause, Outcome, asked, terms
+from .reason import why_decided, why_unjudged
+from .tree import Clause, Outcome, models_in, terms
 from .truth import FALSE, TRUE, UNJUDGED, Finding, find, needs
 
 __all__ = ["Clause", "Decision", "Gate", "Outcome", "Verdict"]
@@ -29,21 +29,21 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Decision:
-    """A verdict, or what is still needed for one."""
+    """A verdict, or what it still takes to reach one."""
 
     verdict: Verdict | None
     """None while the outcome is open; then at least one of the others is not empty."""
     models: tuple[str, ...] = ()
-    """The models without an answer that could still decide, in the gate's order."""
+    """The models that have not answered and could still change the outcome, in the gate's order."""
     blurred: tuple[str, ...] = ()
-    """The models whose values are too close to a threshold for their tolerance, and are needed at `exact`."""
+    """The models whose values are too close to a threshold for their tolerance; they are needed at `exact`."""
 
 
 @dataclass(frozen=True)
 class Gate:
-    """Clauses in written order; the first that is true gives the outcome.
+    """Clauses in the order written; the first that is true gives the outcome.
 
-    If none is true, an image is rejected where there is an accept clause, and accepted where there is none.
+    If none is true, the image is rejected if there is an accept clause, and accepted if there is none.
     """
 
     clauses: tuple[Clause, ...]
@@ -52,26 +52,26 @@ class Gate:
 
     @classmethod
     def parse(cls, text: str) -> Gate:
-        """The gate of a text; an empty one accepts everything.
+        """The gate that a text describes; an empty text accepts everything.
 
         Raises:
-            GateError: with the place and what to write instead.
+            GateError: with the position and what to write instead.
         """
         return cls(parse_clauses(text), text)
 
     def __str__(self) -> str:
-        """The gate in its canonical form, one clause a line; it parses to an equal gate."""
+        """The gate in its canonical form, one clause per line; it parses to an equal gate."""
         canonical = "\n".join(map(str, self.clauses))
         return canonical if len(canonical) <= LONGEST or not self.text else self.text
 
     @cached_property
     def models(self) -> tuple[str, ...]:
-        """The models that the gate asks, in order of appearance."""
-        every = (model for clause in self.clauses for term in terms(clause.when) for model in asked(term))
+        """The models that the gate names, in order of appearance."""
+        every = (model for clause in self.clauses for term in terms(clause.when) for model in models_in(term))
         return tuple(dict.fromkeys(every))
 
     def check(self, labels_of: Callable[[str], Labels | None]) -> None:
-        """Compares the gate with the models' labels; `labels_of` raises UnknownName, and gives None where unknown.
+        """Compares the gate with the models' labels; `labels_of` raises UnknownName, or returns None if it cannot tell.
 
         Raises:
             GateError: for an unknown model or label, and for a number outside its label's range.
@@ -82,7 +82,7 @@ class Gate:
     def decide(self, answers: Answers) -> Decision:
         """The verdict, as soon as no further answer could change its outcome; else the models that could.
 
-        `answers` may hold any part of the gate's models, and others. What cannot be judged never leads to accept.
+        `answers` may hold some of the gate's models, and others. What cannot be judged never leads to accept.
         """
         findings = self._findings(answers)
         futures = self._futures(findings)
@@ -97,7 +97,7 @@ class Gate:
         return "reject" if any(clause.outcome == "accept" for clause in self.clauses) else "accept"
 
     def _findings(self, answers: Answers) -> list[Finding]:
-        """Of the clauses up to the first that is true for certain."""
+        """The findings of the clauses, up to the first that is certainly true."""
         found: list[Finding] = []
         for clause in self.clauses:
             found.append(find(clause.when, answers))
@@ -106,9 +106,9 @@ class Gate:
         return found
 
     def _futures(self, findings: Sequence[Finding]) -> list[frozenset[_Outcomes]]:
-        """For each clause, and for the end: what the clauses from there on may still come to.
+        """For each clause, and for the end: what the clauses from there on may still lead to.
 
-        One future is a set of outcomes, because an unjudged clause leaves both its own outcome and the rest's open.
+        A future is a set of outcomes, because an unjudged clause leaves both its own outcome and the rest's open.
         """
         futures = [frozenset([_Outcomes((self._otherwise,))])]
         for clause, finding in zip(reversed(self.clauses[: len(findings)]), reversed(findings), strict=True):
@@ -138,12 +138,12 @@ class Gate:
             return "the gate is empty"
         if any(len(outcomes) > 1 for outcomes in future):
             leaves = (leaf for finding in findings if finding.truth & UNJUDGED for leaf in finding.leaves)
-            return unjudged(leaves, answers)
+            return why_unjudged(leaves, answers)
         if findings[-1].truth == TRUE:
-            return told(findings[-1].leaves, answers)
+            return why_decided(findings[-1].leaves, answers)
         hoped = ("accept",) if self._otherwise == "reject" else ("review", "reject")
         failed = (f for clause, f in zip(self.clauses, findings, strict=True) if clause.outcome in hoped)
-        return told((leaf for finding in failed for leaf in finding.leaves), answers)
+        return why_decided((leaf for finding in failed for leaf in finding.leaves), answers)
 
 
 def _each(truth: int) -> list[int]:
@@ -151,7 +151,7 @@ def _each(truth: int) -> list[int]:
 
 
 def _meets(outcome: Outcome, truth: int, rest: _Outcomes) -> _Outcomes:
-    """What a clause and those after it come to."""
+    """What a clause and those after it lead to."""
     if truth == FALSE:
         return rest
     own = _Outcomes((outcome,))
@@ -163,7 +163,7 @@ def _final(outcomes: _Outcomes) -> Outcome:
 
 
 def _matters(outcome: Outcome, truth: int, before: frozenset[_Outcomes], rest: frozenset[_Outcomes]) -> bool:
-    """Whether the outcome could hang on what a clause turns out to be."""
+    """Whether the outcome could depend on what a clause turns out to be."""
     return any(
         len({_final(earlier | _meets(outcome, one, later)) for one in _each(truth)}) > 1
         for earlier in before

@@ -1,4 +1,4 @@
-"""Parses a gate text by recursive descent. Nothing is evaluated, and hostile text ends in a GateError."""
+"""Parses a gate text by recursive descent. Nothing is evaluated, and hostile text raises GateError."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _NUMBER_HINT = "compare it with a number, as in {0} >= 0.5"
 
 
 def parse_clauses(text: str) -> tuple[Clause, ...]:
-    """The clauses of a gate text, none for a text without any.
+    """The clauses of a gate text; none if the text has none.
 
     Raises:
-        GateError: with the place and what to write instead.
+        GateError: with the position and what to write instead.
     """
     if len(text) > LONGEST:
         raise GateError(text[:60] + "…", 0, f"The gate has {len(text):,} characters; at most {LONGEST:,} are allowed.")
@@ -41,7 +41,7 @@ class _Parser:
                 return tuple(found)
             found.append(self._clause())
             if not self._at_end():
-                self._refuse_here("Here an and, an or, a semicolon or a new line is missing.")
+                self._refuse_here("An and, an or, a semicolon or a new line is missing here.")
 
     @property
     def _here(self) -> Token:
@@ -92,15 +92,15 @@ class _Parser:
         if not self._taken("mark", ")"):
             if self._here.kind == "end":
                 self._refuse(opening.position, "This parenthesis is never closed.")
-            self._refuse_here("Here a closing parenthesis is missing.")
+            self._refuse_here("A closing parenthesis is missing here.")
         if self._here.kind == "operator":
-            self._refuse_here("Only labels and numbers are compared, not what stands in parentheses.")
+            self._refuse_here("Only labels and numbers can be compared, not an expression in parentheses.")
         return node
 
     def _deeper(self, step: int) -> None:
         self.depth += step
         if self.depth > DEEPEST:
-            self._refuse_here(f"More than {DEEPEST} parentheses and nots lie inside one another.")
+            self._refuse_here(f"Parentheses and nots are nested more than {DEEPEST} deep.")
 
     def _term(self) -> Node:
         first = self._take()
@@ -109,7 +109,7 @@ class _Parser:
         if first.kind == "string":
             return self._mirrored_test(first)
         if first.kind not in ("value", "number"):
-            self._refuse(first.position, "Here a comparison is missing, as in faramir.accept >= 0.5.")
+            self._refuse(first.position, "A comparison is missing here, as in faramir.accept >= 0.5.")
         return self._comparison(first)
 
     def _test(self, name: Token) -> WordTest:
@@ -128,7 +128,7 @@ class _Parser:
     def _mirrored_test(self, word: Token) -> WordTest:
         operator, name = self._take(), self._here
         if operator.kind != "operator" or operator.text not in ("==", "!=") or name.kind not in ("name", "value"):
-            self._refuse(word.position, 'A word is compared with an answer, as in coherence.label == "coherent".')
+            self._refuse(word.position, 'Compare a word with an answer, as in coherence.label == "coherent".')
         self.at += 1
         if name.kind == "value":
             self._refuse_word_for_number(name, word)
@@ -137,15 +137,15 @@ class _Parser:
 
     def _names(self) -> tuple[str, ...]:
         if not self._taken("mark", "("):
-            self._refuse_here('After in stands a list of words, as in ("coherent", "semi-incoherent").')
+            self._refuse_here('After in comes a list of words, as in ("coherent", "semi-incoherent").')
         names: list[str] = []
         while not (names and self._taken("mark", ")")):
             if names and not self._taken("mark", ","):
-                self._refuse_here("Here a comma or a closing parenthesis is missing.")
+                self._refuse_here("A comma or a closing parenthesis is missing here.")
             if names and self._taken("mark", ")"):
                 break
             if self._here.kind != "string":
-                self._refuse_here("Here a word in quotes is missing.")
+                self._refuse_here("A word in quotes is missing here.")
             names.append(self._take().text)
         return tuple(names)
 
@@ -168,19 +168,19 @@ class _Parser:
         if token.kind == "name":
             self._refuse_answer(token)
         if token.kind not in ("number", "value"):
-            self._refuse(token.position, "Here a number or a label is missing, as in faramir.accept >= 0.5.")
+            self._refuse(token.position, "A number or a label is missing here, as in faramir.accept >= 0.5.")
         if token.kind == "number":
             return Number(float(token.text), token.position)
         return Value(token.model, token.text, token.position)
 
     def _no_chain(self) -> None:
         if self._here.kind == "operator":
-            self._refuse_here("Answers cannot be compared in a chain; join the comparisons by and.")
+            self._refuse_here("Answers cannot be compared in a chain; join the comparisons with and.")
 
     def _refuse_bare(self, token: Token, operand: Operand) -> NoReturn:
         if isinstance(operand, Number):
             self._refuse(
-                token.position, "A number alone says nothing; compare a label with it, as in faramir.accept >= 0.5."
+                token.position, "A number alone means nothing; compare a label with it, as in faramir.accept >= 0.5."
             )
         if self._here.kind == "word" and self._here.text in ("in", "not"):
             self._refuse_here(f"{operand} is a number; use {operand.model}.label in (...) for the answer in one word.")
@@ -197,7 +197,7 @@ class _Parser:
 
     def _refuse_word_for_number(self, operand: Token, word: Token) -> NoReturn:
         if operand.kind != "value":
-            self._refuse(word.position, 'A word is compared with an answer, as in coherence.label == "coherent".')
+            self._refuse(word.position, 'Compare a word with an answer, as in coherence.label == "coherent".')
         value = Value(operand.model, operand.text)
         self._refuse(
             word.position,

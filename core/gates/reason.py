@@ -1,4 +1,4 @@
-"""Says why, for people: "faramir.accept 0.31 < 0.50; degraded"."""
+"""Explains an outcome to the user: "faramir.accept 0.31 < 0.50; degraded"."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from ..errors import one_line
 from ..prediction import Answers, Prediction
-from .tree import Leaf, Link, Number, Operand, Value, WordTest, asked
+from .tree import Leaf, Link, Number, Operand, Value, WordTest, models_in
 from .truth import Reading, Unjudged, holds, read, word
 
 _SHOWN = 3
@@ -14,23 +14,23 @@ _OPPOSITE = {"<": ">=", ">=": "<", ">": "<=", "<=": ">", "==": "!=", "!=": "=="}
 _MIRRORED = {"<": ">", ">": "<", "<=": ">=", ">=": "<=", "==": "==", "!=": "!="}
 
 
-def told(leaves: Iterable[Leaf], answers: Answers) -> str:
-    """What is the case in the terms that decided, then the answers in one word of the models whose numbers are told."""
+def why_decided(leaves: Iterable[Leaf], answers: Answers) -> str:
+    """What the terms that decided found, then the one-word answers of the models whose numbers are shown."""
     chosen = list(dict.fromkeys(leaves))
     shown = chosen[:_SHOWN]
-    text = _joined([_told(leaf, answers) for leaf in shown], len(chosen) - len(shown))
+    text = _joined([_finding(leaf, answers) for leaf in shown], len(chosen) - len(shown))
     words = _words(shown, answers)
     return f"{text}; {words}" if words else text
 
 
-def unjudged(leaves: Iterable[Leaf], answers: Answers) -> str:
-    """Why terms could not be judged; empty where all could."""
+def why_unjudged(leaves: Iterable[Leaf], answers: Answers) -> str:
+    """Why terms could not be judged; empty if all could."""
     reasons = list(dict.fromkeys(reason for leaf in leaves for reason in _reasons(leaf, answers)))
     return _joined(reasons[:_SHOWN], len(reasons[_SHOWN:]))
 
 
-def undecided(missing: Sequence[str], blurred: Sequence[str]) -> str:
-    """Why an outcome stays open where no model can be asked, nor asked to look closer."""
+def why_undecided(missing: Sequence[str], blurred: Sequence[str]) -> str:
+    """Why the outcome stays open where models can be neither asked nor run again at `exact`."""
     if missing:
         return f"not asked about this image: {', '.join(missing)}"
     return f"too near a threshold to tell without a closer look: {', '.join(blurred)}"
@@ -40,22 +40,22 @@ def _joined(parts: Sequence[str], more: int) -> str:
     return " and ".join([*parts, f"{more} more"] if more else parts)
 
 
-def _told(leaf: Leaf, answers: Answers) -> str:
-    return _told_test(leaf, answers) if isinstance(leaf, WordTest) else _told_link(leaf, answers)
+def _finding(leaf: Leaf, answers: Answers) -> str:
+    return _test_finding(leaf, answers) if isinstance(leaf, WordTest) else _link_finding(leaf, answers)
 
 
-def _told_test(test: WordTest, answers: Answers) -> str:
+def _test_finding(test: WordTest, answers: Answers) -> str:
     answer = str(word(test, answers))
     is_it = f"{test.model} is {one_line(answer)}"
     return is_it if answer in test.names else f"{is_it}, not {one_line(' or '.join(test.names))}"
 
 
-def _told_link(link: Link, answers: Answers) -> str:
+def _link_finding(link: Link, answers: Answers) -> str:
     left, right, sign = link.left, link.right, link.operator
     if isinstance(left, Number):
         left, right, sign = right, left, _MIRRORED[sign]
     a, b = read(left, answers), read(right, answers)
-    assert isinstance(a, Reading) and isinstance(b, Reading), "only decided terms are told"
+    assert isinstance(a, Reading) and isinstance(b, Reading), "only decided terms are explained"
     sign = sign if holds(sign, a.value, b.value) else _OPPOSITE[sign]
     first, second = _apart(a.value, b.value, right)
     other = f"{one_line(str(right))} " if isinstance(right, Value) else ""
@@ -63,7 +63,7 @@ def _told_link(link: Link, answers: Answers) -> str:
 
 
 def _apart(a: float, b: float, right: Operand) -> tuple[str, str]:
-    """Two numbers with two decimals, and with more only where a threshold has more, or where they would look equal."""
+    """Two numbers with two decimals, or more where the threshold has more or where they would look equal."""
     shown = right.value if isinstance(right, Number) else b
     if a == b:
         a = shown
@@ -80,8 +80,8 @@ def _plain(value: float, decimals: int) -> str:
 
 
 def _words(leaves: Sequence[Leaf], answers: Answers) -> str:
-    said = {leaf.model for leaf in leaves if isinstance(leaf, WordTest)}
-    models = dict.fromkeys(model for leaf in leaves for model in asked(leaf) if model not in said)
+    shown = {leaf.model for leaf in leaves if isinstance(leaf, WordTest)}
+    models = dict.fromkeys(model for leaf in leaves for model in models_in(leaf) if model not in shown)
     words = {model: _label(model, answers) for model in models}
     found = {model: label for model, label in words.items() if label}
     if len(models) == 1:

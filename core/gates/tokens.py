@@ -1,4 +1,4 @@
-"""Cuts a gate text into tokens. Model ids hold ':' and '-', so no other language's tokens fit."""
+"""Splits a gate text into tokens. Model ids contain ':' and '-', so no other language's tokenizer fits."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _INSTEAD = {
 
 
 class Token(NamedTuple):
-    """A piece of the text. For a value `text` is the label and `model` its model; a string's `text` is its content."""
+    """A piece of the text. A value's `text` is the label and `model` its model; a string's `text` is its content."""
 
     kind: Kind
     text: str
@@ -55,12 +55,12 @@ class Token(NamedTuple):
 
 
 def tokens(text: str) -> list[Token]:
-    """All tokens, the last of kind "end", without line breaks that only lay out an expression. Raises GateError."""
+    """All tokens, the last of kind "end". Line breaks inside an expression are dropped. Raises GateError."""
     return _joined(_Scanner(text).scan())
 
 
 def _joined(found: list[Token]) -> list[Token]:
-    """Line breaks end a clause, unless inside parentheses or beside a word or sign that asks for more."""
+    """Line breaks end a clause, unless they are inside parentheses or beside a word or sign that needs more."""
     kept: list[Token] = []
     depth = 0
     for index, token in enumerate(found):
@@ -147,7 +147,7 @@ class _Scanner:
 
     def _number(self) -> Token | None:
         if odd := _ODD_NUMBER.match(self.text, self.at):
-            self._refuse(self.at, f"{odd[0]} is no number that a score could be compared with; use one like 0.5.")
+            self._refuse(self.at, f"A score cannot be compared with {odd[0]}; use one like 0.5.")
         found = _NUMBER.match(self.text, self.at)
         if found is None:
             return None

@@ -14,7 +14,7 @@ Outcome = Literal["accept", "review", "reject"]
 
 PLAIN_LABEL = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 ANSWER = "label"
-"""`model.label` is the model's answer in one word; a value of that name is written model["label"]."""
+"""`model.label` is the model's one-word answer; a value of that name is written model["label"]."""
 
 _ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
@@ -28,7 +28,7 @@ class Number:
 
     @cached_property
     def single(self) -> float:
-        """The constant as float32, like the values it is compared with: a score of 0.7 reaches a threshold of 0.7."""
+        """The constant as float32, like the values it is compared with, so that a score of 0.7 reaches 0.7."""
         return float(np.float32(self.value))
 
     def __str__(self) -> str:
@@ -64,7 +64,7 @@ class Link:
 
 @dataclass(frozen=True)
 class Comparison:
-    """A chain such as 0.2 < x < 0.5: true when all its links are."""
+    """A chain such as 0.2 < x < 0.5, true when all its links are."""
 
     operands: tuple[Operand, ...]
     operators: tuple[str, ...]
@@ -82,7 +82,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class WordTest:
-    """Whether a model's answer in one word is one of `names`; or, negated, none of them."""
+    """Whether a model's one-word answer is one of `names`, or, if negated, none of them."""
 
     model: str
     names: tuple[str, ...]
@@ -108,7 +108,7 @@ class Not:
 
 @dataclass(frozen=True)
 class And:
-    """True when all its parts are; at least two."""
+    """True when all its parts are. It has at least two."""
 
     parts: tuple[Node, ...]
 
@@ -118,7 +118,7 @@ class And:
 
 @dataclass(frozen=True)
 class Or:
-    """True when any of its parts is; at least two."""
+    """True when any of its parts is. It has at least two."""
 
     parts: tuple[Node, ...]
 
@@ -132,7 +132,7 @@ Leaf = Link | WordTest
 
 @dataclass(frozen=True)
 class Clause:
-    """An outcome and when it holds."""
+    """An outcome, and the condition under which it holds."""
 
     outcome: Outcome
     when: Node
@@ -142,12 +142,12 @@ class Clause:
 
 
 def quoted(text: str) -> str:
-    """Text as a string of the gate language, on one line."""
+    """A text as a string of the gate language, on one line."""
     return '"' + "".join(_ESCAPES.get(c, c) for c in text) + '"'
 
 
 def terms(node: Node) -> Iterator[Comparison | WordTest]:
-    """The comparisons and tests of a tree, as written."""
+    """The comparisons and tests of a tree, in the order written."""
     if isinstance(node, Not):
         yield from terms(node.part)
     elif isinstance(node, And | Or):
@@ -157,8 +157,8 @@ def terms(node: Node) -> Iterator[Comparison | WordTest]:
         yield node
 
 
-def asked(term: Comparison | Link | WordTest) -> tuple[str, ...]:
-    """The models that a term asks, as written."""
+def models_in(term: Comparison | Link | WordTest) -> tuple[str, ...]:
+    """The models that a term names, in the order written."""
     if isinstance(term, WordTest):
         return (term.model,)
     operands = term.operands if isinstance(term, Comparison) else (term.left, term.right)

@@ -1,6 +1,6 @@
-"""What can be said of a gate's terms by the answers so far: Kleene's logic, with a lasting unknown beside the open one.
+"""What the answers so far say about a gate's terms: Kleene's logic, in which some unknowns are final.
 
-A truth is a set of what a node may still turn out to be, once every model has answered exactly: any of FALSE,
+A truth is the set of what a node may still turn out to be once every model has answered exactly: any of FALSE,
 UNJUDGED and TRUE. An unjudged term (a failure, a NaN) stays so whatever else is asked; an open one may become any.
 """
 
@@ -15,7 +15,7 @@ import numpy as np
 
 from ..errors import UnknownName
 from ..prediction import Answer, Answers, Failure, Prediction
-from .tree import And, Comparison, Leaf, Link, Node, Not, Number, Operand, Or, WordTest, asked
+from .tree import And, Comparison, Leaf, Link, Node, Not, Number, Operand, Or, WordTest, models_in
 
 FALSE, UNJUDGED, TRUE = 1, 2, 4
 OPEN = FALSE | UNJUDGED | TRUE
@@ -31,20 +31,20 @@ _HOLDS: Mapping[str, Callable[[float, float], bool]] = {
 
 
 class Reading(NamedTuple):
-    """A number that can be compared, and how far it may be off."""
+    """A number to compare, and how far it may be off."""
 
     value: float
     tolerance: float
 
 
 class Unjudged(NamedTuple):
-    """There is no number or word to compare, and no further model will bring one."""
+    """There is no number or word to compare, and no further answer will bring one."""
 
     reason: str
 
 
 class Finding(NamedTuple):
-    """What a node may turn out to be, and the terms that make it so, as written."""
+    """What a node may turn out to be, and the terms that make it so, in the order written."""
 
     truth: int
     leaves: tuple[Leaf, ...]
@@ -53,8 +53,8 @@ class Finding(NamedTuple):
 def find(node: Node, answers: Answers) -> Finding:
     """What a node may turn out to be.
 
-    The leaves of a false `and` are those of its false parts, those of a true `or` the first true part's; those of a
-    node that is neither true nor false are the ones that keep it open or unjudged.
+    A false `and` has the leaves of its false parts, a true `or` those of its first true part. A node that is neither
+    true nor false has the leaves that keep it open or unjudged.
     """
     if isinstance(node, And):
         return _all([find(part, answers) for part in node.parts])
@@ -69,7 +69,7 @@ def find(node: Node, answers: Answers) -> Finding:
 
 
 def read(operand: Operand, answers: Answers) -> Reading | Unjudged | None:
-    """The number that an operand stands for; None while its model has no answer."""
+    """The number that an operand stands for; None while its model has not answered."""
     if isinstance(operand, Number):
         return Reading(operand.single, 0.0)
     answer = answers.get(operand.model)
@@ -85,7 +85,7 @@ def read(operand: Operand, answers: Answers) -> Reading | Unjudged | None:
 
 
 def word(test: WordTest, answers: Answers) -> str | Unjudged | None:
-    """A model's answer in one word; None while the model has not answered, or while its answer may still change."""
+    """A model's one-word answer; None while the model has not answered, or while its answer may still change."""
     answer = answers.get(test.model)
     if not isinstance(answer, Prediction):
         return None if answer is None else could_not(test.model, answer)
@@ -97,12 +97,12 @@ def word(test: WordTest, answers: Answers) -> str | Unjudged | None:
 
 
 def no_number(model: str, label: str) -> str:
-    """What a value that is none means to a gate."""
+    """The reason that a gate gives for a value that is not a number."""
     return f"{model} gave no number for {label}"
 
 
 def could_not(model: str, failure: Failure) -> Unjudged:
-    """What a failure means to a gate."""
+    """What a gate makes of a failure."""
     return Unjudged(f"{model} could not be judged: {failure.reason}")
 
 
@@ -111,7 +111,7 @@ def needs(leaf: Leaf, answers: Answers) -> tuple[list[str], list[str]]:
     truth = _test(leaf, answers) if isinstance(leaf, WordTest) else _link(leaf, answers)
     if truth != OPEN:
         return [], []
-    models = asked(leaf)
+    models = models_in(leaf)
     absent = [model for model in models if model not in answers]
     return absent, [] if absent else [model for model in models if _coarse(answers[model])]
 
@@ -163,7 +163,7 @@ def _any(parts: Sequence[Finding]) -> Finding:
 
 
 def _least(truths: Sequence[int]) -> int:
-    """All values that the least of several independent truths may have, where FALSE < UNJUDGED < TRUE."""
+    """All values that the least of several independent truths may take, where FALSE < UNJUDGED < TRUE."""
     some, every, above = 0, OPEN, True
     for truth in truths:
         some |= truth

@@ -1,4 +1,4 @@
-"""A ComfyUI prompt as a graph: its nodes, the links between them, and values found along links."""
+"""A ComfyUI prompt as a graph: its nodes, the links between them, and values found by following links."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from collections import deque
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any, NamedTuple, cast
 
-_SIZE_LIMIT = 16 << 20
-_NODE_LIMIT = 20_000
+SIZE_LIMIT = 16 << 20
+"""Characters of JSON."""
+NODE_LIMIT = 20_000
 _DEPTH = 64
-"""How many string nodes in a row are followed."""
+"""The most nodes that are followed in a row."""
 _STRING_LIMIT = 1 << 18
 _SEPARATORS = ("delimiter", "separator")
 _STRING_INPUT = re.compile(
@@ -20,7 +21,7 @@ _STRING_INPUT = re.compile(
 
 
 class BadPrompt(ValueError):
-    """A text that is no ComfyUI prompt; says why."""
+    """The text is not a ComfyUI prompt; the message says why."""
 
 
 class Link(NamedTuple):
@@ -43,7 +44,7 @@ class Node(NamedTuple):
         return as_link(self.inputs.get(name))
 
     def links(self, skip: Collection[str] = ()) -> Iterator[Link]:
-        """All links in the order of the inputs, but for those of inputs named in `skip`."""
+        """All links in the order of the inputs, except inputs named in `skip`."""
         for name in self.inputs:
             if name not in skip and (found := self.link(name)):
                 yield found
@@ -53,13 +54,13 @@ Graph = Mapping[str, Node]
 
 
 def parse_prompt(text: str) -> dict[str, Node]:
-    """The nodes of a prompt by id. Raises BadPrompt; never another error, whatever the text is."""
-    if len(text) > _SIZE_LIMIT:
-        raise BadPrompt(f"the ComfyUI prompt is larger than {_SIZE_LIMIT >> 20} MiB")
+    """The nodes of a prompt by id. Raises BadPrompt and nothing else, whatever the text."""
+    if len(text) > SIZE_LIMIT:
+        raise BadPrompt(f"the ComfyUI prompt is larger than {SIZE_LIMIT >> 20} MiB")
     try:
         data: object = json.loads(text)
     except (ValueError, RecursionError, MemoryError) as error:
-        raise BadPrompt(f"the ComfyUI prompt is not JSON that can be read ({type(error).__name__})") from error
+        raise BadPrompt(f"the ComfyUI prompt is not JSON we can read ({type(error).__name__})") from error
     graph = as_graph(data)
     if not graph:
         raise BadPrompt("the ComfyUI prompt has no nodes")
@@ -67,19 +68,19 @@ def parse_prompt(text: str) -> dict[str, Node]:
 
 
 def as_graph(data: object) -> dict[str, Node]:
-    """The nodes in a decoded prompt; what is no node is passed over."""
+    """The nodes in a decoded prompt; anything else in it is skipped."""
     entries = cast(dict[object, object], data) if isinstance(data, dict) else {}
     graph: dict[str, Node] = {}
     for key, entry in entries.items():
         node = cast(dict[str, Any], entry) if isinstance(entry, dict) else {}
         kind, inputs = node.get("class_type"), node.get("inputs")
-        if isinstance(kind, str) and isinstance(inputs, dict) and len(graph) < _NODE_LIMIT:
+        if isinstance(kind, str) and isinstance(inputs, dict) and len(graph) < NODE_LIMIT:
             graph[str(key)] = Node(str(key), kind, cast(dict[str, object], inputs))
     return graph
 
 
 def as_link(value: object) -> Link | None:
-    """A prompt writes a link as [node id, output]."""
+    """The link that a value stands for, or None; a prompt writes one as [node id, output]."""
     pair = cast(list[object], value) if isinstance(value, list) else []
     if len(pair) == 2 and isinstance(pair[0], (str, int)) and isinstance(pair[1], int):
         return Link(str(pair[0]), pair[1])
@@ -87,7 +88,7 @@ def as_link(value: object) -> Link | None:
 
 
 def upstream(graph: Graph, starts: Collection[Link | str], skip: Collection[str] = ()) -> Iterator[Node]:
-    """The nodes that feed `starts`, nearest first, each once, but for what comes in through inputs named in `skip`."""
+    """The nodes that feed `starts`, nearest first, each once; inputs named in `skip` are not followed."""
     queue = deque(start if isinstance(start, str) else start.node for start in starts)
     seen: set[str] = set()
     while queue:
@@ -100,12 +101,12 @@ def upstream(graph: Graph, starts: Collection[Link | str], skip: Collection[str]
 
 
 def number(graph: Graph, node: Node, names: Collection[str]) -> int | float | None:
-    """The number at the first of these inputs that has one, also through nodes that only hand a value on."""
+    """The number at the first of these inputs that has one; nodes that only pass a value on are followed."""
     return _scalar(graph, node, names, (int, float))
 
 
 def word(graph: Graph, node: Node, names: Collection[str]) -> str:
-    """The text at the first of these inputs that has one, also through nodes that only hand a value on."""
+    """The text at the first of these inputs that has one; nodes that only pass a value on are followed."""
     found = _scalar(graph, node, names, (str,))
     return found if isinstance(found, str) else ""
 
@@ -117,15 +118,15 @@ def _scalar(graph: Graph, node: Node, names: Collection[str], kinds: tuple[type,
         for _ in range(_DEPTH):
             if link is None or link.node not in graph:
                 break
-            value = _handed_on(graph[link.node], name, kinds)
+            value = _passed_on(graph[link.node], name, kinds)
             link = as_link(value)
         if isinstance(value, kinds) and not isinstance(value, bool) and value == value:  # not NaN
             return value
     return None
 
 
-def _handed_on(node: Node, name: str, kinds: tuple[type, ...]) -> object:
-    """What a primitive or reroute gives: its input of the wanted name, a usual one, or the only one that fits."""
+def _passed_on(node: Node, name: str, kinds: tuple[type, ...]) -> object:
+    """What a primitive or reroute passes on: its input of that name, of a usual name, or the only one that fits."""
     for key in (name, "value", "int", "float", "number", "seed", "Number", "Value", "INT", "FLOAT", "string", "text"):
         if key in node.inputs:
             return node.inputs[key]
@@ -134,9 +135,9 @@ def _handed_on(node: Node, name: str, kinds: tuple[type, ...]) -> object:
 
 
 def string(graph: Graph, value: object, known: dict[str, str] | None = None, depth: int = 0) -> str:
-    """The text of an input: itself, or what the string nodes behind its link put together; empty when unknown.
+    """The text of an input: itself, or what the string nodes behind its link compose; empty when unknown.
 
-    `known` holds the texts of nodes that were read before, so that texts which double from node to node cost nothing.
+    `known` caches the texts of nodes, so that texts that double from node to node cost nothing.
     """
     if isinstance(value, str):
         return value
@@ -144,13 +145,13 @@ def string(graph: Graph, value: object, known: dict[str, str] | None = None, dep
     if link is None or link.node not in graph or depth > _DEPTH:
         return ""
     if link.node not in known:
-        known[link.node] = ""  # what a circle finds
-        known[link.node] = _put_together(graph, graph[link.node], known, depth)[:_STRING_LIMIT]
+        known[link.node] = ""  # for links that lead back here
+        known[link.node] = _composed(graph, graph[link.node], known, depth)[:_STRING_LIMIT]
     return known[link.node]
 
 
-def _put_together(graph: Graph, node: Node, known: dict[str, str], depth: int) -> str:
-    if isinstance(populated := node.inputs.get("populated_text"), str):  # a wildcard node: what it drew
+def _composed(graph: Graph, node: Node, known: dict[str, str], depth: int) -> str:
+    if isinstance(populated := node.inputs.get("populated_text"), str):  # what a wildcard node drew
         return populated
     names = [name for name in node.inputs if _STRING_INPUT.fullmatch(name.lower())] or list(node.inputs)
     parts = [string(graph, node.inputs[name], known, depth + 1) for name in names if name.lower() not in _SEPARATORS]

@@ -34,7 +34,7 @@ _PASSES = ("conditioning", "conditioning_to", "conditioning_from", "cond", "cond
 
 
 class ComfyFound(NamedTuple):
-    """What a ComfyUI prompt says of the picture; None and empty where it does not."""
+    """What a ComfyUI prompt says about the picture; None or empty where it says nothing."""
 
     positive: str
     negative: str
@@ -50,9 +50,9 @@ class ComfyFound(NamedTuple):
 
 
 def find_in(graph: Graph) -> ComfyFound:
-    """Looks through a parsed prompt or workflow; unknown nodes are understood by the names of their inputs.
+    """Searches a parsed prompt or workflow; nodes are recognised by the names of their inputs, known kind or not.
 
-    Of several samplers in a row (high-resolution pass, detailer, refiner) the first one counts: it made the picture.
+    Of several samplers in a row (high-resolution pass, detailer, refiner), the first counts: it made the picture.
     Of several pictures in one graph, the first that is saved and was sampled counts.
     """
     passes = _samplers(graph)
@@ -91,7 +91,7 @@ def _samplers(graph: Graph) -> list[Node]:
 
 
 def _ends(graph: Graph) -> list[str]:
-    """Where pictures leave the graph: savers first, then previews, then all whose output nobody takes."""
+    """Where pictures leave the graph: savers first, then all others whose output nobody uses, previews last."""
     taken = {link.node for node in graph.values() for link in node.links()}
     loose = [node.id for node in graph.values() if node.id not in taken]
     pictures = [i for i in loose if graph[i].link("images") or graph[i].link("image")] or loose
@@ -101,9 +101,9 @@ def _ends(graph: Graph) -> list[str]:
 
 def _is_sampler(node: Node) -> bool:
     names = node.inputs.keys()
-    asked = bool(names & {"positive", "guider", "conditioning", "positive_prompt", "prompt"})
-    drawn = bool(names & {"seed", "noise_seed", "noise", "sigmas"})
-    return asked and drawn and bool(names & {"steps", "sampler_name", "sampler", "sigmas", "cfg", "denoise"})
+    guided = bool(names & {"positive", "guider", "conditioning", "positive_prompt", "prompt"})
+    noisy = bool(names & {"seed", "noise_seed", "noise", "sigmas"})
+    return guided and noisy and bool(names & {"steps", "sampler_name", "sampler", "sigmas", "cfg", "denoise"})
 
 
 def _at(nodes: Collection[Node], names: Collection[str]) -> list[Link]:
@@ -126,7 +126,7 @@ def _integer(value: float | None) -> int | None:
 
 
 def _model(graph: Graph, starts: Collection[str]) -> str:
-    """The file of the checkpoint or diffusion model: along links that carry weights, else along any but pictures."""
+    """The file of the checkpoint or diffusion model, along links of weights, else along all but pictures."""
     names = ("ckpt_name", "unet_name", "base_ckpt_name", "model_name", "checkpoint", "model_path", "model")
     no_weights = {name for node in graph.values() for name in node.inputs} - set(_WEIGHTS)
     for skip in (no_weights, {*_IMAGE, *_OTHER, *_CONDITIONING}):
@@ -151,7 +151,7 @@ _SIDES: Mapping[Side, tuple[str, ...]] = {
 
 
 def _side(graph: Graph, nodes: Collection[Node], side: Side) -> str:
-    """The texts of one side, from the first node that has it; a guider with a single conditioning has no negative."""
+    """The texts of one side, from the first node that has it. A guider with one conditioning has no negative."""
     values = [node.inputs[name] for node in nodes for name in _SIDES[side] if name in node.inputs]
     if not values or isinstance(values[0], str):
         return str(values[0]) if values else ""
@@ -176,7 +176,7 @@ def _texts(graph: Graph, value: object, side: Side) -> Iterator[str]:
 
 
 def _own_texts(node: Node, side: Side) -> list[str]:
-    """The inputs of an encoder that are texts; loaders that encode both sides name them after the side."""
+    """The inputs of an encoder that are texts. Loaders that encode both sides name them after the side."""
     if isinstance(node.inputs.get(side), str):
         return [side]
     sided = [name for name in node.inputs if name.startswith(side) and ("text" in name or "prompt" in name)]
@@ -184,7 +184,7 @@ def _own_texts(node: Node, side: Side) -> list[str]:
 
 
 def _passes(node: Node, link: Link, side: Side) -> list[str]:
-    """The inputs through which a node hands conditioning on; with both sides, the one of the output that was asked."""
+    """The inputs whose conditioning a node passes on; of a node with both sides, the one that `link` comes from."""
     if node.link("positive") and node.link("negative"):
         return ["negative" if link.slot == 1 else "positive"]
     known = [name for name in node.inputs if name in _PASSES or name.startswith("cond") or name == side]

@@ -1,4 +1,4 @@
-"""Turns a ComfyUI workflow, the editor's form, into the graph of a prompt, as far as core nodes go."""
+"""Turns a ComfyUI workflow, the editor's format, into the graph of a prompt, as far as core nodes go."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import Any, cast
 
-from .comfy_graph import BadPrompt, Node
+from .comfy_graph import NODE_LIMIT, SIZE_LIMIT, BadPrompt, Node
 
-_LIMIT = 16 << 20
 _WIDGETS: Mapping[str, tuple[str, ...]] = {
     "KSampler": ("seed", "control", "steps", "cfg", "sampler_name", "scheduler", "denoise"),
     "KSamplerAdvanced": ("add_noise", "noise_seed", "control", "steps", "cfg", "sampler_name", "scheduler"),
@@ -28,19 +27,19 @@ _WIDGETS: Mapping[str, tuple[str, ...]] = {
     "PrimitiveStringMultiline": ("value",),
     "PrimitiveInt": ("value",),
 }
-"""The editor stores the values of a node by position; "control" is what happens to the seed after a run."""
+"""The editor stores a node's values by position; "control" is what happens to the seed after a run."""
 _OFF = (2, 4)
-"""Modes of a node that is muted or bypassed."""
+"""The modes of muted and bypassed nodes."""
 
 
 def parse_workflow(text: str) -> dict[str, Node]:
     """The nodes of a workflow by id, with values only for ComfyUI's own nodes. Raises BadPrompt, and nothing else."""
-    if len(text) > _LIMIT:
-        raise BadPrompt(f"the ComfyUI workflow is larger than {_LIMIT >> 20} MiB")
+    if len(text) > SIZE_LIMIT:
+        raise BadPrompt(f"the ComfyUI workflow is larger than {SIZE_LIMIT >> 20} MiB")
     try:
         data = cast(dict[str, Any], json.loads(text))
         origin: Mapping[Any, Any] = {link[0]: [str(link[1]), link[2]] for link in data["links"]}
-        nodes = [_node(entry, origin) for entry in data["nodes"][:20_000] if entry.get("mode") not in _OFF]
+        nodes = [_node(entry, origin) for entry in data["nodes"][:NODE_LIMIT] if entry.get("mode") not in _OFF]
     except (ValueError, RecursionError, MemoryError, KeyError, TypeError, IndexError, AttributeError) as error:
         raise BadPrompt(f"the ComfyUI workflow cannot be read ({type(error).__name__})") from error
     if not nodes:
@@ -51,8 +50,8 @@ def parse_workflow(text: str) -> dict[str, Node]:
 def _node(entry: Mapping[str, Any], origin: Mapping[Any, Any]) -> Node:
     kind = str(entry["type"])
     values: Any = entry.get("widgets_values") or ()
-    by_place = {} if isinstance(values, dict) else dict(zip(_WIDGETS.get(kind, ()), values, strict=False))
-    named = cast(dict[object, object], values) if isinstance(values, dict) else by_place
+    by_position = {} if isinstance(values, dict) else dict(zip(_WIDGETS.get(kind, ()), values, strict=False))
+    named = cast(dict[object, object], values) if isinstance(values, dict) else by_position
     inputs = {str(name): value for name, value in named.items() if name != "control"}
     for socket in cast(list[dict[str, Any]], entry.get("inputs") or []):
         if socket.get("link") in origin:

@@ -20,14 +20,14 @@ class Block(NamedTuple):
     """"tEXt"; "APP1", "SOS"; "VP8X", "XMP "."""
     start: int
     data: int
-    """Where the content begins; it is `size` bytes long."""
+    """Where its content begins; it is `size` bytes long."""
     size: int
     end: int
-    """Where the next block begins, after checksum or padding."""
+    """Where the next block begins, after the checksum or padding."""
 
 
 class BrokenContainer(ValueError):
-    """The file ends early, or is not built as its format asks. `code` is "truncated" or "corrupt"."""
+    """The file ends early or breaks the rules of its format. `code` is as in UnreadableImage."""
 
     def __init__(self, code: str, detail: str) -> None:
         self.code = code
@@ -35,7 +35,7 @@ class BrokenContainer(ValueError):
 
 
 def container_of(file: BinaryIO) -> str:
-    """PNG, JPEG, WEBP, or empty for another format; reads twelve bytes."""
+    """PNG, JPEG or WEBP, or empty for another format; reads twelve bytes."""
     head = read_at(file, 0, 12)
     if head.startswith(PNG_SIGNATURE):
         return PNG
@@ -45,7 +45,7 @@ def container_of(file: BinaryIO) -> str:
 
 
 def blocks(file: BinaryIO, container: str) -> Iterator[Block]:
-    """The blocks of a file in order; of a JPEG up to its first scan. Raises BrokenContainer where they end early."""
+    """The blocks of a file in order; of a JPEG up to its first scan. Raises BrokenContainer for a damaged file."""
     walk: Callable[[BinaryIO, int], Iterator[Block]] = {PNG: _png, JPEG: _jpeg, WEBP: _webp}[container]
     size = file.seek(0, os.SEEK_END)
     for count, block in enumerate(walk(file, size)):
@@ -70,7 +70,7 @@ def _png(file: BinaryIO, _size: int) -> Iterator[Block]:
             raise BrokenContainer("truncated", "is cut off: its end is missing")
         length, name = struct.unpack(">I4s", head)
         if length >= 1 << 31 or not name.isalpha():
-            raise BrokenContainer("corrupt", "has a chunk that is none")
+            raise BrokenContainer("corrupt", "has an invalid chunk")
         kind = name.decode("ascii")
         yield Block(kind, at, at + 8, length, at + 12 + length)
         at += 12 + length
@@ -82,10 +82,10 @@ def _jpeg(file: BinaryIO, size: int) -> Iterator[Block]:
         head = read_at(file, at, 4)
         if len(head) < 4:
             break
-        if head[0] != 0xFF or head[1] in (0x00, 0xFF):  # decoders pass over stray bytes between segments, and so do we
+        if head[0] != 0xFF or head[1] in (0x00, 0xFF):  # like decoders, we skip stray bytes between segments
             at, stray = at + 1, stray + 1
             if stray > _MAX_STRAY:
-                raise BrokenContainer("corrupt", "has no marker where one must be")
+                raise BrokenContainer("corrupt", "has no marker where one is required")
             continue
         marker, length = head[1], struct.unpack(">H", head[2:])[0]
         if marker == 0xD9 or length < 2:

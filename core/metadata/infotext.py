@@ -1,4 +1,4 @@
-"""Parses the infotext of A1111, Forge and their kin: prompt, negative prompt, one line of settings."""
+"""Parses the infotext of A1111, Forge and their relatives: prompt, negative prompt, one line of settings."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 _NEGATIVE = "Negative prompt:"
 _SETTING = re.compile(r'(\w[\w \-/]{1,99}):[ \t]{0,8}("(?:\\.|[^\\"])+"|[^,]*)(?:,|$)')
-"""As the hosts' own pattern; the length of a name is bounded, so that no text takes more than linear time."""
+"""The hosts' own pattern, but names have a maximum length, so that every text takes linear time."""
 _LINE_LIMIT = 1 << 18
 
 
@@ -23,10 +23,10 @@ class Infotext(NamedTuple):
 
 
 def parse_infotext(text: str) -> Infotext | None:
-    """None when the text has no line of settings, and so is no infotext.
+    """The parts of an infotext; None if the text has no line of settings.
 
-    The hosts look only at the last line. Extensions append lines after it, so the last line that begins with "Steps:"
-    counts, and else the last line of all.
+    The hosts look only at the last line. But extensions append lines after it, so the last line that begins with
+    "Steps:" counts, or without one the last line.
     """
     lines = text.strip().splitlines() if "\n" not in text else text.strip().split("\n")
     for at in _candidates(lines):

@@ -1,4 +1,4 @@
-"""Takes the texts out of an image file's header, within limits, and never fails on a hostile one."""
+"""Extracts the texts from an image file's header, within limits; a hostile header never makes it fail."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..files import open_regular
 from .containers import JPEG, PNG, WEBP, Block, BrokenContainer, blocks, container_of, read_at
 
 _TEXT_LIMIT = 16 << 20
-"""Bytes of one text, unpacked. A ComfyUI graph with embedded pictures reaches some megabytes."""
+"""Bytes of one text, uncompressed. A ComfyUI graph with embedded pictures can take several megabytes."""
 _TOTAL_LIMIT = 48 << 20
 _COUNT_LIMIT = 1000
 XMP_HEAD = b"http://ns.adobe.com/xap/1.0/\0"
@@ -27,10 +27,10 @@ _OTHER_FORMATS = ("GIF", "TIFF", "AVIF", "JPEG2000", "BMP")
 
 @dataclass
 class RawMetadata:
-    """What a file says of itself, unparsed."""
+    """What a file says about itself, unparsed."""
 
     texts: dict[str, str] = field(default_factory=dict[str, str])
-    """PNG texts by keyword; a comment as "comment". The first of equal keywords stays."""
+    """PNG texts by keyword; a comment as "comment". If a keyword is repeated, the first text counts."""
     exif: bytes = b""
     """A TIFF structure, without the "Exif" head."""
     xmp: bytes = b""
@@ -39,7 +39,7 @@ class RawMetadata:
     _total: int = 0
 
     def add(self, key: str, text: bytes | str) -> None:
-        """Takes a text when its key is new and there is room; else notes that it was left out."""
+        """Takes a text if its key is new. If there is no room left, a note says so."""
         self._total += len(text)
         if self._total > _TOTAL_LIMIT or len(self.texts) >= _COUNT_LIMIT:
             self.note("more texts than are read")
@@ -47,7 +47,7 @@ class RawMetadata:
             self.texts[key] = text if isinstance(text, str) else decoded(text)
 
     def note(self, text: str) -> None:
-        """Adds a note once."""
+        """Adds a note, but only once."""
         if text not in self.notes:
             self.notes.append(one_line(text))
 
@@ -55,7 +55,7 @@ class RawMetadata:
 def read_raw(source: Path | bytes | Image.Image) -> RawMetadata:
     """The texts of a file, of a file's bytes, or of an image that Pillow opened from one.
 
-    Damage inside the file becomes a note. Raises UnreadableImage (not_a_file, io) when the file cannot be opened.
+    Damage inside the file becomes a note. Raises UnreadableImage (not_a_file, io) if the file cannot be opened.
     """
     if isinstance(source, Image.Image):
         return _from_image(source)
@@ -81,7 +81,7 @@ def _from_file(file: BinaryIO) -> RawMetadata:
 
 
 def decoded(text: bytes) -> str:
-    """UTF-8 where it is that, else Latin-1, which takes all bytes."""
+    """Decodes UTF-8 if it is valid, else Latin-1, which accepts every byte."""
     try:
         return text.decode("utf-8")
     except UnicodeDecodeError:
@@ -117,14 +117,14 @@ def _take_png(raw: RawMetadata, file: BinaryIO, block: Block) -> None:
 
 
 def _png_text(raw: RawMetadata, kind: str, rest: bytes) -> bytes | None:
-    """The content after the keyword; ComfyUI's animated PNGs have it in chunks of their own, "comf"."""
+    """What follows the keyword. ComfyUI's animated PNGs use a chunk kind of their own for it, "comf"."""
     if kind == "zTXt":
         return _inflate(raw, rest[1:])
     if kind != "iTXt":
         return rest
-    packed, rest = rest[:1] == b"\1", rest[2:]
+    compressed, rest = rest[:1] == b"\1", rest[2:]
     rest = rest.partition(b"\0")[2].partition(b"\0")[2]  # language, translated keyword
-    return _inflate(raw, rest) if packed else rest
+    return _inflate(raw, rest) if compressed else rest
 
 
 def _bytes(raw: RawMetadata, file: BinaryIO, block: Block) -> bytes | None:
@@ -172,7 +172,7 @@ def _take_webp(raw: RawMetadata, file: BinaryIO, block: Block) -> None:
 
 
 def _through_pillow(raw: RawMetadata, file: BinaryIO) -> None:
-    """Formats without a walker of ours: Pillow reads their header; no pixel is decoded."""
+    """Formats that we cannot walk ourselves: Pillow reads the header; no pixel is decoded."""
     file.seek(0)
     Image.init()
     formats = [name for name in _OTHER_FORMATS if name in Image.OPEN]
@@ -181,7 +181,7 @@ def _through_pillow(raw: RawMetadata, file: BinaryIO) -> None:
             _take_info(raw, image)
     except UnidentifiedImageError:
         raw.note("not an image format that metadata is read from")
-    except Exception as error:  # whatever a hostile header makes of Pillow, only the metadata is lost
+    except Exception as error:  # Pillow may raise anything for a hostile header; only the metadata is lost
         raw.note(f"metadata ignored: {error}")
 
 

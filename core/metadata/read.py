@@ -1,4 +1,4 @@
-"""Reads how an image was generated from its file: A1111 and Forge infotext, ComfyUI prompts."""
+"""Reads from an image file how the image was generated: A1111 and Forge infotext, ComfyUI prompts."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Source = Literal["a1111", "comfyui", "keepers", ""]
 
 _USER_COMMENT, _EXIF_IFD = 0x9286, 0x8769
 _COMFY_TAGS = (0x0110, *range(0x010F, 0x0100, -1))
-"""ComfyUI's WebP: "prompt:{...}" in Model, then "workflow:{...}" and what else there is in Make and downwards."""
+"""Where ComfyUI's WebP keeps its texts: "prompt:{...}" in Model, "workflow:{...}" and others from Make downwards."""
 _COMFY_TEXT = re.compile(r"([\w .-]{1,80}):\s*(?=[\[{\"])")
 _XMP_TEXT = re.compile(
     rb"<(exif:UserComment|dc:description|xmp:parameters)\b[^>]{0,500}>(.{0,200000}?)</\1>", re.DOTALL
@@ -31,23 +31,23 @@ _TAG = re.compile(r"<[^<>]{0,500}>")
 
 @dataclass(frozen=True)
 class Generation:
-    """How an image was made, as its file says; empty and None where it does not say."""
+    """How an image was made, as far as its file says; otherwise empty or None."""
 
     positive: str = ""
     negative: str = ""
     seed: int | None = None
     sampler: str = ""
-    """As the host names it: "Euler a", "euler_ancestral"."""
+    """The host's name for it: "Euler a", "euler_ancestral"."""
     scheduler: str = ""
     steps: int | None = None
     cfg: float | None = None
     model: str = ""
-    """A1111's model name, or ComfyUI's file name of the checkpoint or diffusion model."""
+    """A1111's model name, or in ComfyUI the file name of the checkpoint or diffusion model."""
     width: int | None = None
-    """Pixels of the first pass, as the settings say; the file's own size may differ."""
+    """Pixels, of the first pass according to the settings; the file's own size may differ."""
     height: int | None = None
     source: Source = ""
-    """Which form the values come from; "keepers" when the file has only a record of ours."""
+    """Which format the values come from; "keepers" if the file has only our own record."""
     settings: Mapping[str, str] = field(default_factory=dict[str, str])
     """All settings of an infotext, by the host's names ("Lora hashes", "VAE", ...)."""
     texts: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -57,10 +57,10 @@ class Generation:
 
 
 def read_generation(source: Path | bytes | Image.Image) -> Generation:
-    """Reads the generation metadata of a file, or of an image that Pillow opened, from headers alone.
+    """The generation metadata of a file, or of an image that Pillow opened, read from headers alone.
 
-    Damaged, hostile or unknown metadata gives an emptier result with notes, never an error.
-    Raises UnreadableImage only when the file itself cannot be opened.
+    Damaged, hostile or unknown metadata leaves the result emptier and adds notes, but never raises.
+    Raises UnreadableImage only if the file itself cannot be opened.
     """
     raw = read_raw(source)
     _take_exif(raw)
@@ -74,7 +74,7 @@ def _interpret(raw: RawMetadata) -> Generation:
     if comfy := _comfy(raw):
         return _from_comfy(comfy, raw)
     if "parameters" in raw.texts:
-        raw.note("the parameters have no line of settings that A1111 writes")
+        raw.note("the parameters lack the line of settings that A1111 writes")
     return Generation(source="keepers" if "keepers" in raw.texts else "")
 
 
@@ -133,7 +133,7 @@ def _take_exif(raw: RawMetadata) -> None:
         exif.load(b"Exif\0\0" + raw.exif)
         comment = exif.get_ifd(_EXIF_IFD).get(_USER_COMMENT)
         entries = [value for tag in _COMFY_TAGS if isinstance(value := exif.get(tag), str)]
-    except Exception as error:  # a hostile EXIF block may make Pillow raise anything; only the metadata is lost
+    except Exception as error:  # Pillow may raise anything for a hostile EXIF block; only the metadata is lost
         raw.note(f"EXIF ignored: {error}")
         return
     if isinstance(comment, (bytes, str)):
@@ -149,7 +149,7 @@ def user_comment(data: bytes) -> str:
     if head == b"UNICODE\0":
         if body[:2] in (b"\xff\xfe", b"\xfe\xff"):
             return body.decode("utf-16", "replace").rstrip("\0")
-        # A1111 writes big endian whatever the file's order is, others follow the file: the zeros of Latin text tell.
+        # A1111 always writes big endian, others use the file's byte order: the zeros in Latin text show which.
         big = body[0::2].count(0) >= body[1::2].count(0)
         return body.decode("utf-16-be" if big else "utf-16-le", "replace").rstrip("\0")
     if head in (b"ASCII\0\0\0", b"\0" * 8):

@@ -1,10 +1,10 @@
-"""What Keepers writes into an image about itself: the verdict, its reason and the values behind it, as JSON.
+"""The record that Keepers writes into an image: the verdict, its reason and the values behind it, as JSON.
 
     {"keepers": 1, "verdict": "accept", "reason": "...", "gate": "...",
      "scores": {model: {label: value or null}}, "labels": {model: label}, "failures": {model: reason}, "caption": "..."}
 
-"keepers" is the version of this form and always there; all else may be missing and is then empty. Values are rounded to
-six digits; null stands for a value that is no number. Readers ignore keys they do not know.
+"keepers" is the version of this format and always present; everything else may be missing, which means empty. Values
+are rounded to six digits; null stands for a value that is not a number. Readers ignore unknown keys.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any, cast
 from ..prediction import Answers, Prediction
 
 KEY = "keepers"
-"""The keyword of the PNG text, and the name of the XMP property's namespace."""
+"""The keyword of the PNG text, and the prefix of the XMP property's namespace."""
 VERSION = 1
 _SIZE_LIMIT = 1 << 20
 
@@ -27,25 +27,25 @@ Scores = Mapping[str, Mapping[str, float]]
 
 @dataclass(frozen=True)
 class Record:
-    """What is written into, and read from, one image."""
+    """What is written into one image and read from it."""
 
     verdict: str = ""
-    """"accept", "review", "reject", or empty when no gate was asked."""
+    """"accept", "review" or "reject"; empty if there was no gate."""
     reason: str = ""
     gate: str = ""
     scores: Scores = field(default_factory=dict[str, dict[str, float]])
-    """By model, then label. Of large taggers only the highest."""
+    """By model, then label; of large taggers only the highest."""
     labels: Mapping[str, str] = field(default_factory=dict[str, str])
-    """By model: its answer in one word, for those that have one."""
+    """The one-word answers, by model, of models that give one."""
     failures: Mapping[str, str] = field(default_factory=dict[str, str])
-    """By model: why it could not judge."""
+    """Why a model could not judge, by model."""
     caption: str = ""
 
 
 def record_of(
     answers: Answers, verdict: str = "", reason: str = "", gate: str = "", caption: str = "", top: int = 32
 ) -> Record:
-    """The record of an image's answers; of each model, the `top` highest values."""
+    """The record of an image's answers, with the `top` highest values of each model."""
     given = {model: answer for model, answer in answers.items() if isinstance(answer, Prediction)}
     failures = {model: answer.reason for model, answer in answers.items() if not isinstance(answer, Prediction)}
     scores = {model: _scores(answer, top) for model, answer in given.items()}
@@ -54,7 +54,7 @@ def record_of(
 
 
 def to_json(record: Record) -> str:
-    """The record as one line of ASCII; what is empty is left out."""
+    """The record as one line of ASCII, without empty fields."""
     data: dict[str, Any] = {KEY: VERSION}
     data |= {name: value for name in _TEXTS if (value := getattr(record, name))}
     data |= {name: dict(value) for name in ("labels", "failures") if (value := getattr(record, name))}
@@ -64,7 +64,7 @@ def to_json(record: Record) -> str:
 
 
 def from_json(text: str) -> Record | None:
-    """The record in a text, or None when it holds none; entries of a wrong type are left out. Never raises."""
+    """The record in a text, or None if it holds none. Entries of the wrong type are dropped. Never raises."""
     if len(text) > _SIZE_LIMIT:
         return None
     try:
@@ -85,7 +85,7 @@ _TEXTS = ("verdict", "reason", "gate", "caption")
 
 
 def _scores(answer: Prediction, top: int) -> dict[str, float]:
-    """The highest values in the order of the labels, so that equal answers give equal texts."""
+    """The highest values, in the order of the labels, so that equal answers give equal texts."""
     names = answer.labels.names
     kept = set(names) if len(names) <= top else {score.label for score in answer.top(top)}
     return {name: float(value) for name, value in zip(names, answer.values, strict=True) if name in kept}

@@ -1,8 +1,8 @@
-"""Puts a record into an image file without touching anything else in it.
+"""Puts a record into an image file and changes nothing else in it.
 
-A PNG gets a text chunk "keepers"; a JPEG or WebP the XMP property keepers:record. EXIF is left alone: hosts keep the
-infotext in its UserComment. Pixels stay as they are compressed, and so does every other block, byte for byte; a WebP
-that has none gets the VP8X header that its format asks for beside XMP.
+A PNG gets a text chunk "keepers", a JPEG or WebP the XMP property keepers:record. EXIF is left alone: hosts keep the
+infotext in its UserComment. The compressed pixels and every other block stay the same, byte for byte; only a WebP
+without a VP8X header gets one, since its format requires it with XMP.
 """
 
 from __future__ import annotations
@@ -27,23 +27,23 @@ _XMP_FLAG, _ALPHA_FLAG = 0x04, 0x10
 
 
 def png_text(record: Record) -> tuple[str, str]:
-    """Keyword and text for PngInfo.add_text, for hosts that save a PNG themselves."""
+    """Keyword and text for PngInfo.add_text, for hosts that save PNGs themselves."""
     return KEY, to_json(record)
 
 
 def read_record(path: Path) -> Record | None:
-    """The record that a file carries, or None. Raises UnreadableImage when the file cannot be opened."""
+    """The record in a file, or None. Raises UnreadableImage if the file cannot be opened."""
     raw = read_raw(path)
     text = raw.texts.get(KEY) or record_in(raw.xmp)
     return from_json(text) if text else None
 
 
 def embed(path: Path, record: Record, *, keep_mtime: bool = False) -> None:
-    """Writes a record into a PNG, JPEG or WebP file, in place of an earlier one; the file is replaced whole.
+    """Writes a record into a PNG, JPEG or WebP file, in place of an earlier one; the file is replaced as a whole.
 
-    Of several names that are links to one file, only this one gets the record; a symbolic link stays one.
-    Raises UnreadableImage (format_not_allowed, truncated, corrupt, too_large, changed, io, not_a_file) and WriteFailed;
-    the file is as it was then.
+    If the file has several hard links, only this name gets the record; a symbolic link stays one.
+    Raises UnreadableImage (format_not_allowed, truncated, corrupt, too_large, changed, io, not_a_file) and WriteFailed,
+    and leaves the file as it was.
     """
     path = path.resolve()
     before = stamp(path)
@@ -67,7 +67,7 @@ def embed(path: Path, record: Record, *, keep_mtime: bool = False) -> None:
 def embedded(data: bytes, record: Record) -> bytes:
     """The bytes of a PNG, JPEG or WebP file with the record in them.
 
-    Raises BrokenContainer (format_not_allowed, truncated, corrupt), and OverflowError where a JPEG has no room for it.
+    Raises BrokenContainer (empty, format_not_allowed, truncated, corrupt), and OverflowError if a JPEG has no room.
     """
     file = BytesIO(data)
     container = container_of(file)
@@ -85,7 +85,7 @@ def _into_png(data: bytes, found: list[Block], text: str) -> bytes:
             raise BrokenContainer("corrupt", f"has a wrong checksum in its {block.kind} chunk")
     if found[0].kind != "IHDR" or not any(block.kind == "IDAT" for block in found):
         raise BrokenContainer("corrupt", "has no picture")
-    # Before the picture, where every reader finds it, and before an animation's first frame control.
+    # Before the picture, where every reader finds it, and before the first frame control of an animation.
     place = next(block.start for block in found if block.kind in ("IDAT", "fcTL"))
     return _spliced(data, place, _chunk(b"tEXt", KEY.encode() + b"\0" + text.encode("ascii")), _own_texts(data, found))
 
@@ -100,7 +100,7 @@ def _chunk(kind: bytes, data: bytes) -> bytes:
 
 
 def _spliced(data: bytes, place: int, new: bytes, without: list[Block]) -> bytes:
-    """The data with `new` at a place and some blocks left out."""
+    """The data with `new` inserted at `place`, without some blocks."""
     parts: list[bytes] = []
     at = 0
     for start, end, insert in sorted([(place, place, new), *((b.start, b.end, b"") for b in without)]):
@@ -121,7 +121,7 @@ def _into_jpeg(data: bytes, found: list[Block], text: str) -> bytes:
 
 
 def _after_head(found: list[Block]) -> int:
-    """After the leading JFIF and Exif segments. Later ones may hold offsets that count from themselves (MPF)."""
+    """Where the leading JFIF and Exif segments end. Later ones may hold offsets relative to themselves (MPF)."""
     leading = 2
     for block in found:
         if block.kind not in ("APP0", "APP1"):
@@ -143,7 +143,7 @@ def _into_webp(data: bytes, found: list[Block], text: str) -> bytes:
         start = _riff(b"VP8X", _extended_header(data, head))
     end, riff_end = found[-1].end, 8 + struct.unpack("<I", data[4:8])[0]
     if end != riff_end:
-        raise BrokenContainer("corrupt", "has bytes that belong to no chunk")
+        raise BrokenContainer("corrupt", "has bytes outside any chunk")
     new = b"\0" * (end & 1) + _riff(b"XMP ", packet)
     content = b"WEBP" + start + _spliced(body[:end], end, new, [old] if old else [])[12:]
     return b"RIFF" + struct.pack("<I", len(content)) + content + data[riff_end:]
@@ -154,7 +154,7 @@ def _riff(kind: bytes, data: bytes) -> bytes:
 
 
 def _extended_header(data: bytes, head: Block) -> bytes:
-    """The VP8X content for a plain WebP: flags, three empty bytes, width and height less one in 24 bits each."""
+    """The VP8X content for a plain WebP: flags, three zero bytes, then width - 1 and height - 1 in 24 bits each."""
     body = data[head.data : head.data + 10]
     if head.kind == "VP8L" and len(body) >= 5 and body[0] == 0x2F:
         bits = struct.unpack("<I", body[1:5])[0]
@@ -163,6 +163,6 @@ def _extended_header(data: bytes, head: Block) -> bytes:
         width, height = struct.unpack("<HH", body[6:10])
         size, alpha = ((width & 0x3FFF) - 1, (height & 0x3FFF) - 1), 0
     else:
-        raise BrokenContainer("corrupt", "has no picture where it must begin")
+        raise BrokenContainer("corrupt", "has no picture where it should begin")
     flags = _XMP_FLAG | (_ALPHA_FLAG if alpha else 0)
     return bytes([flags, 0, 0, 0]) + b"".join(side.to_bytes(3, "little") for side in size)

@@ -1,4 +1,4 @@
-"""Puts our one property into an XMP packet, new or there already, and takes it out again; the rest is not parsed."""
+"""Writes our one property into an XMP packet, new or existing, and reads it back; the rest is not parsed."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ _RECORD = re.compile(
 
 
 def with_record(packet: bytes, text: str) -> bytes:
-    """A packet with our property: a new one when it is empty, else as it is but for an earlier record of ours.
+    """The packet with our property in place of an earlier one, and otherwise unchanged; a new packet if it is empty.
 
-    Raises BrokenContainer when the packet is not of the usual form, so that nothing of it is lost.
+    Raises BrokenContainer if the packet has an unusual form, since parts of it might be lost.
     """
     if found := _RECORD.search(packet):
         start, end = found.span(found.lastindex or 0)
@@ -36,7 +36,7 @@ def with_record(packet: bytes, text: str) -> bytes:
         return _BEGIN + ours + _END
     place = packet.rfind(_RDF_END)
     if place < 0:
-        raise BrokenContainer("corrupt", "has XMP in a form that cannot be extended safely")
+        raise BrokenContainer("corrupt", "has XMP in a form that cannot safely be extended")
     return packet[:place] + ours + packet[place:]
 
 

@@ -25,7 +25,7 @@ from keepers.core.gates.tree import (
     Or,
     Value,
     WordTest,
-    asked,
+    models_in,
     terms,
 )
 from keepers.core.prediction import Answer, Failure, Labels, Prediction, Range
@@ -420,7 +420,7 @@ def test_a_higher_threshold_accepts_no_more(
 
 @given(gates)
 def test_models_are_those_of_the_terms_in_order(gate: Gate) -> None:
-    every = [model for clause in gate.clauses for term in terms(clause.when) for model in asked(term)]
+    every = [model for clause in gate.clauses for term in terms(clause.when) for model in models_in(term)]
     assert gate.models == tuple(sorted(set(every), key=every.index))
 
 

@@ -157,7 +157,7 @@ def test_names_that_gates_cannot_say_are_passed_over(tmp_path: Path) -> None:
     store = WeightStore([tmp_path])
     found = {spec.id: spec for spec in REGISTRY.variants(REGISTRY.spec("realism", store), store)}
     assert set(found) == {"realism:good", "realism:broken"}
-    assert "no safetensors file" in found["realism:broken"].summary
+    assert "not a safetensors file" in found["realism:broken"].summary
     assert REGISTRY.spec("realism", store).labels is not None  # the broken one is never the usual one
     with pytest.raises(UnknownName, match="realism:good"):
         REGISTRY.spec("realism:goood", store)
