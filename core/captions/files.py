@@ -1,4 +1,4 @@
-"""Puts captions where the recipe wants them, with a journal that lets the run be taken back."""
+"""Puts captions where the recipe wants them, and keeps a journal so that the run can be undone."""
 
 from __future__ import annotations
 
@@ -22,33 +22,33 @@ What = Literal["new", "changed", "kept", "empty", "missing"]
 
 @dataclass(frozen=True)
 class Written:
-    """What became of one caption."""
+    """What happened to one caption."""
 
     what: What
-    """"kept": a caption was there; "empty": there was nothing to say; "missing": the image lacks a required tag."""
+    """"kept": there was a caption already; "empty": there was nothing to say; "missing": a required tag is missing."""
     change: Change
     image: Path
-    """The image that the caption stands beside: the copy, where copies are made."""
+    """The image beside the caption: the copy, if copies are made."""
     not_embedded: str = ""
-    """Why the image's metadata did not take the caption, which was to be put there."""
+    """Why the caption could not be put into the image's metadata; empty if it was or need not be."""
 
 
 @dataclass
 class CaptionFiles:
-    """Writes captions of one run."""
+    """Writes the captions of one run."""
 
     recipe: CaptionRecipe
     folder: Path | None = None
-    """Copy images and captions here; None writes next to the images."""
+    """Images are copied here and captioned here; None writes captions next to the images."""
     dry: bool = False
-    """Only tell what would be done."""
+    """Only report what would be done."""
     run: str = field(default_factory=new_run)
     _copied: set[Path] = field(default_factory=set[Path])
 
     def put(self, image: Path, caption: Caption) -> Written:
         """Writes one caption. Raises SidecarError, WriteFailed, OutsideFolder, UnreadableImage.
 
-        An image that cannot take the caption into its metadata is no error: the caption file has it.
+        An image whose metadata cannot hold the caption is not an error: the caption file has it.
         """
         target = image
         if self.folder is not None:
@@ -71,7 +71,7 @@ class CaptionFiles:
         self._copied.add(path)
 
     def _embed(self, image: Path, text: str) -> str:
-        """Puts a caption into an image; why not, where it cannot be."""
+        """Puts a caption into an image; returns why not if it cannot be done."""
         try:
             self._put_inside(image, text)
         except KeepersError as error:
@@ -84,8 +84,8 @@ class CaptionFiles:
             return
         changed = replace(found, caption=text)
         if image in self._copied:
-            # A copy is taken back as a whole, so what counts is its content with the caption in it.
-            with suppress(BrokenContainer, OverflowError):  # embed tells of these
+            # An undo removes the whole copy, so its content with the caption in it is what counts.
+            with suppress(BrokenContainer, OverflowError):  # embed reports these
                 record(self.run, image, None, digest(embedded(image.read_bytes(), changed)))
         else:
             record(self.run, image, found.caption.encode() or None, digest(text.encode()), embedded=True)

@@ -1,4 +1,4 @@
-"""What a run wrote into a folder, so that it can be taken back."""
+"""Records what a run wrote into a folder, so that it can be undone."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ..metadata.write import embed, read_record
 from ..paths import inside
 
 NAME = ".keepers-captions.jsonl"
-"""Lies in the folder whose files it tells of; one line for each file, written before the file is."""
+"""The journal's name in the folder it is about. It has one line per file, written before the file is."""
 
 
 @dataclass(frozen=True)
@@ -29,13 +29,13 @@ class Entry:
 
     run: str
     name: str
-    """Of the file, inside the journal's folder."""
+    """The file's name in the journal's folder."""
     before: bytes | None
-    """What the file held; None when it was new."""
+    """What the file held; None if it was new."""
     after: str
     """The sha256 of what the run put there."""
     embedded: bool = False
-    """Whether `before` and `after` are not the file's content, but the caption in its metadata."""
+    """Whether `before` and `after` are about the caption in the file's metadata, not about its content."""
 
 
 @dataclass(frozen=True)
@@ -45,11 +45,11 @@ class Undone:
     restored: tuple[Path, ...] = ()
     removed: tuple[Path, ...] = ()
     left: tuple[tuple[Path, str], ...] = ()
-    """Files that were left as they are, with the reason."""
+    """Files that were not changed, each with the reason."""
 
 
 def new_run() -> str:
-    """A name for a run; names sort by time."""
+    """A new name for a run; names sort by time."""
     return f"{time.time_ns():020d}-{secrets.token_hex(4)}"
 
 
@@ -60,7 +60,7 @@ def record(run: str, path: Path, before: bytes | None, after: str, *, embedded: 
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with journal.open("ab") as file:
-            # A leading line break parts this line from one that a crash cut short.
+            # A leading line break separates this line from one that a crash cut short.
             file.write(b"\n" + line)
             file.flush()
             os.fsync(file.fileno())
@@ -69,7 +69,7 @@ def record(run: str, path: Path, before: bytes | None, after: str, *, embedded: 
 
 
 def undo(folders: Iterable[Path]) -> Undone:
-    """Takes back the latest run that any of these folders knows of. Files that changed since are left alone.
+    """Undoes the latest run that any of these folders has in its journal. Files that changed since are left alone.
 
     Raises SidecarError for a journal that cannot be read, WriteFailed.
     """
@@ -82,7 +82,7 @@ def undo(folders: Iterable[Path]) -> Undone:
         for entry in reversed([entry for entry in entries if entry.run == last]):
             path = folder / entry.name
             if path in removed:
-                continue  # noted twice: copied, then written to
+                continue  # in the journal twice: copied, then captioned
             reason = _take_back(folder, entry)
             if reason:
                 left.append((path, reason))
@@ -93,7 +93,7 @@ def undo(folders: Iterable[Path]) -> Undone:
 
 
 def read_journal(folder: Path) -> list[Entry]:
-    """The entries of a folder's journal, oldest first; a line that a crash cut short is passed over.
+    """The entries of a folder's journal, oldest first; a line that a crash cut short is skipped.
 
     Raises SidecarError.
     """
@@ -108,7 +108,7 @@ def read_journal(folder: Path) -> list[Entry]:
 
 
 def _take_back(folder: Path, entry: Entry) -> str:
-    """Restores one file; why not, where it cannot be."""
+    """Restores one file; returns why not if it cannot be done."""
     try:
         path = inside(folder, entry.name, native=True)
         if entry.embedded:
@@ -123,7 +123,7 @@ def _take_back(folder: Path, entry: Entry) -> str:
 
 
 def _untouched(path: Path, entry: Entry) -> bool:
-    """Whether a file is as the run left it, or as the run found it and never came to write it."""
+    """Whether a file is as the run left it, or as the run found it because it never got to write it."""
     now = content_hash(path)
     return now == entry.after or (entry.before is not None and now == sha256(entry.before).hexdigest())
 
@@ -163,14 +163,14 @@ def _entry(line: bytes) -> Entry | None:
     try:
         found = cast("dict[str, Any]", json.loads(line))
         before = found["before"]
-        packed = None if before is None else base64.b64decode(before, validate=True)
+        content = None if before is None else base64.b64decode(before, validate=True)
         texts = (found["run"], found["name"], found["after"])
         embedded = found.get("embedded", False) is True
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, binascii.Error):
         return None
     if not all(isinstance(text, str) for text in texts):
         return None
-    return Entry(texts[0], texts[1], packed, texts[2], embedded)
+    return Entry(texts[0], texts[1], content, texts[2], embedded)
 
 
 def _line(entry: Entry) -> bytes:

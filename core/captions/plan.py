@@ -1,4 +1,4 @@
-"""What a recipe makes of a tagger's labels, worked out once for each list of labels."""
+"""Applies a recipe to a tagger's labels, once for each list of labels."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from .recipe import CaptionRecipe
 from .text import matcher, normal, spell, split_list
 
 Taggers = Mapping[str, Mapping[str, float]]
-"""By model id what ModelSpec.tags says: the groups of labels that are tags, with their recommended thresholds."""
+"""ModelSpec.tags by model id: the groups of labels that are tags, with their recommended thresholds."""
 
 
 def tags_of_model(taggers: Taggers, model: str) -> Mapping[str, float] | None:
-    """What is known of a model's tags, None for nothing; a variant "jtp:mine" has those of "jtp"."""
+    """What is known about a model's tags, or None; a variant such as "jtp:mine" falls back to "jtp"."""
     return taggers.get(model) or taggers.get(model.partition(":")[0])
 
 
 RATING = "rating"
-"""The group of labels that say how explicit an image is; they never are tags."""
+"""The group of labels that say how explicit an image is; they are never tags."""
 
 USUAL_THRESHOLD = 0.35
-"""For taggers that recommend none."""
+"""For taggers whose card recommends none."""
 
 
 class RecipeTag(NamedTuple):
@@ -37,9 +37,9 @@ class RecipeTag(NamedTuple):
     name: str
     category: str
     kept: bool
-    """Whether it may stand in a caption."""
+    """Whether it may appear in a caption."""
     text: str
-    """As it is written."""
+    """As the caption spells it."""
 
 
 class ScoredTag(NamedTuple):
@@ -47,7 +47,7 @@ class ScoredTag(NamedTuple):
 
     tag: RecipeTag
     score: float
-    """In [0, 1], weighted."""
+    """Weighted, in [0, 1]."""
     place: int
     """Its position in the order of the labels or of the prompt."""
 
@@ -64,7 +64,7 @@ class TagRules:
         self._fixed = frozenset(map(normal, recipe.first + recipe.last))
 
     def category(self, key: str, group: str = "") -> str:
-        """The category of a tag: what the recipe's table says, else `group`."""
+        """The category of a tag: the one in the recipe's table, else `group`."""
         return self._categories.get(key, group) if self._categories else group
 
     def make(self, name: str, group: str = "") -> tuple[RecipeTag, ...]:
@@ -98,7 +98,7 @@ class LabelPlan:
     def __init__(
         self, recipe: CaptionRecipe, rules: TagRules, model: str, labels: Labels, groups: Mapping[str, str]
     ) -> None:
-        """`groups` has the categories that other taggers know, by normal form."""
+        """`groups` holds the categories that other taggers know, by the tag's normal form."""
         tagger = next((t for t in recipe.taggers if t.model == model), None)
         self.labels = labels
         self._rules, self._made = rules, dict[int, tuple[RecipeTag, ...]]()
@@ -112,7 +112,7 @@ class LabelPlan:
         self._thresholds = np.full(len(labels), np.inf, dtype=np.float32)
 
     def recommend(self, recommended: Mapping[str, float] | None) -> LabelPlan:
-        """Sets the thresholds; `recommended` is what Taggers holds for the model, None if it holds nothing."""
+        """Sets the thresholds; `recommended` is the model's entry in Taggers, or None."""
         for index in range(len(self.labels)):
             group = self.labels.group(index)
             usual = _usual(group, recommended)
@@ -139,7 +139,7 @@ class LabelPlan:
 
 
 class Plans:
-    """The plans of a recipe, made when they are first needed; a few are kept."""
+    """The plans of a recipe, made when first needed; the last few are kept."""
 
     def __init__(self, recipe: CaptionRecipe, taggers: Taggers, rules: TagRules) -> None:
         self._recipe, self._taggers, self._rules = recipe, taggers, rules
@@ -179,14 +179,14 @@ def _groups(labels: Labels, rules: TagRules, others: Mapping[str, str], table: b
 
 
 def _usual(group: str, recommended: Mapping[str, float] | None) -> float | None:
-    """The threshold of a group; None when its labels are no tags."""
+    """The usual threshold of a group; None if its labels are not tags."""
     if recommended is None:
         return None if group == RATING else USUAL_THRESHOLD
     return recommended.get(group, None if group == RATING else recommended.get(""))
 
 
 def implications(recipe: CaptionRecipe) -> Callable[[str], frozenset[str]]:
-    """All that a tag implies, through chains of any length and in circles; by normal form."""
+    """A function from a tag to all that it implies, through chains of any length and circles, in normal form."""
     table = {normal(tag): tuple(map(normal, implied)) for tag, implied in recipe.implied}
     found: dict[str, frozenset[str]] = {}
 

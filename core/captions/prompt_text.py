@@ -1,4 +1,4 @@
-"""What a generation prompt says, without what steers the generator: weights, LoRA calls, schedules, wildcards."""
+"""What a generation prompt says, without what only steers the generator: weights, LoRA calls, schedules, wildcards."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _EMBEDDINGS = re.compile(r"\(?\bembedding:[^\s,()]+(?:\s*:\s*[\d.]+)?\)?", re.IG
 _WILDCARDS = re.compile(r"(?<!\w)__[\w*?./-]+?__(?!\w)|\$\{[^{}]*\}")
 """__animals__, __dir/*__, ${variable=...}"""
 _WORDS = re.compile(r"(?<!\w)(?:BREAK|AND|ADDCOMM|ADDROW|ADDCOL|ADDBASE)(?!\w)(?:[ \t]*\n)?")
-"""Breaks and the marks of composed and regional prompts; upper case only, as the hosts read them."""
+"""Breaks, and the keywords of composed and regional prompts; upper case only, as in the hosts."""
 _COMPOSED_WEIGHT = re.compile(r"\s:\s*-?\d+(?:\.\d+)?(?=\s*(?:$|,|\n))")
 """The 1.2 of "a cat AND a dog :1.2"."""
 _DOUBLE_COLONS = re.compile(r"-?\d+(?:\.\d+)?::(.*?)::", re.DOTALL)
@@ -26,9 +26,10 @@ _PAIRS = {")": "(", "]": "[", "}": "{"}
 def clean_prompt(prompt: str) -> str:
     """The prompt as plain text in one line.
 
-    Emphasis is taken off its words; LoRA calls, embeddings, wildcards and comments go; line breaks and BREAK become
-    commas. Of a schedule [from:to:0.5] stays what the image ends with, of an alternation [a|b] both, as the image mixes
-    them, and of a random choice {a|b} nothing, as nobody knows which was drawn. Escaped brackets are meant literally.
+    Emphasis is removed from its words; LoRA calls, embeddings, wildcards and comments are dropped; line breaks and
+    BREAK become commas. A schedule [from:to:0.5] leaves what the image ends with, an alternation [a|b] leaves both,
+    since the image mixes them, and a random choice {a|b} leaves nothing, since nobody knows which was drawn. Escaped
+    brackets are literal.
     """
     text = _without_comments(prompt)
     composed = "AND" in text
@@ -61,26 +62,26 @@ def _without_comments(text: str) -> str:
 
 @dataclass
 class _Bracket:
-    """An open bracket with what was read since: pieces parted by ":" and "|"."""
+    """An open bracket with what was read since: pieces separated by ":" and "|"."""
 
     opener: str
     pieces: list[str] = field(default_factory=lambda: [""])
     joints: list[str] = field(default_factory=list[str])
 
     def text(self) -> str:
-        """All as it was written."""
+        """All of it, as it was written."""
         joined = self.pieces[0]
         for joint, piece in zip(self.joints, self.pieces[1:], strict=True):
             joined += joint + piece
         return joined
 
     def closed(self) -> str:
-        """What stays of it."""
+        """What remains of it."""
         if self.opener == "{":
             return "" if "|" in self.joints else self.text()
         weighted = self.joints[-1:] == [":"] and _NUMBER.match(self.pieces[-1]) is not None
         if self.opener == "[" and weighted:
-            # [to:0.5], [from::0.5], [from:to:0.5]: what is last before the number is what the image ends with.
+            # [to:0.5], [from::0.5], [from:to:0.5]: the piece before the number is what the image ends with.
             return self.pieces[-2] if len(self.pieces) > 1 else ""
         if self.opener == "[" and "|" in self.joints and ":" not in self.joints:
             return " ".join(piece.strip() for piece in self.pieces if piece.strip())
@@ -91,7 +92,7 @@ class _Bracket:
 
 
 def _without_emphasis(text: str) -> str:
-    """Resolves brackets of any depth; unpaired ones are passed over, or kept where they end a word such as `:)`."""
+    """Resolves brackets of any depth. Unpaired opening ones are dropped; closing ones are kept, as in `:)`."""
     open_ones = [_Bracket("")]
     position = 0
     while position < len(text):

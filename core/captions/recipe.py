@@ -1,4 +1,4 @@
-"""Caption recipes: every choice that turns predictions into a caption, as one value."""
+"""Caption recipes: all the choices that turn predictions into a caption, in one value."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ IMAGE_ENDINGS = frozenset(
         *("heif", "jp2", "j2k", "mpo", "ppm", "pgm", "pbm", "pnm", "tga", "qoi", "psd", "ico", "exr", "hdr"),
     )
 )
-"""What a caption file may not be called: it would replace an image."""
+"""Endings that a caption file may not have: it would replace an image."""
 
 
 @dataclass(frozen=True)
@@ -41,9 +41,9 @@ class Tagger:
     model: str
     """Model id, as in Prediction.model."""
     weight: float = 1.0
-    """Its probabilities are multiplied by this, to at most 1, before anything else looks at them."""
+    """Its probabilities are multiplied by this, up to 1, before anything else happens to them."""
     threshold: float | None = None
-    """From which probability a tag of this tagger is taken; None leaves it to the recipe."""
+    """The probability from which its tags are taken; None leaves that to the recipe."""
 
     def __post_init__(self) -> None:
         if not self.model:
@@ -55,56 +55,56 @@ class Tagger:
 
 @dataclass(frozen=True)
 class CaptionRecipe:
-    """How captions are made. Raises RecipeError or UnknownName for what is out of range or contradicts itself."""
+    """How captions are made. Raises RecipeError or UnknownName for values out of range or in conflict."""
 
     # Which tags
     source: Source = "auto"
-    """"tags": the taggers' tags; "prompt": the parts of the generation prompt; "auto": the prompt without taggers."""
+    """"tags": those of taggers; "prompt": parts of the generation prompt; "auto": the prompt only without taggers."""
     taggers: tuple[Tagger, ...] = ()
-    """The taggers to listen to; empty means all that were asked."""
+    """The taggers to use; empty means all that made predictions."""
     threshold: float | None = None
-    """For all taggers without their own; None means what each model's card recommends (0 when `top` is set)."""
+    """For taggers without one of their own; None means what each model's card recommends (0 if `top` is set)."""
     thresholds: tuple[tuple[str, float], ...] = ()
-    """By category; these go before all other thresholds."""
+    """By category; these override all other thresholds."""
     top: int = 0
-    """Only so many most probable tags are looked at; 0 means all above their threshold."""
+    """How many tags to consider, the most probable ones; 0 means all above their threshold."""
     limit: int = 0
-    """At most so many tags come into the caption, the most probable ones; 0 means all."""
+    """How many tags the caption may have, the most probable ones; 0 means all."""
     only: tuple[str, ...] = ()
-    """Patterns with `*`; when given, all other tags are left out."""
+    """Patterns with `*`; if there are any, all other tags are left out."""
     exclude: tuple[str, ...] = ()
     """Patterns with `*` of tags to leave out."""
     exclude_categories: tuple[str, ...] = ()
     require: tuple[str, ...] = ()
-    """Patterns with `*`; without a tag for each of them, excluded ones counted, the caption stays empty."""
+    """Patterns with `*`; unless each matches a tag, excluded ones included, the caption stays empty."""
     rename: Pairs = ()
-    """Old and new names; an empty new name drops the tag, and commas part several new ones."""
+    """Old and new names; an empty new name drops the tag, and commas separate several new ones."""
     implied: tuple[tuple[str, tuple[str, ...]], ...] = ()
-    """Tags with the tags that they imply, which are then left out; followed through chains."""
+    """Tags with the tags that they imply, which are then left out; chains are followed."""
     categories: Pairs = ()
-    """Tags with their category, before what the taggers say."""
+    """Tags with their category; these override the taggers' own."""
 
     # In which order, around what
     order: Order = "score"
-    """"given" keeps the order of the labels, or of the prompt; "fixed" puts the tags of `fixed` first."""
+    """"given" keeps the order of the labels or of the prompt; "fixed" puts the tags of `fixed` first."""
     fixed: tuple[str, ...] = ()
     """Patterns with `*`, for the order "fixed": their tags come first and in this order, the others by score."""
     category_order: tuple[str, ...] = CATEGORY_ORDER
-    """For the order "category"; categories that are not named follow by alphabet."""
+    """For the order "category"; categories not named here follow in alphabetical order."""
     first: tuple[str, ...] = ()
-    """Words that always come first, such as a trigger; written as they are, never counted or cut."""
+    """Words that always come first, such as a trigger; written unchanged, never counted or cut."""
     last: tuple[str, ...] = ()
-    """Words that always come last, written as they are."""
+    """Words that always come last, written unchanged."""
     rating: bool = False
     rating_words: Pairs = ()
-    """The model's words for ratings with those to write instead; an empty one writes none."""
+    """The model's words for ratings, with what to write instead; an empty string writes nothing."""
     template: str = ""
-    """Text with {trigger}, {rating}, {species}, {tags}, {last}, {prompt}; empty means all that is chosen, in a row."""
+    """Text with {trigger}, {rating}, {species}, {tags}, {last}, {prompt}; empty means everything chosen, in a row."""
 
     # How it is written
     style: Style = "booru"
     escape: bool = False
-    """Whether ( ) and \\ in tags get a backslash, as prompts need it and trainers do not."""
+    """Whether ( ) and \\ in tags get a backslash, which prompts need and trainers do not."""
     separator: str | None = None
     """None means the style's own."""
     trailing: bool = False
@@ -116,7 +116,7 @@ class CaptionRecipe:
 
     # Where it goes
     empty: Empty = "skip"
-    """What happens to a caption without any text."""
+    """What to do with a caption without text."""
     extension: str = ".txt"
     existing: Existing = "skip"
     embed: bool = False
@@ -144,18 +144,18 @@ class CaptionRecipe:
             if self.existing not in ("skip", "overwrite"):
                 raise RecipeError(f"A json caption cannot be put into an existing file by {self.existing!r}.")
         if self.separator is not None and (not self.separator or not self.separator.replace("\n", " ").isprintable()):
-            raise RecipeError(f"The separator {self.separator!r} must be some printable text, a blank or a line break.")
+            raise RecipeError(f"The separator {self.separator!r} must be printable text, a blank or a line break.")
         if self.order == "fixed" and not self.fixed:
-            raise RecipeError("The order 'fixed' needs the option fixed: the tags that come first.")
+            raise RecipeError("The order 'fixed' needs the option fixed, with the tags that come first.")
 
     @property
     def joint(self) -> str:
-        """What stands between two tags."""
+        """What separates two tags."""
         return SEPARATORS[self.style] if self.separator is None else self.separator
 
     @property
     def says_rating(self) -> bool:
-        """Whether the caption has the rating in it."""
+        """Whether the caption contains the rating."""
         return self.rating or "rating" in parse_template(self.template).fields
 
     def __hash__(self) -> int:
@@ -163,7 +163,7 @@ class CaptionRecipe:
 
     @cached_property
     def _hash(self) -> int:
-        # Implication and category tables may hold ten thousands of entries, and captions are asked for by recipe.
+        # Implication and category tables may have tens of thousands of entries, and a recipe is often a cache key.
         return hash(tuple(value for name, value in self.__dict__.items() if name != "_hash"))
 
 
@@ -189,5 +189,5 @@ def _check_extension(extension: str) -> None:
 
 
 def pairs(table: Mapping[str, str]) -> Pairs:
-    """A table in the form that a recipe holds."""
+    """A table in the form that recipes use."""
     return tuple(table.items())

@@ -1,4 +1,4 @@
-"""Files of caption recipes: TOML, or JSON of the same shape, with one table for each recipe.
+"""Reads files of caption recipes: TOML, or JSON of the same shape, with one table per recipe.
 
 [lora]
 taggers = ["jtp", { model = "wd", weight = 0.8 }]
@@ -38,11 +38,11 @@ CATEGORY_NUMBERS = {
     "8": "lore",
     "9": "rating",
 }
-"""As e621 numbers its categories; the boorus' 0 to 4 mean the same."""
+"""e621's numbers for categories; the boorus' 0 to 4 mean the same."""
 
 
 def load_recipe(name: str) -> CaptionRecipe:
-    """The recipe "file.toml#name"; without a name the file's only one. Raises RecipeError, UnknownName."""
+    """The recipe "file.toml#name", or without a name the only one in the file. Raises RecipeError, UnknownName."""
     path, wanted = _split(name)
     content = _read(path)
     tables = _tables(content)
@@ -57,7 +57,7 @@ def load_recipe(name: str) -> CaptionRecipe:
 
 
 def recipe_names(path: Path) -> tuple[str, ...]:
-    """The names of the recipes in a file, for lists in hosts. Raises RecipeError."""
+    """The names of the recipes in a file, for the hosts' menus. Raises RecipeError."""
     return tuple(_tables(_read(path)))
 
 
@@ -88,9 +88,9 @@ def _recipe(values: Mapping[str, object], path: Path, where: str) -> CaptionReci
 
 
 def with_tag_file(recipe: CaptionRecipe, path: Path) -> CaptionRecipe:
-    """The recipe with the categories and implications of a CSV file; what the recipe says itself goes first.
+    """The recipe with the categories and implications of a CSV file; the recipe's own entries override them.
 
-    Columns: "tag" (or "name"), and at least one of "category" and "implications", parted by blanks or commas.
+    Columns: "tag" (or "name"), and at least one of "category" and "implications", separated by blanks or commas.
     Raises RecipeError.
     """
     rows = list(csv.DictReader(_text(path).splitlines()))
@@ -125,7 +125,7 @@ def _read(path: Path) -> Mapping[str, object]:
 
 
 def _toml(path: Path) -> Any:
-    """The TOML reader of Python 3.11 and later, or the one that is there on 3.10: every environment with pip has it."""
+    """The TOML reader of Python 3.11 and later, or tomli on 3.10, which comes with pip."""
     for module in ("tomllib", "tomli", "pip._vendor.tomli"):
         with suppress(ImportError):
             return import_module(module).loads

@@ -1,4 +1,4 @@
-"""Recipes from plain values, as TOML, JSON or a host's fields give them."""
+"""Builds recipes from plain values, as TOML, JSON or a host's fields provide them."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ OPTIONS = tuple(option.name for option in fields(CaptionRecipe))
 
 
 def recipe_of(values: Mapping[str, object], where: str = "") -> CaptionRecipe:
-    """A recipe from the options that `values` names; all others keep their defaults.
+    """A recipe with the options in `values`; all others keep their defaults.
 
-    Lists may be texts parted by commas or lines; tables map texts. `where` is what errors call the source.
+    A list may be a string separated by commas or lines; a table maps strings. `where` names the source in errors.
     Raises RecipeError for a value of the wrong kind or range, UnknownName for an option or choice that does not exist.
     """
     return changed(CaptionRecipe(), values, where)
 
 
 def changed(recipe: CaptionRecipe, values: Mapping[str, object], where: str = "") -> CaptionRecipe:
-    """A recipe with the options that `values` names put in the place of its own; as `recipe_of`."""
+    """The recipe with the options in `values` in place of its own; otherwise like `recipe_of`."""
     place = where or "the recipe"
     known = {option.name: option for option in fields(CaptionRecipe)}
     for name in values:
@@ -74,7 +74,7 @@ def _plain(option: Field[Any], value: object, place: str) -> object:
     elif isinstance(option.default, int):
         right, wanted = isinstance(value, int) and not isinstance(value, bool), "a whole number"
     else:
-        right, wanted = isinstance(value, str), "a text"
+        right, wanted = isinstance(value, str), "a string"
     if not right:
         raise _wrong(option.name, value, wanted, place)
     return value
@@ -126,7 +126,7 @@ def _table(name: str, value: object, place: str) -> Mapping[str, object]:
 
 def _text(name: str, value: object, place: str) -> str:
     if not isinstance(value, str):
-        raise _wrong(name, value, "a text", place)
+        raise _wrong(name, value, "a string", place)
     return value
 
 

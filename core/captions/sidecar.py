@@ -22,29 +22,29 @@ _BYTE_ORDER_MARKS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b
 
 @dataclass(frozen=True)
 class Change:
-    """What is to become of one caption file."""
+    """What is to happen to one caption file."""
 
     path: Path
     before: bytes | None
-    """What is in it now; None where there is no file."""
+    """What is in it now; None if there is no file."""
     after: str
-    """The text that it shall have."""
+    """The text it is to have."""
     kept: str = ""
-    """Why the file stays as it is; empty when it is to be written."""
+    """Why the file stays as it is; empty if it is to be written."""
 
     @property
     def old(self) -> str:
-        """The text before, empty for none."""
+        """The text before; empty if there was no file."""
         return "" if self.before is None else decode(self.path, self.before)
 
     @property
     def written(self) -> bytes:
-        """The bytes that the file shall have: UTF-8 without a byte order mark."""
+        """The bytes the file is to have: UTF-8 without a byte order mark."""
         return self.after.encode("utf-8", "replace")
 
 
 def sidecar_path(image: Path, extension: str) -> Path:
-    """The caption file of an image: exactly its stem, with another ending."""
+    """The caption file of an image: the same stem with another ending."""
     return image.with_name(image.stem + extension)
 
 
@@ -53,7 +53,7 @@ def plan_sidecar(image: Path, caption: str, recipe: CaptionRecipe) -> Change:
     path = sidecar_path(image, recipe.extension)
     before = read_bytes(path)
     if not caption and (recipe.empty == "skip" or before is not None):
-        # Nothing to say never wipes out what somebody else said.
+        # An empty caption never overwrites somebody else's.
         return Change(path, before, caption, "the caption is empty")
     if before is None:
         return Change(path, None, caption)
@@ -64,7 +64,7 @@ def plan_sidecar(image: Path, caption: str, recipe: CaptionRecipe) -> Change:
 
 
 def combine(old: str, new: str, recipe: CaptionRecipe) -> str:
-    """An existing caption and a new one, as the recipe's `existing` has it; "skip" gives the old one."""
+    """An existing caption and a new one, combined as the recipe's `existing` says; "skip" keeps the old one."""
     first = old.strip()
     match recipe.existing:
         case "skip":
@@ -80,7 +80,7 @@ def combine(old: str, new: str, recipe: CaptionRecipe) -> str:
 
 
 def merge(old: str, new: str, recipe: CaptionRecipe) -> str:
-    """The parts of both, the old ones first, each once in normal form."""
+    """The parts of both, the old ones first; parts with the same normal form appear once."""
     seen: set[str] = set()
     parts: list[str] = []
     for part in [*parts_of(old, recipe), *parts_of(new, recipe)]:
@@ -91,10 +91,10 @@ def merge(old: str, new: str, recipe: CaptionRecipe) -> str:
 
 
 def parts_of(text: str, recipe: CaptionRecipe) -> list[str]:
-    """The tags of a caption that the recipe could have written; lines and its separator part them."""
+    """The tags of a caption as the recipe would have written it, separated by lines and by its separator."""
     mark = recipe.joint.strip()
     if not mark and "," in text:
-        mark = ","  # somebody else's caption among captions that are parted by blanks
+        mark = ","  # somebody else's caption, where ours are separated by blanks
     if not mark and "\n" not in recipe.joint:
         return text.split()
     pieces = (piece for line in text.splitlines() for piece in (line.split(mark) if mark else [line]))
@@ -102,7 +102,7 @@ def parts_of(text: str, recipe: CaptionRecipe) -> list[str]:
 
 
 def write_sidecar(change: Change) -> None:
-    """Carries out a change, unless somebody wrote the file since. Raises SidecarError, WriteFailed."""
+    """Carries out a change, unless somebody has written the file since. Raises SidecarError, WriteFailed."""
     if change.kept:
         return
     if read_bytes(change.path) != change.before:
@@ -114,16 +114,16 @@ def write_sidecar(change: Change) -> None:
 
 
 def read_sidecar(path: Path) -> str | None:
-    """The text of a caption file, None where there is none. Raises SidecarError."""
+    """The text of a caption file; None if there is none. Raises SidecarError."""
     data = read_bytes(path)
     return None if data is None else decode(path, data)
 
 
 def read_bytes(path: Path) -> bytes | None:
-    """The content of a caption file, None where there is none. Raises SidecarError, OutsideFolder."""
+    """The content of a caption file; None if there is none. Raises SidecarError, OutsideFolder."""
     inside(path.parent, path.name, native=True)
     if path.is_symlink():
-        raise SidecarError(path, "this is a link, not a caption file; replace it by a file")
+        raise SidecarError(path, "this is a link, not a caption file; replace it with a file")
     try:
         with open_regular(path) as file:
             data = file.read(_LARGEST + 1)
@@ -137,7 +137,7 @@ def read_bytes(path: Path) -> bytes | None:
 
 
 def decode(path: Path, data: bytes) -> str:
-    """The text of a caption file: UTF-8, or what its byte order mark says. Raises SidecarError."""
+    """The text of a caption file, in UTF-8 or what its byte order mark says. Raises SidecarError."""
     encoding = next((name for mark, name in _BYTE_ORDER_MARKS if data.startswith(mark)), "utf-8")
     try:
         return data.decode(encoding)
@@ -151,9 +151,9 @@ def digest(data: bytes) -> str:
 
 
 def collisions(images: Iterable[Path], extension: str) -> Mapping[Path, tuple[Path, ...]]:
-    """The images that would share their caption file with another image, each with those others.
+    """The images that would share their caption file with other images, each with those others.
 
-    Images in the same folder count although they were not named: `a.txt` belongs to `a.jpg` as much as to `a.png`.
+    All images in the same folder count, named or not: `a.txt` belongs to `a.jpg` as much as to `a.png`.
     """
     given = list(images)
     claims: dict[str, set[Path]] = defaultdict(set)
@@ -169,7 +169,7 @@ def collisions(images: Iterable[Path], extension: str) -> Mapping[Path, tuple[Pa
 
 def _neighbours(folders: Iterable[Path]) -> Iterable[Path]:
     for folder in folders:
-        with suppress(OSError):  # a folder that cannot be listed is told of by whoever writes there
+        with suppress(OSError):  # writing there will report a folder that cannot be listed
             yield from (path for path in folder.iterdir() if path.suffix.lower() in IMAGE_ENDINGS)
 
 

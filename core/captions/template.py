@@ -1,4 +1,4 @@
-"""Templates of captions: "{trigger}, a drawing of {species}, {tags}"."""
+"""Caption templates: "{trigger}, a drawing of {species}, {tags}"."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _BLANKS = re.compile(r"\s+")
 
 @dataclass(frozen=True)
 class _Clause:
-    """What stands between two breaks: literals and field names in turn, literals first and last."""
+    """The text between two breaks: alternating literals and field names, with literals first and last."""
 
     literals: tuple[str, ...]
     fields: tuple[str, ...]
@@ -26,13 +26,13 @@ class _Clause:
     """The break before it."""
 
     def fill(self, values: Mapping[str, str]) -> str:
-        """The text, or nothing when all its fields are empty: what is said about them goes with them."""
+        """The text, or nothing if all its fields are empty: what it says about them goes with them."""
         if self.fields and not any(values[name] for name in self.fields):
             return ""
         text = self.literals[0]
         for name, literal in zip(self.fields, self.literals[1:], strict=True):
             text += values[name] + literal
-        # Blanks are tidied only around the gap that an empty field leaves; a tag's own blanks are not ours to change.
+        # Blanks are collapsed only if an empty field left a gap; a tag's own blanks are not ours to change.
         return text.strip() if all(values[name] for name in self.fields) else _BLANKS.sub(" ", text).strip()
 
 
@@ -49,7 +49,7 @@ class Template:
         return frozenset(name for clause in self.clauses for name in clause.fields)
 
     def fill(self, values: Mapping[str, str]) -> str:
-        """The caption. Values are put in as they are; a clause whose fields are all empty vanishes with its break."""
+        """The caption. Values are inserted unchanged; a clause whose fields are all empty disappears with its break."""
         caption = ""
         for clause in self.clauses:
             text = clause.fill(values)

@@ -1,4 +1,4 @@
-"""How tags are compared and how they are spelled in a caption."""
+"""How tags are compared, and how captions spell them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Style = Literal["booru", "e621", "spaces", "json"]
 STYLES: tuple[Style, ...] = get_args(Style)
 
 SEPARATORS: dict[Style, str] = {"booru": ", ", "e621": ", ", "spaces": " ", "json": ", "}
-"""What stands between two tags unless a recipe says otherwise."""
+"""What separates two tags unless the recipe says otherwise."""
 
 _BLANK = re.compile(r"[\s_]+")
 _ESCAPED_PARENTHESIS = re.compile(r"\\(?=[()])")
@@ -21,7 +21,7 @@ _LIST_BREAK = re.compile(r"[,\n\r]+")
 
 
 def normal(tag: str) -> str:
-    """The form in which tags are compared: no case, one underscore for all blanks, parentheses not escaped.
+    """The form in which tags are compared: case folded, one underscore for any blanks, parentheses not escaped.
 
     It is idempotent, and the same for a tag in every style: "Long Hair", "long_hair"; "fox \\(cute\\)", "fox_(cute)".
     """
@@ -40,11 +40,11 @@ def unescape(tag: str) -> str:
 
 
 def is_kaomoji(tag: str) -> bool:
-    """Whether a tag is a drawn face such as ^_^, >_<, o_o, (o)_(o) or ._. whose underscore is its mouth.
+    """Whether a tag is a face such as ^_^, >_<, o_o, (o)_(o) or ._. whose underscore is its mouth.
 
-    The rule instead of a list: one underscore between two short parts that hold no more than one letter or digit each;
-    where there is nothing else in them, the eyes are equal letters or any digits.
-    A blank instead of the underscore counts as well, because other tools may have replaced it.
+    A rule, not a list: one underscore between two short parts with at most one letter or digit each. If both parts are
+    a single letter or digit, the letters must be equal; any two digits will do. A blank counts as an underscore,
+    because other tools may have replaced it.
     """
     parts = _BLANK.split(tag.strip(" \t\r\n"))
     if len(parts) != 2 or not all(part and len(part) <= 4 and sum(map(str.isalnum, part)) <= 1 for part in parts):
@@ -56,19 +56,19 @@ def is_kaomoji(tag: str) -> bool:
 
 
 def spell(tag: str, style: Style, escaped: bool = False) -> str:
-    """A tag as a style writes it: with underscores for "e621" and "spaces", else with blanks; kaomoji as they are."""
+    """A tag as a style writes it: with underscores for "e621" and "spaces", else with blanks; kaomoji keep theirs."""
     joint = "_" if style in ("e621", "spaces") or is_kaomoji(tag) else " "
     text = joint.join(part for part in _BLANK.split(tag) if part) or tag.strip()
     return escape(text) if escaped else text
 
 
 def split_list(text: str) -> tuple[str, ...]:
-    """The entries of a list that a user typed, parted by commas or lines; empty entries are left out."""
+    """The entries of a list that a user typed, separated by commas or lines; empty entries are left out."""
     return tuple(part for part in (piece.strip() for piece in _LIST_BREAK.split(text)) if part)
 
 
 def unique(tags: Iterable[str]) -> tuple[str, ...]:
-    """The tags without those that equal an earlier one in normal form."""
+    """The tags without those that have the normal form of an earlier one."""
     first: dict[str, str] = {}
     for tag in tags:
         first.setdefault(normal(tag), tag)
@@ -77,9 +77,9 @@ def unique(tags: Iterable[str]) -> tuple[str, ...]:
 
 
 def matcher(patterns: Sequence[str]) -> Callable[[str], bool]:
-    """A test of normal forms against patterns in which `*` stands for any text, and nothing else is special.
+    """A test of normal forms against patterns in which `*` stands for any text and nothing else is special.
 
-    A kaomoji is meant literally (`*_*`), and so is `\\*`.
+    A kaomoji (`*_*`) and `\\*` are literal.
     """
     exact: set[str] = set()
     globs: list[tuple[str, ...]] = []
@@ -100,7 +100,7 @@ def _pieces(pattern: str) -> tuple[str, ...]:
 
 
 def _fits(pieces: tuple[str, ...], tag: str) -> bool:
-    """Whether a tag is these pieces with any text between; linear, whatever the pattern."""
+    """Whether a tag consists of these pieces with any text between them; takes linear time for every pattern."""
     first, *middle, last = pieces
     if len(tag) < len(first) + len(last) or not tag.startswith(first) or not tag.endswith(last):
         return False

@@ -1,12 +1,12 @@
-"""Captions from predictions, for all doors.
+"""Writes captions from predictions, for all doors.
 
     recipe = CaptionRecipe(threshold=0.4, first=("my_trigger",), exclude=("*_background",))
     caption = write_caption(predictions, generation, recipe, taggers(registry))
     caption.text
 
-`predictions` are those of one image; classifiers among them are passed over. `generation` is anything that has its
-prompt as `positive`, or None. `taggers` tells which models have tags; without it every probability outside a group
-"rating" is a tag. Who makes many captions keeps one CaptionWriter; write_caption keeps the last few by itself.
+`predictions` are those of one image; those of classifiers are ignored. `generation` is anything that has its prompt as
+`positive`, or None. `taggers` says which models have tags; without it, every probability outside a group "rating" is a
+tag. For many captions, keep one CaptionWriter; write_caption keeps the last few by itself.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ from .text import matcher, normal
 
 
 class Prompted(Protocol):
-    """Where an image's prompt is found."""
+    """Anything that has an image's prompt."""
 
     @property
     def positive(self) -> str:
-        """The positive prompt as it was written; empty when unknown."""
+        """The positive prompt as it was written; empty if unknown."""
         ...
 
 
@@ -43,7 +43,7 @@ class Tag(NamedTuple):
     """A tag in a caption."""
 
     name: str
-    """As the tagger spells it, or as the recipe renames it."""
+    """The tagger's spelling, or the recipe's new name."""
     score: float
     """Weighted probability in [0, 1]; 1 for a tag from the prompt."""
     category: str = ""
@@ -51,22 +51,22 @@ class Tag(NamedTuple):
 
 @dataclass(frozen=True)
 class Caption:
-    """A caption with what it was made of."""
+    """A caption and what it was made from."""
 
     text: str
-    """Empty when nothing was left to say, or when the image lacks a required tag."""
+    """Empty if nothing was left to say, or if the image lacks a required tag."""
     tags: tuple[Tag, ...] = ()
     """In the order of the caption."""
     rating: str = ""
-    """As the model says it; also when the caption does not."""
+    """The model's word for it, even if the caption does not contain it."""
     missing: tuple[str, ...] = ()
     """The required patterns for which the image has no tag."""
     notes: tuple[str, ...] = ()
-    """What a user should know of this caption."""
+    """What a user should know about this caption."""
 
 
 class CaptionWriter:
-    """Makes captions by one recipe, fast for many images: what depends only on the labels is worked out once."""
+    """Writes captions by one recipe, fast for many images: what depends only on the labels is computed once."""
 
     def __init__(self, recipe: CaptionRecipe, taggers: Taggers | None = None) -> None:
         self.recipe = recipe
@@ -81,10 +81,10 @@ class CaptionWriter:
     def __call__(self, predictions: Iterable[Prediction], generation: Prompted | None = None) -> Caption:
         """The caption of one image. Raises CaptionTooLong."""
         given = list(predictions)
-        heard = self._heard(given)
+        used = self._used(given)
         prompt = generation.positive if generation is not None else ""
-        notes = [f"{p.model} has values that are not numbers" for p in heard if np.isnan(p.values).any()]
-        found = self._found(heard, prompt)
+        notes = [f"{p.model} has values that are not numbers" for p in used if np.isnan(p.values).any()]
+        found = self._found(used, prompt)
         rating = next((word for word in map(rating_of, given) if word), "")
         missing = tuple(pattern for pattern, fits in self._required if not _any(fits, found))
         if missing:
@@ -94,8 +94,8 @@ class CaptionWriter:
         tags = tuple(Tag(each.tag.name, each.score, each.tag.category) for each in self._ordered(best))
         return Caption(text, tags, rating, (), tuple(notes))
 
-    def _heard(self, predictions: list[Prediction]) -> list[Prediction]:
-        """The predictions of the taggers that the recipe listens to."""
+    def _used(self, predictions: list[Prediction]) -> list[Prediction]:
+        """The predictions of the taggers that the recipe uses."""
         if self.recipe.source == "prompt":
             return []
         if self.recipe.taggers:
@@ -103,11 +103,11 @@ class CaptionWriter:
             return [p for p in predictions if p.model in named]
         return [p for p in predictions if not self._taggers or tags_of_model(self._taggers, p.model)]
 
-    def _found(self, heard: list[Prediction], prompt: str) -> list[ScoredTag]:
-        """All tags of the image, most probable first; of equal tags the more probable one."""
+    def _found(self, used: list[Prediction], prompt: str) -> list[ScoredTag]:
+        """All tags of the image, most probable first; repeated tags count once, with their highest probability."""
         found: dict[str, ScoredTag] = {}
-        if heard:
-            for prediction, plan in zip(heard, self._plans.of(heard), strict=True):
+        if used:
+            for prediction, plan in zip(used, self._plans.of(used), strict=True):
                 for tag, score in plan.read(prediction.values):
                     _join(found, tag, score)
         elif self.recipe.source != "tags":
@@ -117,20 +117,20 @@ class CaptionWriter:
         return ranked[: self.recipe.top] if self.recipe.top else ranked
 
     def _best(self, found: list[ScoredTag]) -> list[ScoredTag]:
-        """The tags that may stand in the caption, most probable first."""
+        """The tags that may appear in the caption, most probable first."""
         kept = [each for each in found if each.tag.kept]
         if self.recipe.implied:
             rank = {each.tag.key: index for index, each in enumerate(kept)}
             dropped: set[str] = set()
             for key in rank:
                 implied = (other for other in self._implied(key) if other in rank)
-                # Of tags that imply each other the most probable one stays.
+                # If tags imply each other, the most probable one stays.
                 dropped.update(o for o in implied if rank[o] > rank[key] or key not in self._implied(o))
             kept = [each for each in kept if each.tag.key not in dropped]
         return kept[: self.recipe.limit] if self.recipe.limit else kept
 
     def _fit(self, best: list[ScoredTag], rating: str, prompt: str) -> tuple[str, list[ScoredTag]]:
-        """The text within the recipe's length, with the tags that are in it."""
+        """The text, within the recipe's length, and the tags in it."""
         recipe = self.recipe
         cleaned = clean_prompt(prompt) if "prompt" in parse_template(recipe.template).fields else ""
         text = self._text(best, rating, cleaned)
@@ -168,7 +168,7 @@ class CaptionWriter:
         return _printable(text + recipe.joint.rstrip() if text and recipe.trailing else text)
 
     def _ordered(self, best: list[ScoredTag]) -> list[ScoredTag]:
-        """The tags in the order of the caption; those of equal standing by score."""
+        """The tags in the order of the caption; ties are broken by score."""
         match self.recipe.order:
             case "given":
                 return sorted(best, key=lambda each: each.place)
@@ -192,21 +192,21 @@ def write_caption(
     recipe: CaptionRecipe,
     taggers: Taggers | None = None,
 ) -> Caption:
-    """The caption of one image by a recipe; see the head of this file. Raises CaptionTooLong."""
+    """The caption of one image by a recipe; see the top of this file. Raises CaptionTooLong."""
     key = tuple((model, tuple(groups.items())) for model, groups in (taggers or {}).items())
     return _writer(recipe, key)(predictions, generation)
 
 
 def taggers(specs: Iterable[ModelSpec]) -> dict[str, dict[str, float]]:
-    """Which of the models and their variants are taggers, and what they recommend."""
+    """Those of the models and their variants that are taggers, with the thresholds they recommend."""
     return {one.id: dict(one.tags) for spec in specs for one in (spec, *spec.variants) if one.tags}
 
 
 def rating_of(prediction: Prediction) -> str:
-    """How explicit a prediction calls the image; empty when it says nothing of that.
+    """The model's word for how explicit the image is; empty if it does not say.
 
-    Several labels in the group "rating" are probabilities of which the largest one wins; of a single one, a scalar,
-    the model's own `label` is the word.
+    If several labels are in the group "rating", they are probabilities and the largest wins. A single one is a scalar;
+    the word is then the prediction's own `label`.
     """
     members = prediction.labels.members(RATING) if prediction.labels.groups else ()
     values = prediction.values[list(members)]
