@@ -1,4 +1,4 @@
-"""Everything that can go wrong for a user, each with what is wrong, with which file, and what to do."""
+"""All errors that users can meet. Each says what is wrong, with which file, and what to do."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from difflib import get_close_matches
 
 
 class KeepersError(Exception):
-    """The root of all errors that Keepers raises on purpose. Its text is one clear sentence or two for the user."""
+    """The base of all errors that Keepers raises on purpose. Its text is a clear sentence or two for the user."""
 
     code = "error"
-    """A short word that never changes: it stands in reports, JSON and the store."""
+    """A short word that never changes: it appears in reports, JSON and the store."""
 
     def __reduce__(self) -> tuple[object, ...]:
-        """An error crosses from process to process with its text and facts, whatever its own __init__ asks for."""
+        """Pickles the text and the facts, whatever arguments the subclass's own __init__ takes."""
         return _again, (type(self), str(self)), self.__dict__
 
 
@@ -22,7 +22,7 @@ def _again(kind: type[KeepersError], text: str) -> KeepersError:
 
 
 class UnreadableImage(KeepersError):
-    """An image file that cannot be judged because it cannot be read.
+    """An image file cannot be read, so it cannot be judged.
 
     `code` is one of: empty, not_image, format_not_allowed, truncated, corrupt, too_large, too_small,
     unsupported_depth, not_a_file, changed, io, non_finite.
@@ -36,7 +36,7 @@ class UnreadableImage(KeepersError):
 
 
 class UnknownName(KeepersError):
-    """A model, label or preset that does not exist; close matches are offered."""
+    """A model, label or preset does not exist; the message suggests close matches."""
 
     code = "unknown_name"
 
@@ -50,7 +50,7 @@ class UnknownName(KeepersError):
 
 
 class GateError(KeepersError):
-    """A gate text that cannot be parsed; `position` counts characters from 0 into `text`."""
+    """A gate text cannot be parsed; `position` is the place in `text`, in characters from 0."""
 
     code = "gate"
 
@@ -67,31 +67,31 @@ class GateError(KeepersError):
 
 
 class MissingWeights(KeepersError):
-    """A weight file is not on this machine and may not, or could not, be downloaded."""
+    """A weight file is not on this machine, and may not or could not be downloaded."""
 
     code = "missing_weights"
 
 
 class DownloadFailed(KeepersError):
-    """A download was tried and did not arrive whole."""
+    """A download was tried but did not arrive whole."""
 
     code = "download_failed"
 
 
 class CorruptWeights(KeepersError):
-    """A weight file is truncated, of another size or checksum than published, or no weight file at all."""
+    """A weight file is truncated, differs from the published size or checksum, or is not a weight file at all."""
 
     code = "corrupt_weights"
 
 
 class UnsafeWeights(KeepersError):
-    """A weight file asks for something that no tensor file needs; it was not read any further."""
+    """A weight file asks for something that no tensor file needs; it was read no further."""
 
     code = "unsafe_weights"
 
 
 class WrongWeights(KeepersError):
-    """A weight file is sound, but its tensors are not those of the model it was loaded for."""
+    """A weight file is intact, but its tensors are not those of the model it was loaded for."""
 
     code = "wrong_weights"
 
@@ -108,7 +108,7 @@ class WrongWeights(KeepersError):
 
 
 class OutsideFolder(KeepersError):
-    """A path to be written would leave the folder it belongs to; nothing was created."""
+    """A path to be written would leave the folder it belongs in; nothing was created."""
 
     code = "outside_folder"
 
@@ -118,7 +118,7 @@ class OutsideFolder(KeepersError):
 
 
 class WriteFailed(KeepersError):
-    """A file could not be written: a full disk, no rights, a folder that is gone. No part of it is left behind."""
+    """A file could not be written: a full disk, no permission, a folder that is gone. No part of it is left behind."""
 
     code = "write_failed"
 
@@ -129,13 +129,13 @@ class WriteFailed(KeepersError):
 
 
 class RecipeError(KeepersError):
-    """A caption recipe that says something impossible, or a recipe file that cannot be read."""
+    """A caption recipe asks for something impossible, or a recipe file cannot be read."""
 
     code = "recipe"
 
 
 class CaptionTooLong(KeepersError):
-    """A caption that stays longer than the recipe allows, with what the recipe lets be cut already gone."""
+    """A caption is longer than the recipe allows, even without everything that the recipe lets us cut."""
 
     code = "caption_too_long"
 
@@ -144,7 +144,7 @@ class CaptionTooLong(KeepersError):
 
 
 class SidecarError(KeepersError):
-    """A caption file that cannot be read or may not be written; it was left as it was."""
+    """A caption file cannot be read or may not be written; it was left as it was."""
 
     code = "sidecar"
 
@@ -165,7 +165,7 @@ class StoreBusy(StoreError):
 
 
 class NotExplainable(KeepersError):
-    """A heatmap was asked of a model that has none."""
+    """A heatmap was requested from a model that has none."""
 
     code = "not_explainable"
 
@@ -177,12 +177,12 @@ class Cancelled(KeepersError):
 
 
 def one_line(text: str) -> str:
-    """Text that is safe on a terminal: control characters, line breaks and text-direction overrides are escaped."""
+    """The text made safe for a terminal: control characters, line breaks and direction overrides are escaped."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
 
 
 def encodable(text: str) -> str:
-    """Text that UTF-8 can hold: lone surrogates, which file names and hostile metadata have, are written as escapes."""
+    """The text made fit for UTF-8: lone surrogates, from file names or hostile metadata, become escapes."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 

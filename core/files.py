@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, and are never written over by accident."""
+"""Writes files so that they appear whole or not at all, and never overwrites one by accident."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .errors import UnreadableImage, WriteFailed
 from .paths import numbered
 
 Writer = Callable[[BinaryIO], object]
-"""Writes a file's content into an open binary file that can seek, as `lambda f: image.save(f, "PNG")`."""
+"""Writes a file's content into an open, seekable binary file, as `lambda f: image.save(f, "PNG")` does."""
 
 _CHUNK = 1 << 20
 _PREFIX, _SUFFIX = ".keepers-", ".tmp"
@@ -28,7 +28,7 @@ _NO_LINKS = frozenset(
 
 
 class Stamp(NamedTuple):
-    """What tells whether a file is still the one that was looked at."""
+    """Shows whether a file is still the one that was looked at."""
 
     size: int
     mtime_ns: int
@@ -42,14 +42,14 @@ def stamp(path: Path) -> Stamp:
         found = path.stat()
     except (OSError, ValueError) as error:
         code = "not_a_file" if isinstance(error, (FileNotFoundError, ValueError)) or _looped(error) else "io"
-        raise UnreadableImage(path, code, _told(error)) from error
+        raise UnreadableImage(path, code, _unreadable(error)) from error
     if not stat.S_ISREG(found.st_mode):
         raise UnreadableImage(path, "not_a_file", "is not a regular file")
     return _stamp(found)
 
 
 def check_unchanged(path: Path, before: Stamp) -> None:
-    """Raises UnreadableImage "changed" when the file vanished, was replaced or was written since `before`."""
+    """Raises UnreadableImage "changed" if the file vanished, was replaced or was written since `before`."""
     try:
         same = stamp(path) == before
     except UnreadableImage:
@@ -70,9 +70,9 @@ def content_hash(path: Path) -> str:
 
 @contextmanager
 def open_regular(path: Path) -> Generator[BinaryIO]:
-    """Opens a regular file for reading; a pipe or a device that took its place is refused instead of waited for.
+    """Opens a regular file for reading; a pipe or device in its place is refused at once, not waited for.
 
-    Raises UnreadableImage not_a_file, and OSError.
+    Raises UnreadableImage (not_a_file) and OSError.
     """
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
     with os.fdopen(os.open(path, flags), "rb") as file:
@@ -82,10 +82,10 @@ def open_regular(path: Path) -> Generator[BinaryIO]:
 
 
 def atomic_write(path: Path, data: bytes | Writer, *, exclusive: bool = False, mtime_ns: int | None = None) -> None:
-    """Writes a file so that others see the whole of it or nothing, also after a crash; makes its folder where needed.
+    """Writes a file so that others see all of it or nothing, even after a crash; creates its folder if needed.
 
-    A file that is there already keeps its mode bits and is replaced; with `exclusive` it is never touched.
-    `mtime_ns` sets the time of last change. Raises WriteFailed (full disk, no rights; nothing is left behind),
+    An existing file is replaced and keeps its mode bits; with `exclusive` it is never touched.
+    `mtime_ns` sets the modification time. Raises WriteFailed (full disk, no permission; nothing is left behind),
     FileExistsError (only with `exclusive`), and whatever `data` raises.
     """
     with _wrapped(path):
@@ -101,7 +101,7 @@ def atomic_write(path: Path, data: bytes | Writer, *, exclusive: bool = False, m
 
 
 def write_unique(path: Path, data: bytes | Writer) -> Path:
-    """Writes under the first free name of `numbered(path)` and returns it; two processes never get the same one.
+    """Writes to the first free name of `numbered(path)` and returns it; two processes never get the same one.
 
     Raises WriteFailed.
     """
@@ -118,10 +118,10 @@ def write_unique(path: Path, data: bytes | Writer) -> Path:
 
 
 def copy_whole(source: Path, target: Path, *, verify: bool = False) -> str:
-    """Copies a file with its times and mode to a name that must be free; returns the sha256 of what was copied.
+    """Copies a file, with its times and mode, to a name that must be free; returns the sha256 of the content.
 
-    With `verify` the copy is read back and compared before it gets its name.
-    Raises FileExistsError, WriteFailed, UnreadableImage (io, changed); nothing is left behind then.
+    With `verify`, the copy is read back and compared before it gets its name.
+    Raises FileExistsError, WriteFailed, UnreadableImage (io, changed), and then leaves nothing behind.
     """
     before, digest = stamp(source), sha256()
     with _wrapped(target):
@@ -135,7 +135,7 @@ def copy_whole(source: Path, target: Path, *, verify: bool = False) -> str:
         check_unchanged(source, before)
         if verify and content_hash(temporary) != digest.hexdigest():
             raise WriteFailed(target, OSError(errno.EIO, "what was written is not what was read"))
-        with suppress(OSError):  # a share that takes no times or modes still takes the image
+        with suppress(OSError):  # some network shares take no times or modes, but still take the image
             shutil.copystat(source, temporary)
         _publish(temporary, target, exclusive=True)
     return digest.hexdigest()
@@ -150,9 +150,9 @@ def link_whole(source: Path, target: Path) -> None:
 
 
 def move_whole(source: Path, target: Path) -> None:
-    """Moves a file to a name that must be free, on this disk or another; at no moment is there no whole copy.
+    """Moves a file to a name that must be free, on this disk or another; a whole copy exists at every moment.
 
-    To another disk it is copied, read back and compared before the source is removed.
+    On the way to another disk, it is copied, read back and compared before the source is removed.
     Raises FileExistsError, WriteFailed, UnreadableImage (io, changed).
     """
     with _wrapped(target):
@@ -167,7 +167,7 @@ def move_whole(source: Path, target: Path) -> None:
 
 
 def sweep(folder: Path, age: float = 3600.0) -> int:
-    """Removes what killed writes left in a folder: our temporary files older than `age` seconds."""
+    """Removes what killed processes left in a folder: our temporary files older than `age` seconds."""
     count = 0
     with suppress(OSError):
         for entry in os.scandir(folder):
@@ -183,23 +183,23 @@ def sweep(folder: Path, age: float = 3600.0) -> int:
 
 
 def _blocks(path: Path) -> Iterator[bytes]:
-    """The content of a file in pieces; a reading error names the file that was read."""
+    """The content of a file in pieces; a read error names this file, not the one being written."""
     try:
         with open_regular(path) as file:
             while block := file.read(_CHUNK):
                 yield block
     except OSError as error:
-        raise UnreadableImage(path, "io", _told(error)) from error
+        raise UnreadableImage(path, "io", _unreadable(error)) from error
 
 
 def is_temporary(name: str) -> bool:
-    """Whether a file name is one of those under which files are written before they are whole."""
+    """Whether a file name is one that we give to unfinished files."""
     return name.startswith(_PREFIX) and name.endswith(_SUFFIX)
 
 
 @contextmanager
 def _temporary(path: Path) -> Generator[Path]:
-    """A new empty file in the folder of `path`, with the mode a new file gets there; gone afterwards."""
+    """A new empty file in the folder of `path`, with the mode of a new file; removed afterwards."""
     temporary = path.parent / f"{_PREFIX}{secrets.token_hex(8)}{_SUFFIX}"
     with _wrapped(path):
         os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
@@ -249,7 +249,7 @@ def _publish(temporary: Path, path: Path, exclusive: bool) -> None:
 
 
 def _rename_exclusive(source: Path, target: Path) -> None:
-    """A rename that fails with FileExistsError where the target exists."""
+    """A rename that fails with FileExistsError if the target exists."""
     if os.name == "nt":
         source.rename(target)
         return
@@ -258,7 +258,7 @@ def _rename_exclusive(source: Path, target: Path) -> None:
     except OSError as error:
         if error.errno not in _NO_LINKS:
             raise
-        # Disks without hard links (exFAT, some shares): the name is taken by an empty file first.
+        # On disks without hard links (exFAT, some shares), an empty file takes the name first.
         os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
         try:
             source.replace(target)
@@ -277,7 +277,7 @@ def _move_across(source: Path, target: Path) -> None:
 
 
 def _remove_or_take_back(source: Path, target: Path) -> None:
-    """Ends a move; from a folder that lets nothing go, the file is not moved at all."""
+    """Completes a move; if the source cannot be removed, the target goes and the file stays where it was."""
     try:
         source.unlink()
     except OSError:
@@ -286,7 +286,7 @@ def _remove_or_take_back(source: Path, target: Path) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Makes a new name survive a power cut, where the system lets a folder be synced."""
+    """Makes a new name survive a power cut, on systems that can sync a folder."""
     with suppress(OSError):
         handle = os.open(folder, os.O_RDONLY)
         try:
@@ -303,6 +303,6 @@ def _looped(error: BaseException) -> bool:
     return isinstance(error, OSError) and error.errno in (errno.ELOOP, errno.ENOTDIR)
 
 
-def _told(error: BaseException) -> str:
+def _unreadable(error: BaseException) -> str:
     text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return f"cannot be read: {text}"

@@ -1,4 +1,4 @@
-"""Names that stay where they belong: every path that Keepers writes comes from here."""
+"""Paths that stay where they belong: every path that Keepers writes to comes from here."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ _DEVICES = frozenset(
     + [f"{port}{n}" for port in ("com", "lpt") for n in "0123456789¹²³"]
 )
 _SHELL = re.compile(r"^~|\$[A-Za-z_{(]|%(?:00|2e|2f|5c)", re.IGNORECASE)
-"""What a shell, a launcher or a web server would turn into something else."""
+"""What a shell, a launcher or a web server would expand."""
 _BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _FORBIDDEN = frozenset('<>:"|?*/\\')
 
 
 def inside(folder: Path, name: str, *, native: bool = False) -> Path:
-    """The path of `name` below `folder`, with all links resolved; nothing is created.
+    """The path of `name` inside `folder`, with all links resolved; nothing is created.
 
-    `name` may have sub-folders, separated by "/" or "\\" alike, so that it means the same on every system. It is
-    refused when it would leave the folder (absolute, drive, share, "..", a link that points out), when another system
-    or a shell would read it differently (device names, streams, "~", "$HOME", control characters, a dot or space at an
-    end), or when it is too long. `native` is for the name of a file that this system already holds, such as one that
-    is sorted: its spelling is then taken as it is, and only containment is checked.
+    `name` may have sub-folders, separated by "/" or "\\", to mean the same on every system. It is refused if it
+    would leave the folder (absolute, drive, share, "..", a link that points out), if another system or a shell would
+    read it differently (device names, streams, "~", "$HOME", control characters, a dot or space at an end), or if it
+    is too long. `native` is for the name of a file that this system already holds, such as one that is sorted: its
+    spelling is then accepted as it is, and only containment is checked.
 
     Raises OutsideFolder.
     """
@@ -48,9 +48,10 @@ def inside(folder: Path, name: str, *, native: bool = False) -> Path:
 
 
 def safe_stem(text: str, limit: int = 120) -> str:
-    """A file stem made of any text, such as a label: `inside` takes it, with or without a suffix of up to 16 bytes.
+    """A file stem for any text, such as a label, that `inside` accepts, even with a suffix of up to 16 bytes.
 
-    `limit` is in bytes of UTF-8. Different texts may give the same stem; one without a usable character "unnamed".
+    `limit` is in bytes of UTF-8. Different texts may give the same stem; a text without a usable character gives
+    "unnamed".
     """
     text = unicodedata.normalize("NFC", text)
     text = "".join("_" if c in _FORBIDDEN or c in "$%~" or _invisible(c) else c for c in text)
@@ -62,7 +63,7 @@ def safe_stem(text: str, limit: int = 120) -> str:
 
 
 def numbered(path: Path) -> Iterator[Path]:
-    """`path` itself, then "stem-1.suffix", "stem-2.suffix" and so on without end, never longer than a name may be."""
+    """`path` itself, then "stem-1.suffix", "stem-2.suffix" and so on without end, within the length limit of names."""
     yield path
     for count in itertools.count(1):
         tail = f"-{count}{path.suffix}"

@@ -1,4 +1,4 @@
-"""Where a user's own results live, by the customs of the system."""
+"""Where a user's own results live, by the conventions of the system."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def data_folder() -> Path:
-    """The folder for the store and for what the user trained; not a cache, since labels cannot be had again."""
+    """The folder for the store and trained models. It is not a cache, because labels cannot be recovered."""
     if sys.platform == "win32":
         base = os.environ.get("LOCALAPPDATA") or str(Path.home() / "AppData" / "Local")
     else:
@@ -17,5 +17,5 @@ def data_folder() -> Path:
 
 
 def trained_folder() -> Path:
-    """The model folder for what the user trained; it is the last of the default model folders."""
+    """The folder for models that the user trained, the last of the default model folders."""
     return data_folder() / "models"

@@ -1,4 +1,4 @@
-"""What a model says of one image."""
+"""What a model says about one image."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ class Score(NamedTuple):
 
 @dataclass(frozen=True)
 class Labels:
-    """The labels of a model, in the order of its outputs; one object is shared by all its predictions."""
+    """The labels of a model, in the order of its outputs; all its predictions share one object."""
 
     names: tuple[str, ...]
-    """Unique, as the model's source spells them."""
+    """Unique, spelled as in the model's source."""
     groups: tuple[str, ...] = ()
     """The group of each name ("species", "accept", "logit", ...); empty for a model without groups."""
     ranges: tuple[Range, ...] = ()
@@ -77,7 +77,7 @@ class Labels:
         return self.ranges[index] if self.ranges else PROBABILITY
 
     def members(self, group: str) -> tuple[int, ...]:
-        """The positions of a group's labels, in order; of all labels for the empty group."""
+        """The positions of a group's labels, in order; for the empty group, those of all labels."""
         return self._members.get(group, ()) if group else tuple(range(len(self)))
 
     @cached_property
@@ -93,21 +93,21 @@ class Prediction:
     """The values that one model gave one image."""
 
     model: str
-    """The id the model was asked for by, variant included: "coherence", "faramir:mine"."""
+    """The id under which the model was asked, with its variant: "coherence", "faramir:mine"."""
     labels: Labels
     values: Floats
-    """[len(labels)], read-only. NaN where the model could not judge."""
+    """[len(labels)], read-only; NaN where the model could not judge."""
     label: str = ""
-    """The model's answer in one word, for models that have one: the class, "ok", the rating."""
+    """The model's one-word answer, if it gives one: the class, "ok", the rating."""
     margin: float = np.inf
-    """How far any value may move before `label` changes; infinite for exact predictions of no interest."""
+    """How far any value may move before `label` changes; infinite where that does not matter."""
     tolerance: float = 0.0
-    """How far the values may be off the exact ones, in the unit of the first label: 0 when computed at `exact`.
+    """How far the values may be from the exact ones, in the unit of the first label: 0 if computed at `exact`.
     See `drift` for the other labels."""
     fingerprint: str = ""
-    """Identifies weights, preprocessing and options: equal fingerprints give equal values."""
+    """Identifies weights, preprocessing and options: equal fingerprints mean equal values."""
     notes: tuple[str, ...] = field(default=())
-    """What a user should know of how this was computed ("EXIF orientation ignored", ...)."""
+    """What a user should know about how this was computed ("EXIF orientation ignored", ...)."""
 
     def __post_init__(self) -> None:
         values = np.ascontiguousarray(self.values, dtype=np.float32)
@@ -137,11 +137,11 @@ class Prediction:
         return self.tolerance * width / unit if np.isfinite(width) and np.isfinite(unit) else np.inf
 
     def top(self, count: int, group: str = "") -> list[Score]:
-        """The largest values first, ties in label order; of one group when named. NaN is left out."""
+        """The largest values first, ties in label order, of one group if named. NaN is left out."""
         return self._ranked(self._members(group), count)
 
     def above(self, threshold: float, group: str = "") -> list[Score]:
-        """All labels with a value of at least `threshold`, largest first; of one group when named."""
+        """All labels with a value of at least `threshold`, largest first, of one group if named."""
         members = self._members(group)
         return self._ranked(members[self.values[members] >= threshold])
 
@@ -156,11 +156,11 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Failure:
-    """Stands where a prediction should be: the model could not judge this image."""
+    """Takes the place of a prediction: the model could not judge this image."""
 
     model: str
     code: str
-    """As `KeepersError.code`, or "model_failed"."""
+    """A `KeepersError.code`, or "model_failed"."""
     reason: str
     """One line for the user."""
 

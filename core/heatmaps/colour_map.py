@@ -1,8 +1,8 @@
-"""A colour map from dark to light in which equal steps of the number look equally large.
+"""A colour map from dark to light in which equal steps look equally large.
 
-It is a path through OKLab (Ottosson 2020), in which distance is what the eye sees: from near black over violet, red and
-orange to pale yellow, cut into 256 pieces of equal length. Lightness rises all the way, so it also works in grey and
-for colour-blind eyes.
+It is a path through OKLab (Ottosson 2020), where distance is what the eye sees. It runs from near black through violet,
+red and orange to pale yellow, and is cut into 256 pieces of equal length. Lightness rises all the way, so it also works
+in grey and for colour-blind people.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ _TO_LINEAR = np.array(
 
 
 def _path(count: int) -> NDArray[np.float64]:
-    """[count, 3] points at equal distances along a smooth line through POINTS."""
+    """[count, 3] points at equal distances along a smooth line near POINTS."""
     dense = POINTS
-    for _ in range(9):  # corner cutting (Chaikin 1974) rounds the line off
+    for _ in range(9):  # corner cutting (Chaikin 1974) smooths the line
         inner = np.stack([0.75 * dense[:-1] + 0.25 * dense[1:], 0.25 * dense[:-1] + 0.75 * dense[1:]], axis=1)
         dense = np.concatenate([dense[:1], inner.reshape(-1, 3), dense[-1:]])
     walked = np.concatenate([[0], np.cumsum(np.linalg.norm(np.diff(dense, axis=0), axis=1))])
@@ -61,4 +61,4 @@ def _rgb(lab: NDArray[np.float64]) -> NDArray[np.uint8]:
 
 
 TABLE: NDArray[np.uint8] = _rgb(_path(256))
-"""[256, 3] red, green and blue for 0 to 1."""
+"""[256, 3] red, green and blue, for values from 0 to 1."""

@@ -1,8 +1,8 @@
-"""Class activation maps of nets that are a body, which gives maps of features, and a head over them.
+"""Class activation maps of nets that have a body, which makes feature maps, and a head on top of it.
 
-For a head of mean pooling and one linear layer, the gradient of a class is the same everywhere and known: the class's
-row of weights over the number of cells. So Grad-CAM (Selvaraju et al. 2017) is one weighted sum of the feature maps,
-without autograd. For other heads the gradient is taken of the head alone, in which the body takes no part.
+If the head is mean pooling and one linear layer, the gradient of a class is known and the same in every cell: the
+class's row of weights, divided by the number of cells. So Grad-CAM (Selvaraju et al. 2017) is one weighted sum of the
+feature maps, without autograd. For other heads, the gradient is taken through the head alone, never through the body.
 """
 
 # pyright: reportUnknownMemberType=false
@@ -18,12 +18,12 @@ Head = Callable[[Tensor], Tensor]
 """[B, K, h, w] feature maps to [B, C] logits."""
 
 SAMPLES, STD = 4, 0.3
-"""What torch-cam's SmoothGradCAM++ uses, and with it the realism study."""
+"""The values of torch-cam's SmoothGradCAM++, which the realism study used."""
 EPSILON = 1e-8
 
 
 def linear_cam(features: Tensor, weight: Tensor, targets: Tensor) -> Tensor:
-    """Grad-CAM in its closed form: [B, K, h, w] maps and [C, K] weights of the linear layer to [B, h, w] >= 0."""
+    """Grad-CAM in closed form: from [B, K, h, w] maps and the linear layer's [C, K] weights to [B, h, w] >= 0."""
     rows = weight[targets].to(features.dtype)
     return torch.einsum("bkhw,bk->bhw", features, rows).relu() / (features.shape[2] * features.shape[3])
 
@@ -35,7 +35,7 @@ def grad_cam(features: Tensor, head: Head, targets: Tensor) -> Tensor:
 
 
 def head_gradient(features: Tensor, head: Head, targets: Tensor) -> Tensor:
-    """The gradient [B, K, h, w] of each picture's target logit; works inside inference mode, and leaves no trace."""
+    """The gradient [B, K, h, w] of each picture's target logit; works in inference mode and has no side effects."""
     with torch.inference_mode(False), torch.enable_grad():
         leaf = features.detach().clone().requires_grad_()
         chosen = head(leaf).gather(1, targets.clone().view(-1, 1)).sum()
@@ -44,7 +44,7 @@ def head_gradient(features: Tensor, head: Head, targets: Tensor) -> Tensor:
 
 
 def linear_gradient(features: Tensor, weight: Tensor, targets: Tensor) -> Tensor:
-    """As `head_gradient` for a head of mean pooling and a linear layer, without autograd: the same at every cell."""
+    """Like `head_gradient`, without autograd, for mean pooling and a linear layer: the same in every cell."""
     rows = weight[targets] / (features.shape[2] * features.shape[3])
     return rows[:, :, None, None].to(features.dtype).expand_as(features)
 
@@ -62,13 +62,13 @@ def smooth_grad_cam_pp(
     """SmoothGradCAM++ (Omeiza et al. 2019) as torch-cam computes it: [B, h, w] >= 0.
 
     Args:
-        gradient: of features and targets, as `head_gradient` with its head.
-        pixels: [B, 3, H, W], normalised, to which each tensor of `noise` is added in turn.
-        features: what the body makes of the pixels as they are.
-        constant: whether `gradient` is the same for all features. Then only the last noise needs a run of the net.
+        gradient: a function of features and targets, such as `head_gradient` with a head.
+        pixels: [B, 3, H, W], normalised; each tensor of `noise` is added to them in turn.
+        features: what the body makes of the pixels without noise.
+        constant: whether `gradient` is the same for all features. Then the net runs only on the last noise.
 
     Two traits of torch-cam are kept: the numerator of alpha is the second power of the gradient, not the first as in
-    the paper; and map and gradient that are weighted at the end are those of the last noisy picture.
+    the paper; and the map and gradient that are weighted at the end are those of the last noisy picture.
     """
     shifts = list(noise)
     second, third = torch.zeros_like(features), torch.zeros_like(features)
@@ -86,7 +86,7 @@ def smooth_grad_cam_pp(
 
 
 def noise_like(pixels: Tensor, samples: int = SAMPLES, std: float = STD, seed: int = 0) -> list[Tensor]:
-    """The same noise for the same shape and seed, on every device; as torch-cam draws it after manual_seed(seed)."""
+    """The noise that torch-cam draws after manual_seed(seed); the same for the same shape and seed on every device."""
     random = torch.Generator().manual_seed(seed)
     middle, spread = torch.zeros(pixels.shape), torch.full(pixels.shape, std)
     return [torch.normal(middle, spread, generator=random).to(pixels.device) for _ in range(samples)]

@@ -1,14 +1,14 @@
 """Where in a picture a net found its answer.
 
-    heatmaps(classifier, images)                    -> list[Heatmap], of each picture's own answer
-    heatmaps(classifier, images, label="ai")        -> of one label
+    heatmaps(classifier, images)                    -> list[Heatmap], for each picture's own answer
+    heatmaps(classifier, images, label="ai")        -> for one label
     heatmaps(classifier, images, method="smooth")   -> SmoothGradCAM++, as the realism study used it
     found.over(width, height)                       -> float32 [height, width] in [0, 1], for the whole picture
     overlay(image, found, strength=0.5)             -> an RGB picture of the same size
     coloured(values)                                -> uint8 [H, W, 3] from numbers in [0, 1]
 
-Any classifier whose module offers `heatmap` can be asked (see `Explainable`); `can_explain` says whether it does. It
-works inside a host's inference_mode. The arithmetic of the methods is in `grad_cam.py`.
+It works for every classifier whose module offers `heatmap` (see `Explainable`); `can_explain` says whether it does.
+It works inside a host's inference_mode. The arithmetic of the methods is in `grad_cam.py`.
 """
 
 # pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false
@@ -37,7 +37,7 @@ METHODS: tuple[Method, ...] = ("grad-cam", "smooth")
 
 
 class Region(NamedTuple):
-    """A part of a picture in its pixels; it may reach beyond the picture where the net saw filling."""
+    """A part of a picture, in pixels; it may extend beyond the picture, where the net saw filling."""
 
     left: float
     top: float
@@ -49,32 +49,32 @@ class Explainable(Protocol):
     """What a network's module offers besides its call."""
 
     def heatmap(self, *views: Tensor, targets: Tensor | None, method: Method) -> tuple[Tensor, Tensor, Tensor]:
-        """The values [B, labels] as the call gives them, the labels explained [B], and their maps [B, h, w].
+        """The values [B, labels] that the call gives, the labels explained [B], and their maps [B, h, w].
 
-        `targets` [B] are positions of labels; None means each picture's answer. Maps are not negative, of any scale.
-        May be called in inference mode. Raises NotExplainable for labels or methods that it has no map for.
+        `targets` [B] are positions of labels; None means each picture's answer. Maps are non-negative, of any scale.
+        May be called in inference mode. Raises NotExplainable for labels or methods that have no map.
         """
         ...
 
 
 @dataclass(frozen=True)
 class Heatmap:
-    """Where a net found what speaks for a label."""
+    """Where a net found evidence for a label."""
 
     values: Floats
-    """[h, w] in [0, 1], at the net's own resolution; all 0 where nothing speaks for the label."""
+    """[h, w] in [0, 1], at the net's own resolution; all 0 if there is no evidence for the label."""
     label: str
-    """What the map speaks for."""
+    """The label that the map explains."""
     prediction: Prediction
-    """The whole answer, from the same run of the net."""
+    """The full answer, from the same run of the net."""
     region: Region
-    """Which part of the picture the net saw."""
+    """The part of the picture that the net saw."""
     size: tuple[int, int]
     """Width and height of the picture."""
     method: Method = "grad-cam"
 
     def over(self, width: int = 0, height: int = 0) -> Floats:
-        """The map stretched over the whole picture, or over one of another size: [height, width], 0 where not seen."""
+        """The map stretched over the whole picture, or another size: [height, width], 0 where the net did not see."""
         width, height = width or self.size[0], height or self.size[1]
         across, down = width / self.size[0], height / self.size[1]
         left, top, right, bottom = self.region
@@ -92,7 +92,7 @@ class Heatmap:
 
     @property
     def peak(self) -> tuple[int, int]:
-        """The picture's pixel (x, y) in the middle of the strongest cell, or the nearest to it."""
+        """The picture's pixel (x, y) in the middle of the strongest cell, or the one nearest to that."""
         height, width = self.values.shape
         y, x = divmod(int(np.argmax(self.values)), width)
         left, top, right, bottom = self.region
@@ -101,16 +101,16 @@ class Heatmap:
 
 
 def can_explain(classifier: Classifier) -> bool:
-    """Whether `heatmaps` can be asked of a classifier."""
+    """Whether `heatmaps` works for a classifier."""
     return callable(getattr(classifier.network.module, "heatmap", None))
 
 
 def heatmaps(
     classifier: Classifier, images: Sequence[Image.Image], label: str = "", method: Method = "grad-cam"
 ) -> list[Heatmap]:
-    """One map a picture, in order, from one batch; of `label`, or of each picture's own answer.
+    """One map per picture, in order, from one batch; for `label`, or for each picture's own answer.
 
-    Raises NotExplainable where the model has no heatmaps, UnknownName where it has no such label.
+    Raises NotExplainable if the model has no heatmaps, UnknownName if it has no such label.
     """
     import torch
 
@@ -125,7 +125,7 @@ def heatmaps(
     place = network.labels.index(label, classifier.spec.id) if label else -1
     targets = torch.full((len(images),), place, device=device) if label else None
     with torch.inference_mode():
-        explain: Explainable = network.module  # pyright: ignore[reportAssignmentType]  asked by can_explain
+        explain: Explainable = network.module  # pyright: ignore[reportAssignmentType]  checked by can_explain
         values, chosen, maps = explain.heatmap(*views, targets=targets, method=method)
         rows: Floats = values.float().cpu().numpy()
         cells: Floats = scaled(maps).cpu().numpy()
@@ -138,26 +138,26 @@ def heatmaps(
 
 
 def scaled(maps: Tensor) -> Tensor:
-    """Each map of [B, h, w] from 0 to 1, in float32: its smallest value becomes 0, its largest 1, as torch-cam does."""
+    """Each map of [B, h, w] scaled in float32 so that its smallest value is 0 and its largest 1, as torch-cam does."""
     maps = maps.float()
     maps = maps - maps.amin(dim=(1, 2), keepdim=True)
     return maps / (maps.amax(dim=(1, 2), keepdim=True) + 1e-8)
 
 
 def region_of(view: object, size: tuple[int, int]) -> Region:
-    """What a view shows of a picture of this size: what its `region` says, else all of it."""
-    tell = getattr(view, "region", None)
-    return Region(*tell(size)) if tell else Region(0, 0, *size)
+    """The part of a picture of this size that a view shows: what its `region` says, else all of it."""
+    shown = getattr(view, "region", None)
+    return Region(*shown(size)) if shown else Region(0, 0, *size)
 
 
 def coloured(values: Floats) -> NDArray[np.uint8]:
-    """Numbers in [0, 1] as colours [..., 3], from dark to light; NaN is shown as 0."""
+    """Numbers in [0, 1] as colours [..., 3], from dark to light; NaN counts as 0."""
     rows = np.nan_to_num(np.asarray(values), nan=0.0) * 255 + 0.5
     return TABLE[np.clip(rows, 0, 255).astype(np.uint8)]
 
 
 def overlay(image: Image.Image, found: Heatmap, strength: float = 0.5) -> Image.Image:
-    """The picture under its coloured map, RGB, of the picture's size; what the net did not see stays as it is."""
+    """The picture under its coloured map, in RGB at the same size; parts the net did not see stay unchanged."""
     base = np.asarray(image.convert("RGB"), dtype=np.float32)
     height, width = base.shape[:2]
     colours = coloured(found.over(width, height)).astype(np.float32)

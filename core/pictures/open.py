@@ -1,8 +1,8 @@
-"""Opening image files: only known formats, only regular files, only within a pixel budget, with typed errors.
+"""Opens image files: only known formats, only regular files, only within a pixel budget, with typed errors.
 
-The picture keeps the mode, the ICC profile and the transparency it was stored with, because each model's original
-converts them in its own way. Only what Pillow would get silently wrong is settled here: 16-bit and float grey become
-8-bit by scaling, and of an animation the first frame is taken.
+The picture keeps the mode, ICC profile and transparency it was stored with, because each model's original converts
+them in its own way. Only what Pillow would silently get wrong is settled here: 16-bit and float grey are scaled to
+8 bits, and an animation is reduced to its first frame.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 from ..errors import UnreadableImage
 
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000", "MPO", "PPM", "TGA", "QOI")
-"""No format that starts another program (EPS), holds a document (PDF) or has no business here (FITS, PSD, …)."""
+"""None that starts another program (EPS), holds a document (PDF) or has no business here (FITS, PSD, …)."""
 
 SUFFIXES = frozenset(
     f".{ending}"
@@ -29,22 +29,22 @@ SUFFIXES = frozenset(
         *("avif", "jp2", "j2k", "mpo", "ppm", "pgm", "tga", "qoi"),
     )
 )
-"""Endings that a walk through folders takes for images; a file named by hand may have any ending."""
+"""The endings by which a walk recognises images; a file named by hand may have any ending."""
 
 PIXEL_LIMIT = 100_000_000
-"""The default budget: 100 megapixels, about 400 MB while an RGBA picture is being converted."""
+"""The default budget: 100 megapixels, or about 400 MB while an RGBA picture is converted."""
 
 FILE_LIMIT = 1 << 30
-"""A picture within the pixel budget is never larger than this many bytes."""
+"""Bytes; no picture within the pixel budget needs more."""
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
 def open_image(source: Path | bytes, *, name: str = "", pixel_limit: int = PIXEL_LIMIT) -> Image.Image:
-    """The first frame of an image, decoded, in the mode it was stored in, 8 bits a channel.
+    """The first frame of an image, decoded, in the mode it was stored in, with 8 bits per channel.
 
-    `info["keepers_notes"]` is a tuple of what a user should know of the file. `info` keeps icc_profile, exif and
-    transparency. The result owns its memory, and the file is closed.
+    `info["keepers_notes"]` is a tuple of what a user should know about the file. `info` also keeps icc_profile, exif
+    and transparency. The result owns its memory, and the file is closed.
 
     Raises UnreadableImage.
     """
@@ -53,7 +53,7 @@ def open_image(source: Path | bytes, *, name: str = "", pixel_limit: int = PIXEL
     if not data:
         raise UnreadableImage(label, "empty", "the file is empty (0 bytes)")
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Pillow warns of large pictures and odd EXIF; our own checks decide
+        warnings.simplefilter("ignore")  # Pillow warns about large pictures and odd EXIF; our own checks decide
         picture, notes = _identify(data, label)
         with picture:
             return _decode(picture, label, pixel_limit, notes)
@@ -68,7 +68,7 @@ def copy_picture(picture: Image.Image, *, name: str = "image", pixel_limit: int 
 
 
 def image_size(data: bytes) -> tuple[int, int]:
-    """Width and height from the header alone, as stored; (0, 0) where there is none to be read."""
+    """Width and height as stored, from the header alone; (0, 0) if it cannot be read."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -80,7 +80,7 @@ def image_size(data: bytes) -> tuple[int, int]:
 
 
 def read_image_file(path: Path) -> bytes:
-    """The whole file, checked to be regular and unchanged: a FIFO would hang, a device would never end.
+    """The whole file, checked to be regular (a FIFO would hang, a device would never end) and unchanged.
 
     Raises UnreadableImage.
     """
@@ -125,7 +125,7 @@ def _identify(data: bytes, label: str) -> tuple[ImageFile.ImageFile, tuple[str, 
 
 
 def _without_text(data: bytes) -> bytes:
-    """A PNG without its text, EXIF and ICC chunks, where Pillow gives up a sound picture over broken words about it."""
+    """A PNG without its text, EXIF and ICC chunks: Pillow refuses an intact picture if one of these is broken."""
     if not data.startswith(PNG_SIGNATURE):
         return data
     kept, position = [PNG_SIGNATURE], len(PNG_SIGNATURE)
@@ -144,7 +144,7 @@ def _registered() -> dict[str, object]:
 
 
 def _other_format(data: bytes) -> str:
-    """The name of a format that is recognised but never opened."""
+    """The name of a format that we recognise but never open; empty for any other."""
     starts = {b"%!PS": "PostScript", b"\xc5\xd0\xd3\xc6": "EPS", b"%PDF": "PDF", b"SIMPLE  =": "FITS", b"8BPS": "PSD"}
     found = [name for start, name in starts.items() if data.startswith(start)]
     if not found and b"<svg" in data[:1024].lower():
@@ -168,7 +168,7 @@ def _decode(picture: Image.Image, label: str, pixel_limit: int, notes: tuple[str
         raise UnreadableImage(
             label, "truncated" if cut else "corrupt", f"its pixels cannot be decoded ({text})"
         ) from error
-    except Exception as error:  # decoders for odd files raise nearly anything
+    except Exception as error:  # on odd files, decoders raise nearly anything
         raise UnreadableImage(label, "corrupt", f"its pixels cannot be decoded ({_say(error)})") from error
     result, more = _eight_bits(picture, label)
     info = {key: value for key, value in picture.info.items() if key in ("icc_profile", "exif", "transparency")}
@@ -183,14 +183,14 @@ def _frame_notes(picture: Image.Image) -> tuple[str, ...]:
 
 
 def _transparency_notes(picture: Image.Image) -> tuple[str, ...]:
-    """A picture that shows nothing still has colours, which some models judge as if they were seen."""
+    """A picture that shows nothing still has colours, and some models judge them as if they were visible."""
     if picture.mode in ("RGBA", "LA") and picture.getchannel("A").getextrema()[1] == 0:
         return ("fully transparent",)
     return ()
 
 
 def _eight_bits(picture: Image.Image, label: str) -> tuple[Image.Image, tuple[str, ...]]:
-    """Grey of more than 8 bits, scaled; Pillow's own conversion would clip it to white."""
+    """Scales grey of more than 8 bits; Pillow's own conversion would clip it to white."""
     if picture.mode.startswith("I;16"):
         grey = np.asarray(picture).astype(np.uint16)
         return Image.fromarray(_scaled(grey)), ("16-bit grey scaled to 8 bits",)

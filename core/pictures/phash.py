@@ -1,8 +1,8 @@
-"""The perceptual hash of a picture: 64 bits that near-duplicates share and other pictures do not.
+"""The perceptual hash of a picture: 64 bits on which near-duplicates mostly agree and other pictures do not.
 
 The DCT hash of Zauner, "Implementation and Benchmarking of Perceptual Image Hash Functions" (2010), section 3.2.1:
-the picture is shrunk to 32x32 grey values, and each bit says whether one of its 64 lowest frequencies, the constant
-one left out, is above their median. Two hashes are compared by the number of bits in which they differ.
+the picture is shrunk to 32x32 grey values, and each bit says whether one of its 64 lowest frequencies, not counting the
+constant ones, is above their median. The distance of two hashes is the number of bits in which they differ.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 SIDE = 32
 BITS = 64
 WORDS = 4
-"""A hash travels as 4 words of 16 bits, because float32 holds those exactly."""
+"""A hash is passed around as 4 words of 16 bits, because float32 holds those exactly."""
 _WORD = BITS // WORDS
 
 
@@ -32,7 +32,7 @@ def _cosines(first: int, last: int) -> Floats:
 
 
 _BASIS = _cosines(1, 9)
-"""Frequencies 1 to 8 on both axes: 0 would hold only the mean brightness of rows and columns."""
+"""Frequencies 1 to 8 on both axes; 0 would only hold the mean brightness of rows and columns."""
 
 
 def hash_words(grey: Image.Image) -> Floats:

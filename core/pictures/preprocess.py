@@ -1,4 +1,4 @@
-"""The usual ways to turn a picture into the input of a net, as data; a model that needs more brings its own view."""
+"""The usual ways to turn a picture into a net's input, as data; a model that needs more brings its own view."""
 
 # pyright: reportUnknownMemberType=false
 # torch leaves parts of its interface untyped.
@@ -28,28 +28,29 @@ RESAMPLING = {
 
 @dataclass(frozen=True)
 class Preprocess:
-    """A View: one picture becomes a float32 tensor [3, size, size].
+    """A View: turns one picture into a float32 tensor [3, size, size].
 
-    All resampling is Pillow's own, on 8-bit pixels, as in the originals: no other library gives the same numbers.
+    Resampling is always Pillow's own, on 8-bit pixels, as in the originals: no other library gives the same numbers.
     """
 
     size: int
     """Pixels."""
     fit: Literal["squash", "crop", "pad", "window"]
-    """squash: both sides scaled to `size`; crop: the short side scaled, the centre kept (torchvision's Resize and
-    CenterCrop); pad: the long side scaled, the rest filled; window: no scaling, the centre kept, the rest filled."""
+    """squash: both sides are scaled to `size`; crop: the short side is scaled and the centre kept (torchvision's Resize
+    and CenterCrop); pad: the long side is scaled and the rest filled; window: nothing is scaled, the centre is kept and
+    the rest filled."""
     resample: Literal["bilinear", "bicubic", "lanczos"] = "bicubic"
     enlarge: bool = True
     """Whether `pad` also scales small pictures up."""
     alpha: Literal["drop", "composite"] = "drop"
-    """drop: Pillow's convert("RGB"), which shows the colours hidden under transparency; composite: over `background`,
-    after resampling, in floating point."""
+    """drop: Pillow's convert("RGB"), which reveals the colours under transparency; composite: blended over `background`
+    in floating point, after resampling."""
     background: float = 0.0
-    """Grey under transparency and in the filling, 0 to 1, before normalisation."""
+    """The grey under transparency and in the filling, 0 to 1, before normalisation."""
     mean: tuple[float, float, float] = HALF
     std: tuple[float, float, float] = HALF
     turn: bool = False
-    """Whether the EXIF orientation is applied; the originals do not."""
+    """Whether to apply the EXIF orientation; the originals do not."""
 
     def __call__(self, image: Image.Image) -> Tensor:
         import torch
@@ -57,7 +58,7 @@ class Preprocess:
         return torch.from_numpy(self.array(image))
 
     def array(self, image: Image.Image) -> NDArray[np.float32]:
-        """As the call, as an array that owns its memory."""
+        """Like the call, but returns an array that owns its memory."""
         picture = ImageOps.exif_transpose(image) if self.turn else image
         composite = self.alpha == "composite" and has_alpha(picture)
         picture = self._scaled(picture.convert("RGBA" if composite else "RGB"))
@@ -94,7 +95,7 @@ class Preprocess:
         return ((mixed - _column(self.mean)) / _column(self.std)).astype(np.float32, copy=False)
 
     def _placed(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Cut or filled to [3, size, size], about the centre; odd differences go as in torchvision's CenterCrop."""
+        """Cropped or filled to [3, size, size] about the centre; odd differences as in torchvision's CenterCrop."""
         _, height, width = values.shape
         if (height, width) == (self.size, self.size):
             return values
@@ -110,12 +111,12 @@ class Preprocess:
 
 
 def has_alpha(image: Image.Image) -> bool:
-    """Whether a picture has transparency, in a channel of its own or as a transparent colour."""
+    """Whether a picture has transparency, as a channel or as a transparent colour."""
     return image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info
 
 
 def _overlap(side: int, size: int) -> tuple[int, int, int]:
-    """Where the picture starts on the canvas, where on the picture that is, and how much they share."""
+    """Where their common part starts on the canvas and in the picture, and how long it is."""
     if side <= size:
         return (size - side) // 2, 0, side
     return 0, round((side - size) / 2.0), size

@@ -1,4 +1,4 @@
-"""Finding image files: recursive, in a fixed order, told of whatever is passed over."""
+"""Finds image files: recursively, in a fixed order, and with a word about whatever is passed over."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .open import SUFFIXES
 
 @dataclass(frozen=True)
 class Found:
-    """A regular file to be looked at."""
+    """A regular file to look at."""
 
     path: Path
     size: int
@@ -24,7 +24,7 @@ class Found:
 
 @dataclass(frozen=True)
 class PassedOver:
-    """A path that was asked for, or lies where images lie, and cannot be looked at."""
+    """A path that was named, or found among images, but cannot be looked at."""
 
     path: Path
     code: str
@@ -34,21 +34,21 @@ class PassedOver:
 
 @dataclass(frozen=True)
 class Search:
-    """What a walk takes and leaves."""
+    """What a walk takes and what it leaves out."""
 
     include: Sequence[str] = ()
-    """Patterns for file names, as "*.png"; empty means every known image ending."""
+    """Patterns for file names, such as "*.png"; empty means every known image ending."""
     exclude: Sequence[str] = ()
-    """Patterns for names of files and folders that are left out."""
+    """Patterns for the names of files and folders to leave out."""
     recursive: bool = True
     follow: bool = False
     """Whether symbolic links inside folders are followed; those named by hand always are."""
     skip: Sequence[Path] = ()
-    """Folders that are never entered (where copies are sorted into)."""
+    """Folders that are never entered, such as those that copies are sorted into."""
 
 
 def walk(paths: Iterable[Path], search: Search | None = None) -> Iterator[Found | PassedOver]:
-    """The files named, and those in the folders named, each once; folders in order of their names."""
+    """The files named and those in the folders named, each once; folders in order of their names."""
     given: set[Path] = set()
     for entry in walk_repeating(paths, search):
         if entry.path not in given:
@@ -57,7 +57,7 @@ def walk(paths: Iterable[Path], search: Search | None = None) -> Iterator[Found 
 
 
 def walk_repeating(paths: Iterable[Path], search: Search | None = None) -> Iterator[Found | PassedOver]:
-    """As `walk`, in memory that does not grow with the files: one that is named and lies in a folder comes twice."""
+    """Like `walk`, but in constant memory: a file that is named and also in a named folder comes twice."""
     search = search or Search()
     entered: set[tuple[int, int]] = {(s.st_dev, s.st_ino) for path in search.skip if (s := _stat(path)) is not None}
     for path in paths:
@@ -76,7 +76,7 @@ def _stat(path: Path) -> os.stat_result | None:
 
 
 def _look(path: Path) -> Found | PassedOver | None:
-    """A file, why it is none, or None for a folder."""
+    """The file, or why it is not one; None for a folder."""
     try:
         found = path.stat()
     except FileNotFoundError:
@@ -96,7 +96,7 @@ def _look(path: Path) -> Found | PassedOver | None:
 def _walk_folder(folder: Path, search: Search, entered: set[tuple[int, int]]) -> Iterator[Found | PassedOver]:
     identity = _stat(folder)
     if identity is None or (identity.st_dev, identity.st_ino) in entered:
-        return  # a folder that was walked already, or a link that leads back up
+        return  # the folder was walked already, or a link leads back up
     entered.add((identity.st_dev, identity.st_ino))
     try:
         with os.scandir(folder) as listing:
@@ -136,9 +136,9 @@ def excluded(name: str, search: Search) -> bool:
 
 
 def wanted(name: str, search: Search) -> bool:
-    """Whether a search takes a file of this name, whatever it excludes."""
+    """Whether a search takes a file of this name; what it excludes is not considered."""
     if is_temporary(name):
         return False
     if search.include:
         return any(fnmatch.fnmatch(name, pattern) for pattern in search.include)
-    return os.path.splitext(name)[1].lower() in SUFFIXES  # noqa: PTH122  a Path for every name costs more than the walk
+    return os.path.splitext(name)[1].lower() in SUFFIXES  # noqa: PTH122  making a Path of every name costs more than the walk
