@@ -1,4 +1,4 @@
-"""What a host lends us: a device, room on it, a place to show progress, and a way to stop."""
+"""What a host lends us: a device, memory on it, a place to show progress, and a way to stop."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def _go_on() -> None:
 
 
 def move(parts: Sequence[nn.Module], device: torch.device) -> torch.device:
-    """Put the parts of a net on the device and leave them there: what a program without a host does."""
+    """Put the parts of a net on the device and leave them there, as a program without a host does."""
     for part in parts:
         part.to(device)
     return device
@@ -31,15 +31,15 @@ def move(parts: Sequence[nn.Module], device: torch.device) -> torch.device:
 
 @dataclass(frozen=True)
 class Runtime:
-    """The defaults serve the CLI and the tests; every host brings its own."""
+    """The defaults are for the CLI and the tests; every host brings its own."""
 
     device: str = "auto"
     """"auto", or what torch.device takes."""
     precision: Literal["auto", "exact", "fast"] = "auto"
     place: Callable[[Sequence[nn.Module], torch.device], torch.device] = move
-    """Called before every run of a net: makes its parts usable and says on which device they are now."""
+    """Called before every run of a net: makes its parts usable, and returns the device they are on."""
     progress: Callable[[int, int, str], None] = _silent
-    """done, total, what; called between batches and during downloads (bytes)."""
+    """Called with done, total and what, between batches and during downloads (in bytes)."""
     check: Callable[[], None] = _go_on
     """Called between batches; raises (the host's own exception, or Cancelled) to stop."""
 
@@ -65,9 +65,9 @@ class Runtime:
 
 @contextmanager
 def whole_float32() -> Generator[None]:
-    """Float32 with all its bits: no TensorFloat-32, which cuDNN uses by default and hosts switch on for matrices.
+    """Full float32: no TensorFloat-32, which cuDNN uses by default and hosts enable for matrices.
 
-    The host's settings are put back afterwards. Without an NVIDIA card this changes nothing.
+    The host's settings are restored afterwards. Without an NVIDIA card this changes nothing.
     """
     import torch
 
@@ -83,7 +83,7 @@ def whole_float32() -> Generator[None]:
 
 
 def has_fast_bfloat16(device: torch.device) -> bool:
-    """Whether bfloat16 arithmetic is in hardware on a device."""
+    """Whether a device has bfloat16 arithmetic in hardware."""
     import torch
 
     if device.type == "cuda":

@@ -1,4 +1,4 @@
-"""Descriptions of models: where their weights are, what they see, how they are built. No torch here."""
+"""Describes models: where their weights are, what they see, how they are built. No torch here."""
 
 from __future__ import annotations
 
@@ -24,27 +24,27 @@ Precision = Literal["exact", "fast"]
 
 
 class View(Hashable, Protocol):
-    """How one image becomes one input of a net. Views are frozen dataclasses: equal views are computed once."""
+    """Turns one image into one input of a net. Views are frozen dataclasses, so that equal ones are computed once."""
 
     def __call__(self, image: Image) -> Tensor:
-        """A float32 tensor without batch dimension, on the CPU. `image` is as `open_image` gives it; never modified."""
+        """A float32 tensor on the CPU, without batch dimension. `image` comes from `open_image` and is not modified."""
         ...
 
 
 @dataclass(frozen=True)
 class Network:
-    """A net that is ready to be asked."""
+    """A net that is ready to use."""
 
     module: nn.Module
-    """module(*views) takes float32 tensors [B, ...], one per view, and gives float32 [B, len(labels)]."""
+    """module(*views) takes float32 tensors [B, ...], one per view, and returns float32 [B, len(labels)]."""
     labels: Labels
     views: tuple[View, ...]
     name: Callable[[Floats], tuple[str, float]]
     """From the values of one image to its label and margin (see Prediction)."""
     tolerance: float = 0.0
-    """How far values may be off the exact ones at this precision, in the unit of the first label; 0 for `exact`."""
+    """How far values may be from the exact ones at this precision, in the unit of the first label; 0 for `exact`."""
     parts: tuple[nn.Module, ...] = ()
-    """The modules that are moved to a device as units, shared ones by themselves; empty means (module,)."""
+    """The modules that move to a device as units, each shared one separately; empty means (module,)."""
     batch: int = 0
     """The largest sensible batch on the CPU; 0 means no limit."""
 
@@ -67,15 +67,15 @@ class Build:
     """What a model's `build` is given."""
 
     tensors: Callable[[WeightFile], Mapping[str, Tensor]]
-    """Opens a file's tensors, memory-mapped where possible; raises MissingWeights and its siblings."""
+    """Opens a file's tensors, memory-mapped if possible; raises MissingWeights and its siblings."""
     metadata: Callable[[WeightFile], Mapping[str, str]]
     """The text metadata of a safetensors file; empty for others."""
     path: Callable[[WeightFile], Path]
-    """Where a file is: for tag lists, and for files that lie next to the weights. Raises as `tensors` does."""
+    """Where a file is, for tag lists and for files next to the weights. Raises as `tensors` does."""
     precision: Precision
     device: torch.device
     shared: Callable[[str, Callable[[], nn.Module]], nn.Module]
-    """shared(key, make): the module under this key, made on first use; kept as long as any model uses it."""
+    """shared(key, make): the module with this key, made on first use and kept as long as any model uses it."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class ModelSpec:
     summary: str
     """One or two sentences for users: what it answers, and its limits."""
     source: str
-    """Address of the model's page."""
+    """The address of the model's page."""
     licence: str
     build: Callable[[Build], Network]
     weights: tuple[WeightFile, ...] = ()
@@ -97,27 +97,27 @@ class ModelSpec:
     gate: str = ""
     """The model's usual question, as a gate text."""
     labels: Callable[[], Labels] | None = None
-    """The labels where they are known without the weights; lets a gate be checked before anything is loaded."""
+    """The labels, if known without the weights, so that a gate can be checked before anything is loaded."""
     version: str = "1"
     """Part of the fingerprint: raised when our preprocessing or arithmetic changes the values."""
     variants: tuple[ModelSpec, ...] = ()
     obtain: Callable[[WeightStore], Path] | None = field(default=None, compare=False)
-    """Gets the weights where they must be converted after a download: what `keepers fetch` does then."""
+    """Gets weights that must be converted after a download; `keepers fetch` calls it."""
     find: Callable[[WeightStore, LookUp], Iterable[ModelSpec]] | None = field(default=None, compare=False)
     """Finds variants that the user made (trained detectors, tuned gates) in the model folders."""
     usual: Callable[[WeightStore, LookUp], ModelSpec] | None = field(default=None, compare=False)
-    """For a model whose id alone means one of the variants that the user made: finds that one, under this id."""
+    """For a model whose bare id stands for one of the variants that the user made: finds that one, under this id."""
     base: str = ""
     """The model whose values are all that this one reads; `derive` then makes its own of them."""
     derive: Callable[[Build], Derivation] | None = field(default=None, compare=False)
     compare: Callable[[Prediction, Run, str], Prediction] | None = None
     """Adds what depends on the earlier images of a run (near-duplicates); the result is never stored."""
     tags: Mapping[str, float] = field(default_factory=dict[str, float], hash=False)
-    """For taggers: the label groups whose labels are tags ("" names all other groups), each with the threshold that
-    the card recommends. Other groups, such as "rating", never reach a caption's tags. Empty for all other models."""
+    """For taggers: the label groups whose labels are tags ("" means all other groups), each with the threshold that
+    the card recommends. Other groups, such as "rating", never become tags of a caption. Empty for all other models."""
     help: str = ""
     """Longer text for `keepers models ID`: the card's advice and warnings."""
 
 
 LookUp = Callable[[str], ModelSpec]
-"""Finds the description of another model by its id. Raises UnknownName."""
+"""Looks up the description of another model by its id. Raises UnknownName."""

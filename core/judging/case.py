@@ -1,4 +1,4 @@
-"""One image on its way to a verdict: what is known of it, what is asked, what could not be done and why."""
+"""One image on its way to a verdict: what is known about it, what is asked, what could not be done and why."""
 
 from __future__ import annotations
 
@@ -23,34 +23,34 @@ class Subject:
     """One image to be judged."""
 
     open: Callable[[], Image]
-    """Gives the picture; called at most once for a judgement, and not at all when `known` suffices."""
+    """Returns the picture; called at most once per judgement, and not at all if `known` is enough."""
     known: Mapping[str, Prediction] = field(default_factory=dict[str, Prediction])
     """Predictions made earlier, by model id."""
     flaw: str = ""
-    """Why the image cannot be judged whatever a model says (NaN in its pixels): the verdict is then review."""
+    """Why the image cannot be judged, whatever a model says (NaN in its pixels); the verdict is then review."""
     name: str = ""
-    """How duplicates of it call it."""
+    """The name that notes on its duplicates use."""
     settled: Verdict | None = None
-    """A verdict that stands already: no model is asked, but the search for near-duplicates still sees the image."""
+    """A verdict given earlier: no model is asked, but the search for near-duplicates still sees the image."""
 
 
 @dataclass(frozen=True)
 class Judged:
-    """What became of one image."""
+    """The result for one image."""
 
     verdict: Verdict
     answers: Mapping[str, Answer]
     """By model id; only models that were asked or known."""
     fresh: Mapping[str, Prediction] = field(default_factory=dict[str, Prediction])
-    """The predictions that were made now, without what depends on the other images of this run: fit to be stored."""
+    """The predictions made now, without what depends on the other images of this run, so they may be stored."""
     notes: tuple[str, ...] = ()
-    """What is worth knowing of the file ("first of 3 frames")."""
+    """What is worth knowing about the file ("first of 3 frames")."""
     error: str = ""
-    """The code of what made the image itself unreadable; empty where a picture was there to judge."""
+    """The code of the error that made the image unreadable; empty if there was a picture to judge."""
 
 
 class Case:
-    """A subject on its way to a verdict. Its picture is opened when a model first wants to see it."""
+    """A subject on its way to a verdict. Its picture is opened when a model first needs it."""
 
     def __init__(self, subject: Subject) -> None:
         self.subject = subject
@@ -63,17 +63,17 @@ class Case:
         self._views: dict[View, Tensor] = {}
 
     def wants(self, model: str, gate: Gate, everything: bool) -> bool:
-        """Whether a model's answer is still missing and could change the outcome; with `everything`, just missing."""
+        """Whether a model's answer is missing and could change the outcome; with `everything`, just missing."""
         if model in self.answers or self.subject.settled:
             return False
         return not self.flaw and (everything or model in gate.decide(self.answers).models)
 
     def blurred(self, model: str, gate: Gate) -> bool:
-        """Whether a model's answer is too near a threshold for its tolerance."""
+        """Whether a model's answer is too close to a threshold for its tolerance."""
         return not self.flaw and not self.subject.settled and model in gate.decide(self.answers).blurred
 
     def prepare(self, model: str, views: Sequence[View]) -> Prepared | None:
-        """A model's views of the picture, computed once; where that fails, the reason becomes the model's answer."""
+        """A model's views of the picture, each computed once; if that fails, the reason becomes the model's answer."""
         if not self._opened():
             self.answers[model] = Failure(model, self.error, self.flaw)
             return None
@@ -99,13 +99,13 @@ class Case:
         return not self.flaw
 
     def receive(self, answer: Answer) -> None:
-        """Take what a model said now."""
+        """Take an answer that a model gave now."""
         self.answers[answer.model] = answer
         if isinstance(answer, Prediction):
             self.fresh[answer.model] = answer
 
     def judged(self, gate: Gate) -> Judged:
-        """The result, once every model that could change it was asked."""
+        """The result, once every model that could change it has been asked."""
         return Judged(self._verdict(gate), self.answers, self.fresh, self.notes, self.error)
 
     def _verdict(self, gate: Gate) -> Verdict:
@@ -119,10 +119,10 @@ class Case:
 
 
 def predict_each(classifier: Classifier, prepared: Sequence[Prepared]) -> Sequence[Answer]:
-    """An answer for each prepared picture. Never raises: what a net cannot do becomes a Failure, image by image."""
+    """An answer for each prepared picture. Never raises: a picture on which the net fails gets a Failure."""
     try:
         return classifier.predict(prepared)
-    except Exception as error:  # out of memory, a lost device, an odd shape: each image by itself, then its reason
+    except Exception as error:  # out of memory, a lost device, an odd shape: try each image alone, then give up on it
         if len(prepared) == 1:
             return [_failed(classifier.spec.id, error)]
         return [answer for one in prepared for answer in predict_each(classifier, [one])]

@@ -45,14 +45,14 @@ class Classifier:
     ) -> Classifier:
         """Find the weights and build the net, outside any inference mode, so that it stays differentiable.
 
-        `shared` hands out modules that several models use; without it, nothing is shared.
+        `shared` provides modules that several models use; without it, nothing is shared.
         Raises MissingWeights, DownloadFailed, CorruptWeights, UnsafeWeights, WrongWeights.
         """
         import torch
 
         for file in spec.weights:
             if not file.optional:
-                store.path(file)  # downloads what may be downloaded, or says what is missing
+                store.path(file)  # downloads the file if allowed, else raises an error that names it
         device = runtime.torch_device()
         with torch.inference_mode(False), torch.no_grad():
             network = spec.build(
@@ -74,31 +74,31 @@ class Classifier:
         return self.network.labels
 
     def prepare(self, image: Image, done: Mapping[View, Tensor] | None = None) -> Prepared:
-        """What the net reads of one picture. Views found in `done` are not computed again."""
+        """The views of one picture that the net takes. Those in `done` are not computed again."""
         done = done or {}
         return tuple(done[view] if view in done else view(image) for view in self.network.views)
 
     def predict(self, prepared: Sequence[Prepared]) -> list[Prediction]:
-        """One prediction for each prepared picture, in order; at most one batch of the caller's choosing."""
+        """One prediction for each prepared picture, in order; all are one batch, whose size the caller chooses."""
         if not prepared:
             return []
         values = self._run(self.network.module, prepared)
         return [self.prediction(row) for row in values]
 
     def classify(self, images: Sequence[Image]) -> list[Prediction]:
-        """Prepare and predict, for callers with a handful of pictures."""
+        """Prepare and predict, for callers with a few pictures."""
         return self.predict([self.prepare(image) for image in images])
 
     def features(self, prepared: Sequence[Prepared]) -> Floats:
         """[B, F] feature vectors, for models whose module offers `features(*views)`.
 
-        Raises AttributeError for models that have none: ask `has_features` first.
+        Raises AttributeError for models without them: check `has_features` first.
         """
         return self._run(self.network.module.features, prepared)  # pyright: ignore[reportArgumentType]
 
     @property
     def has_features(self) -> bool:
-        """Whether `features` can be asked."""
+        """Whether `features` works for this model."""
         return callable(getattr(self.network.module, "features", None))
 
     def _run(self, function: Callable[..., Tensor], prepared: Sequence[Prepared]) -> Floats:
@@ -112,7 +112,7 @@ class Classifier:
             return function(*views).float().cpu().numpy()
 
     def prediction(self, values: Floats) -> Prediction:
-        """The prediction that the values of one picture make, [len(labels)]."""
+        """The prediction for one picture, from its values [len(labels)]."""
         values = np.array(values, dtype=np.float32)
         label, margin = self.network.name(values)
         return Prediction(
@@ -127,9 +127,9 @@ class Classifier:
 
 
 def model_fingerprint(spec: ModelSpec, store: WeightStore) -> str:
-    """Identifies what decides a model's values: its id, our version of its arithmetic, and the bytes of its weights.
+    """Identifies what determines a model's values: its id, our version of its arithmetic, and the bytes of its weights.
 
-    Precision is not part of it: a prediction tells its own tolerance. Empty when a needed file is not on this machine.
+    Precision is not part of it: a prediction has its own tolerance. Empty if a required file is not on this machine.
     """
     parts = [spec.id, spec.version]
     for file in spec.weights:

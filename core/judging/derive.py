@@ -1,4 +1,4 @@
-"""Models that read nothing but another model's numbers: where those are known, no picture is opened and no net runs."""
+"""Models that only read another model's numbers: if those are known, no picture is opened and no net runs."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Derived:
 
     @classmethod
     def load(cls, spec: ModelSpec, store: WeightStore, runtime: Runtime) -> Derived | None:
-        """None for a model that looks at pictures itself. Raises what the files' readers raise."""
+        """None for a model that looks at pictures itself. Raises what reading its files raises."""
         if spec.derive is None:
             return None
         device = runtime.torch_device()
@@ -34,7 +34,7 @@ class Derived:
         return cls(spec, spec.derive(given), model_fingerprint(spec, store))
 
     def __call__(self, base: Prediction) -> Prediction:
-        """The prediction that follows from the base's; it is as exact as that one."""
+        """The prediction that follows from the base's, and is as exact as that."""
         values = self.derivation.values(base.values)
         label, margin = self.derivation.name(values)
         return Prediction(

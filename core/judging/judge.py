@@ -1,4 +1,4 @@
-"""From pictures and a gate to verdicts: the cheapest model first, and none that can no longer change the outcome."""
+"""From pictures and a gate to verdicts: cheapest model first, and none that can no longer change the outcome."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Registry(Protocol):
 
 
 class Judge:
-    """Keeps the nets it has loaded, and judges. One judgement at a time: callers in other threads wait."""
+    """Judges images, and keeps the nets it has loaded. One judgement at a time: callers in other threads wait."""
 
     def __init__(
         self,
@@ -45,9 +45,9 @@ class Judge:
         batch: int = 8,
         threads: int = min(8, os.cpu_count() or 1),
     ) -> None:
-        """`batch` images go through a net at once; `threads` open and preprocess pictures meanwhile.
+        """`batch` images go through a net at once, while `threads` open and preprocess pictures.
 
-        Threads suffice: Pillow lets other threads run while it decodes and resizes.
+        Threads are enough: Pillow lets other threads run while it decodes and resizes.
         """
         self.registry = registry
         self.store = store
@@ -83,7 +83,7 @@ class Judge:
             return self._loaded[key]
 
     def release(self) -> None:
-        """Forget all nets, so that their memory can go."""
+        """Forget all nets, so that their memory can be freed."""
         with self._lock:
             self._loaded.clear()
             self._failed.clear()
@@ -91,7 +91,7 @@ class Judge:
             self._derived.clear()
 
     def retry(self) -> None:
-        """Forget what was not found and what failed to load, so that a file that was added since is found."""
+        """Forget what was not found or failed to load, so that files added since are found."""
         with self._lock:
             self._failed.clear()
             self._specs.clear()
@@ -105,7 +105,7 @@ class Judge:
         return module
 
     def check(self, gate: Gate) -> None:
-        """Refuse a gate that names models, labels or thresholds that do not exist. Raises GateError."""
+        """Refuse a gate with unknown models or labels, or thresholds out of range. Raises GateError."""
         gate.check(self._labels)
 
     def _labels(self, model: str) -> Labels | None:
@@ -120,9 +120,9 @@ class Judge:
     ) -> list[Judged]:
         """A verdict for every subject, in order.
 
-        Models are asked in order of cost, each only about the images that it can still decide; with `everything`,
-        every model of the gate is asked about every image. A prediction of limited precision that leaves the outcome
-        open is made again at `exact`. `run` remembers earlier images, for the search for near-duplicates.
+        Models are asked in order of cost, each only about images whose outcome it can still change; with `everything`,
+        every model of the gate is asked about every image. A prediction too imprecise to settle the outcome is made
+        again at `exact`. `run` remembers earlier images, for the search for near-duplicates.
         """
         with self._lock:
             cases = [Case(subject) for subject in subjects]
@@ -130,16 +130,16 @@ class Judge:
             return [case.judged(gate) for case in cases]
 
     def predict(self, subjects: Sequence[Subject], model: str) -> list[Answer]:
-        """What one model says of every subject, in order, at the runtime's precision."""
+        """One model's answer for every subject, in order, at the runtime's precision."""
         with self._lock:
             cases = [Case(subject) for subject in subjects]
             self._ask(model, [case for case in cases if model not in case.answers], None)
             return [case.answers[model] for case in cases]
 
     def derive(self, model: str, answers: Mapping[str, Answer], *, exact: bool = False) -> Prediction | None:
-        """What a model that reads another one's numbers makes of them; None where they are not among the answers.
+        """The prediction of a model that reads another one's numbers; None if those are not among the answers.
 
-        With `exact`, only exact numbers serve. A model whose files are damaged is left to be loaded, which says so.
+        With `exact`, only exact numbers will do. None also if the model's files are damaged; loading it reports that.
         """
         spec = self._spec(model)
         base = answers.get(spec.base) if spec and spec.base else None
@@ -155,14 +155,14 @@ class Judge:
         return derived(base) if derived else None
 
     def base(self, model: str) -> str:
-        """The model whose numbers are all that a model reads; empty for one that looks at pictures itself."""
+        """The model whose numbers this model reads; empty if it looks at pictures itself."""
         spec = self._spec(model)
         return spec.base if spec else ""
 
     def _ask_in_turn(self, cases: Sequence[Case], gate: Gate, everything: bool, run: Run) -> None:
         by_cost = sorted(gate.models, key=self._cost)
         for place, model in enumerate(by_cost):
-            for cheaper in by_cost[:place]:  # a closer look costs less than asking a dearer model in vain
+            for cheaper in by_cost[:place]:  # a closer look costs less than asking a more expensive model in vain
                 near = [case for case in cases if case.wants(model, gate, everything) and case.blurred(cheaper, gate)]
                 self._ask(cheaper, near, "exact")
             self._ask(model, [case for case in cases if case.wants(model, gate, everything)], None)
@@ -171,7 +171,7 @@ class Judge:
             self._ask(model, [case for case in cases if case.blurred(model, gate)], "exact")
 
     def _compare(self, model: str, cases: Iterable[Case], run: Run) -> None:
-        """Let a model that looks for near-duplicates see the images of this run in their order."""
+        """Show a model that looks for near-duplicates the images of this run, in order."""
         spec = self._spec(model)
         compare = spec.compare if spec else None
         for case in cases if compare else ():
@@ -184,7 +184,7 @@ class Judge:
         return spec.cost if spec else 0.0
 
     def _spec(self, model: str) -> ModelSpec | None:
-        """A model's description, looked up once: finding what the user made means looking into folders."""
+        """A model's description, looked up once, because finding the user's own models means searching folders."""
         if model not in self._specs:
             try:
                 self._specs[model] = self.registry.spec(model, self.store)

@@ -1,6 +1,6 @@
-"""Near-duplicates within a run: which earlier image looks the same.
+"""Finds near-duplicates within a run: which earlier image looks the same.
 
-What is said here of an image depends on the images before it. So the store keeps predictions as they were before
+The answer for an image depends on the images before it. So the store keeps predictions as they were before
 `with_duplicate`, and every run fills in its own.
 """
 
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 HASH_GROUP = "hash"
 """The group of the labels that hold a perceptual hash, four words in order."""
 DUPLICATE = "duplicate"
-"""The label whose value depends on the run: how alike the nearest earlier image is, 0 to 1."""
+"""The label whose value depends on the run: the likeness of the nearest earlier image, 0 to 1."""
 ALIKE = 1 - 6 / BITS
-"""From this likeness on an image is a near-duplicate: at most 6 of 64 bits differ."""
+"""The likeness from which an image is a near-duplicate: at most 6 of 64 bits differ."""
 
 EARLIER = " differ from "
-"""Stands before the earlier image's name in the note of a near-duplicate."""
+"""Comes before the earlier image's name in the note on a near-duplicate."""
 
 
 @cache
@@ -46,7 +46,7 @@ def count_bits(values: NDArray[np.uint64]) -> NDArray[np.uint8]:
 class Run:
     """The hashes of the images seen so far in one run, oldest first.
 
-    All are compared at once, which takes below a millisecond or two for 100,000 images, so no index is kept.
+    A new one is compared with all at once, which takes a millisecond or two for 100,000 images, so there is no index.
     """
 
     _hashes: NDArray[np.uint64] = field(default_factory=lambda: np.zeros(256, dtype=np.uint64))
@@ -57,9 +57,9 @@ class Run:
         return len(self._names)
 
     def nearest(self, bits: np.uint64, name: str = "") -> tuple[int, str] | None:
-        """The distance in bits to the most alike image, and its name; the earliest one where several are equally alike.
+        """The distance in bits to the most similar image, and its name; the earliest if several are equally similar.
 
-        An image that the run knows by `name` is compared with those before it only. None where there is nothing before.
+        An image that the run already knows by `name` is compared only with those before it. None if there are none.
         """
         end = self._places.get(name, len(self))
         if end == 0:
@@ -69,7 +69,7 @@ class Run:
         return int(distances[place]), self._names[place]
 
     def remember(self, bits: np.uint64, name: str) -> None:
-        """Take an image into the run; one that is seen again keeps its place."""
+        """Add an image to the run; one that is seen again keeps its place."""
         if name not in self._places:
             if len(self) == len(self._hashes):
                 self._hashes = np.concatenate([self._hashes, np.zeros_like(self._hashes)])
@@ -84,12 +84,12 @@ def has_hash(labels: Labels) -> bool:
 
 
 def with_duplicate(prediction: Prediction, run: Run, name: str) -> Prediction:
-    """The prediction with its `duplicate` value for this run; the image is remembered in the run under `name`.
+    """The prediction with its `duplicate` value for this run; the run remembers the image under `name`.
 
     The value is 1 - distance / 64 to the nearest earlier image, and 0 for the first one. From `ALIKE` on the label
     "ok" becomes "duplicate" and the value "ok" 0, and a note names the earlier image. Pictures with another label
     (black, noise, ...) are neither compared nor remembered: failed pictures look alike without being duplicates.
-    Calling it again for the same name gives the same answer. Predictions without a hash are returned as they are.
+    Calling it again with the same name gives the same answer. Predictions without a hash are returned unchanged.
     """
     if not has_hash(prediction.labels) or prediction.label != "ok":
         return prediction
@@ -100,7 +100,7 @@ def with_duplicate(prediction: Prediction, run: Run, name: str) -> Prediction:
 
 
 def with_known_duplicate(prediction: Prediction, distance: int, earlier: str) -> Prediction:
-    """As `with_duplicate`, for the nearest earlier image found already: its distance in bits, and its name."""
+    """Like `with_duplicate`, for a nearest earlier image that is already known, by its distance in bits and name."""
     if not has_hash(prediction.labels) or prediction.label != "ok":
         return prediction
     likeness, values = 1 - distance / BITS, prediction.values.copy()
