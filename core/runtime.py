@@ -7,19 +7,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from .progress import Check, Progress, go_on, silent
+
 if TYPE_CHECKING:
     import torch
     from torch import nn
 
     from .spec import Precision
-
-
-def _silent(done: int, total: int, what: str) -> None:
-    """Show no progress."""
-
-
-def _go_on() -> None:
-    """Never cancel."""
 
 
 def move(parts: Sequence[nn.Module], device: torch.device) -> torch.device:
@@ -38,9 +32,9 @@ class Runtime:
     precision: Literal["auto", "exact", "fast"] = "auto"
     place: Callable[[Sequence[nn.Module], torch.device], torch.device] = move
     """Called before every run of a net: makes its parts usable, and returns the device they are on."""
-    progress: Callable[[int, int, str], None] = _silent
+    progress: Progress = silent
     """Called with done, total and what, between batches and during downloads (in bytes)."""
-    check: Callable[[], None] = _go_on
+    check: Check = go_on
     """Called between batches; raises (the host's own exception, or Cancelled) to stop."""
 
     def torch_device(self) -> torch.device:

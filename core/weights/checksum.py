@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
+
+from ..progress import Check
 
 
 class _Digest(Protocol):
@@ -36,18 +37,18 @@ def fingerprint(path: Path) -> str:
     return digest.hexdigest()
 
 
-def sha256(path: Path, check: Callable[[], None] | None = None) -> str:
+def sha256(path: Path, check: Check | None = None) -> str:
     """The SHA-256 of a file, in hex; `check` is called now and then and may raise to stop."""
     return _digest(path, hashlib.sha256(), check)
 
 
-def git_sha1(path: Path, check: Callable[[], None] | None = None) -> str:
+def git_sha1(path: Path, check: Check | None = None) -> str:
     """The id that git gives the content of a file."""
     head = b"blob %d\0" % path.stat().st_size
     return _digest(path, hashlib.sha1(head, usedforsecurity=False), check)
 
 
-def _digest(path: Path, digest: _Digest, check: Callable[[], None] | None) -> str:
+def _digest(path: Path, digest: _Digest, check: Check | None) -> str:
     with path.open("rb") as file:
         while block := file.read(4 << 20):
             digest.update(block)

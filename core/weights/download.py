@@ -9,7 +9,7 @@ import re
 import shutil
 import ssl
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from http.client import HTTPException
@@ -18,6 +18,7 @@ from typing import BinaryIO
 from urllib.error import HTTPError, URLError
 
 from ..errors import CorruptWeights, DownloadFailed, one_line
+from ..progress import Check, Progress
 from .checksum import git_sha1, sha256
 from .formats.not_weights import not_weights
 from .http_source import Opened, Refused, open_url
@@ -35,8 +36,6 @@ SPARE = 64 << 20
 LARGEST = 64 << 30
 """Bytes after which we stop a server that never stops sending."""
 _BLOCK = 1 << 20
-
-Progress = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True)
@@ -68,7 +67,7 @@ class _Broken(Exception):
     """An attempt failed, but another may succeed."""
 
 
-def download(source: Source, target: Path, *, progress: Progress, check: Callable[[], None]) -> Path:
+def download(source: Source, target: Path, *, progress: Progress, check: Check) -> Path:
     """Downloads a file to `target`, which appears whole and checked or not at all, and returns `target`.
 
     What arrived before an interruption stays in `<target>.part`; the next call resumes from it if the file on the
@@ -86,7 +85,7 @@ def download(source: Source, target: Path, *, progress: Progress, check: Callabl
 
 
 @contextmanager
-def _alone(target: Path, check: Callable[[], None]) -> Generator[None, None, None]:
+def _alone(target: Path, check: Check) -> Generator[None, None, None]:
     from filelock import FileLock, Timeout
 
     lock = FileLock(str(target.with_name(f".{target.name}.lock")))
@@ -106,7 +105,7 @@ def _alone(target: Path, check: Callable[[], None]) -> Generator[None, None, Non
 class _Download:
     """One file on its way."""
 
-    def __init__(self, source: Source, target: Path, progress: Progress, check: Callable[[], None]) -> None:
+    def __init__(self, source: Source, target: Path, progress: Progress, check: Check) -> None:
         self._source = source
         self._target = target
         self._progress = progress

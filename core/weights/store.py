@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PureWindowsPath
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from ..errors import CorruptWeights, MissingWeights, OutsideFolder, one_line
 from ..places import trained_folder
+from ..progress import Check, Progress, go_on, silent
 from . import hub
 from .checksum import fingerprint, git_sha1, sha256
 from .download import Source, download
@@ -37,14 +38,6 @@ def _user_folder() -> Path:
     return Path(base) / "keepers" / "models"
 
 
-def _silent(done: int, total: int, what: str) -> None:
-    """Show no progress."""
-
-
-def _go_on() -> None:
-    """Never cancel."""
-
-
 class WeightStore:
     """The weight files of this machine.
 
@@ -62,8 +55,8 @@ class WeightStore:
         *,
         explicit: Mapping[str, Path] = MappingProxyType({}),
         download: bool = False,
-        progress: Callable[[int, int, str], None] = _silent,
-        check: Callable[[], None] = _go_on,
+        progress: Progress = silent,
+        check: Check = go_on,
     ) -> None:
         self.folders = tuple(Path(folder) for folder in folders or default_folders())
         self.explicit = {name: Path(path) for name, path in explicit.items()}
