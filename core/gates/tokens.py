@@ -140,7 +140,7 @@ class _Scanner:
         self.at = found.end() if found else start
         if (glued := _GLUED.match(self.text, self.at)) and glued[0]:
             label = self.text[start : glued.end()]
-            self._refuse(start, f'A label that is no plain word stands in brackets: {model}["{_cut(label)}"].')
+            self._refuse(start, f'A label that is not a plain word goes in brackets: {model}["{_cut(label)}"].')
         if found is None:
             self._refuse(start, f"A label is missing after {model}. Write it as in faramir.accept.")
         return found[0]

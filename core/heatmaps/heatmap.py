@@ -7,8 +7,8 @@
     overlay(image, found, strength=0.5)             -> an RGB picture of the same size
     coloured(values)                                -> uint8 [H, W, 3] from numbers in [0, 1]
 
-It works for every classifier whose module offers `heatmap` (see `Explainable`); `can_explain` says whether it does.
-It works inside a host's inference_mode. The arithmetic of the methods is in `grad_cam.py`.
+This works for every classifier whose module offers `heatmap` (see `Explainable`); `can_explain` says whether it does.
+It also works inside a host's inference_mode. The arithmetic of the methods is in `grad_cam.py`.
 """
 
 # pyright: reportUnknownMemberType=false, reportUnknownArgumentType=false
