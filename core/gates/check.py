@@ -54,7 +54,7 @@ def _check_range(link: Link, text: str, labels_of: LabelsOf) -> None:
 def _outside(value: Value, number: Number, reach: Range) -> str:
     percent = reach.low == 0 and reach.high == 1 and 1 < number.value <= 100
     hint = f" Did you mean {Number(number.value / 100)}?" if percent else ""
-    return f"{value} goes from {reach.low:g} to {reach.high:g} ({reach.unit}); {number} is outside.{hint}"
+    return f"{value} ranges from {reach.low:g} to {reach.high:g} ({reach.unit}); {number} is outside.{hint}"
 
 
 def _labels(model: str, position: int, text: str, labels_of: LabelsOf) -> Labels | None:
