@@ -1,14 +1,14 @@
-"""Run by the WebUI before it starts: installs timm where it is missing, and nothing else.
+"""Run by the WebUI before it starts: installs timm if it is missing, and nothing else.
 
-timm's own requirements (torch, torchvision, ...) are what the host has already, so they are never touched. ComfyUI's
-manager runs this file as well; there is no `launch` there, and nothing happens.
+The host already has timm's own requirements (torch, torchvision, ...), so they are never touched. ComfyUI's manager
+runs this file too; there is no `launch` there, so nothing happens.
 """
 
 import importlib.util
 
 
 def main() -> None:
-    """Install what is missing, when the WebUI runs this and lets extensions install."""
+    """Install timm if it is missing, the WebUI runs this file, and extensions may install."""
     try:
         import launch
     except ImportError:

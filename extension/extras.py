@@ -1,4 +1,4 @@
-"""The Extras tab: scores, captions and sorting for images that exist already: one, a batch, or a folder."""
+"""The Extras tab: scores, captions and sorting for existing images, one by one, in batches, or by folder."""
 
 # pyright: reportMissingImports=false
 # The WebUI's own modules are only there inside the WebUI.
@@ -29,13 +29,13 @@ logger = logging.getLogger("keepers")
 
 
 class KeepersExtras(scripts_postprocessing.ScriptPostprocessing):
-    """Keepers among the Extras tab's operations, after those that change the image."""
+    """Keepers as one of the Extras tab's operations, after those that change the image."""
 
     name = "Keepers"
     order = 20000
 
     def ui(self) -> dict[str, Any]:
-        """The fields by the names that `process` takes."""
+        """The fields, under the names that `process` takes."""
         opened, enabled = frame("extras_keepers_enabled")
         with opened:
             with gr.Row():
@@ -51,7 +51,7 @@ class KeepersExtras(scripts_postprocessing.ScriptPostprocessing):
         return {"enabled": enabled, "preset": preset, "gate": gate, "tagger": tagger, "sort": apart}
 
     def process(self, pp: Any, **fields: Any) -> None:
-        """Judge one picture; the host writes `pp.info` and `pp.caption` beside what it saves."""
+        """Judge one picture. The host writes `pp.info` and `pp.caption` with the file that it saves."""
         if not fields.get("enabled"):
             return
         try:
@@ -77,14 +77,14 @@ class KeepersExtras(scripts_postprocessing.ScriptPostprocessing):
 
 
 def _choices(fields: dict[str, Any]) -> Choices:
-    """As in the panel: a preset, or with "custom" the text."""
+    """As in the panel: a preset, or the text when the preset is "custom"."""
     preset = fields.get("preset") or "signals"
     gate = (fields.get("gate") or "") if preset == CUSTOM else ""
     return chosen({"preset": preset, "gate": gate, "tagger": fields.get("tagger")})
 
 
 def _caption(pp: Any, choices: Choices) -> str:
-    """The caption of the picture, which the host puts where its own option says."""
+    """The picture's caption; the host treats an existing one as its own option says."""
     if not choices.captions:
         return ""
     pp.caption = caption_of(pp.image, choices.tagger, choices.caption_recipe(".txt"))

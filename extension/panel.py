@@ -1,4 +1,4 @@
-"""The panel in txt2img and img2img, on gradio 3.41 to 4.40: only what both have."""
+"""The panel in txt2img and img2img. It uses only what gradio 3.41 and 4.40 both have."""
 
 # pyright: reportMissingImports=false
 # The WebUI's own modules are only there inside the WebUI.
@@ -29,7 +29,7 @@ HELP = (
 
 
 class _Fields(dict[str, Any]):
-    """The fields by name, each with the element id by which the host, themes and tests know it."""
+    """The fields by name, each with the element id that the host, themes and tests look for."""
 
     def __init__(self, script: Any) -> None:
         self.script = script
@@ -41,7 +41,7 @@ class _Fields(dict[str, Any]):
 
 
 def make(script: Any, is_img2img: bool) -> list[Any]:  # noqa: ARG001 - both tabs have the same panel
-    """The fields in the order of Choices. Tells the host which infotext keys belong to them."""
+    """The fields, in the order of Choices. Also tells the host which infotext keys belong to them."""
     start, fields = settings().choices(), _Fields(script)
     opened, fields["enabled"] = frame(script.elem_id("enabled"))
     with opened:
@@ -55,7 +55,7 @@ def make(script: Any, is_img2img: bool) -> list[Any]:  # noqa: ARG001 - both tab
 
 
 def frame(elem_id: str) -> tuple[AbstractContextManager[Any], Any]:
-    """An accordion named Keepers, and its switch: in its head where the host has such a thing, else inside."""
+    """An accordion named Keepers and its switch: in the header where the host supports that, else inside."""
     try:
         from modules.ui_components import InputAccordion
     except ImportError:
@@ -110,7 +110,7 @@ def _caption_fields(fields: _Fields, start: Choices) -> None:
 
 
 def _when_used(component: Any, function: Any, inputs: list[Any], outputs: list[Any]) -> None:
-    """Only when a person chooses, not when an infotext is pasted: that fills in both fields itself."""
+    """React only to a person's choice, not to a pasted infotext, which fills in both fields itself."""
     listen = getattr(component, "input", None) or component.change
     listen(function, inputs=inputs, outputs=outputs, show_progress="hidden", queue=False)
 
@@ -130,7 +130,7 @@ def _gate_typed(text: str) -> tuple[Any, str]:
 
 
 def checked(text: str) -> str:
-    """What is to be said of a gate while it is typed: what is wrong with it, or what it asks and needs."""
+    """The line shown while a gate is typed: its error, or the models that it asks and the files they need."""
     return f'<div style="padding:0 .8em .4em">{_checked(text)}</div>'
 
 
@@ -146,7 +146,7 @@ def _checked(text: str) -> str:
 
 
 def _state(model: str) -> str:
-    """A model's name, and whether its files are on this machine."""
+    """A model's name, and which of its files is missing on this machine."""
     store = host.judge().store
     spec = REGISTRY.spec(model, store)
     missing = [file for file in spec.weights if not file.optional and store.find(file) is None]

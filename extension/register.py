@@ -1,4 +1,4 @@
-"""Called by scripts/keepers.py at every load of the host's scripts, and again at "Reload UI"."""
+"""Called by scripts/keepers.py whenever the host loads its scripts: at the start and at "Reload UI"."""
 
 # pyright: reportMissingImports=false
 # The WebUI's own modules are only there inside the WebUI.
@@ -21,7 +21,7 @@ DOOR = Path(__file__).parent.parent / "scripts" / "keepers.py"
 
 
 def register() -> tuple[type[KeepersScript], type[KeepersExtras]]:
-    """Hand the callbacks to the host, which has just forgotten all, and the two classes to the door."""
+    """Register the callbacks, which the host has just forgotten, and return the two classes for the host to find."""
     _add("ui_settings", settings.add_settings)
     _add("before_ui", axes.add_axes)
     _add("before_image_saved", _before_saved)
@@ -31,7 +31,7 @@ def register() -> tuple[type[KeepersScript], type[KeepersExtras]]:
 
 
 def _before_saved(params: Any) -> None:
-    """The Extras tab's pictures, and those of a job, each have their own place."""
+    """Pictures of the Extras tab and of a job each have their own rules."""
     if sorting.of_extras(params.image) is not None:
         sorting.before_sorted(params)
     else:
@@ -39,9 +39,9 @@ def _before_saved(params: Any) -> None:
 
 
 def _add(kind: str, callback: Callable[..., Any]) -> None:
-    """Register a callback; where the host lets us say who we are, it need not find out.
+    """Register a callback, and say where it comes from if the host lets us.
 
-    It finds out by reading the source of all that is on the stack, which takes some tenths of a second each time.
+    Otherwise the host reads the source of everything on the stack to find out, which takes tenths of a second.
     """
     add: Any = getattr(script_callbacks, "add_callback", None)
     callbacks = getattr(script_callbacks, "callback_map", {}).get(f"callbacks_{kind}")
@@ -52,6 +52,6 @@ def _add(kind: str, callback: Callable[..., Any]) -> None:
 
 
 def _add_routes(demo: Any, app: Any) -> None:
-    from .api.routes import add_routes  # the server's modules are needed only where there is a server
+    from .api.routes import add_routes  # imports the server's modules, needed only when there is a server
 
     add_routes(demo, app)

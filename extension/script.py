@@ -1,7 +1,7 @@
-"""The script that is always there: the host's hooks, each handed on to the file that knows what to do.
+"""The always-on script: the host's hooks, each passed on to the module that does the work.
 
-The host swallows what a hook raises. So nothing is left to it: what goes wrong is told in the job's comment, and the
-image at hand is kept as if Keepers were off.
+The host swallows what a hook raises. So every hook catches its own errors: the job's comment reports them, and the
+current image is kept as if Keepers were off.
 """
 
 # pyright: reportMissingImports=false
@@ -26,11 +26,11 @@ from .job.job import ATTRIBUTE, MARK, GenerationJob, JobImage, job_of, one_line
 logger = logging.getLogger("keepers")
 Hook = TypeVar("Hook", bound=Callable[..., None])
 FINAL = hasattr(scripts.Script, "postprocess_image_after_composite")
-"""Whether this host shows each image once more when nothing else will change it."""
+"""Whether this host has a hook that sees each image after its last change."""
 
 
 def guarded(hook: Hook) -> Hook:
-    """A hook that never raises, and tells what went wrong in it."""
+    """A hook that never raises; it notes its errors on the job."""
 
     @wraps(hook)
     def careful(self: Any, p: Any, *arguments: Any, **named: Any) -> None:
@@ -42,14 +42,14 @@ def guarded(hook: Hook) -> Hook:
             if isinstance(job, GenerationJob):
                 job.note(f"Keepers failed in {hook.__name__} ({one_line(error)}); the images were kept.")
 
-    return careful  # pyright: ignore[reportReturnType]  # the host looks at names only
+    return careful  # pyright: ignore[reportReturnType]  # the host only looks at names
 
 
 class KeepersScript(scripts.Script):
     """Keepers in txt2img and img2img."""
 
     def title(self) -> str:
-        """The name that API requests use, in lower case."""
+        """The name; API requests use it in lower case."""
         return "Keepers"
 
     def show(self, is_img2img: bool) -> Any:  # noqa: ARG002 - the host's signature
@@ -57,7 +57,7 @@ class KeepersScript(scripts.Script):
         return scripts.AlwaysVisible
 
     def ui(self, is_img2img: bool) -> list[Any]:
-        """The panel. Called several times by the host; it makes components and nothing else."""
+        """The panel. The host calls this several times, so it creates components and does nothing else."""
         return panel.make(self, is_img2img)
 
     @guarded
@@ -67,26 +67,26 @@ class KeepersScript(scripts.Script):
 
     @guarded
     def process(self, p: Any, *_: Any) -> None:
-        """Put the infotext's keys in place."""
+        """Install the infotext's keys."""
         if job := job_of(p):
             job_begin.install(job, p)
 
     @guarded
     def process_batch(self, p: Any, *_: Any, **__: Any) -> None:
-        """A batch is about to be made."""
+        """Start a new batch."""
         if job := job_of(p):
             job.batch, job.sampled = [], 0
 
     @guarded
     def postprocess_batch_list(self, p: Any, pp: Any, *_: Any, **__: Any) -> None:
-        """A batch is made: check it early."""
+        """Check a finished batch early."""
         if job := job_of(p):
             early.begin_batch(job, p, pp.images)
             retry.stop_when_enough(job, p)
 
     @guarded
     def postprocess(self, p: Any, processed: Any, *_: Any) -> None:
-        """The job is done, unless another script only says so in the midst of a batch, with no infotext at all."""
+        """Finish the job, unless another script calls this mid-batch; such a call has no infotexts."""
         job = job_of(p)
         if job is None or (job.batch and not processed.infotexts):
             return
@@ -103,7 +103,7 @@ class KeepersScript(scripts.Script):
 
 
 def _tried(job: GenerationJob, step: Callable[[GenerationJob, Any, Any], None], p: Any, processed: Any) -> None:
-    """Whatever goes wrong at the end of a job, the images that are there stay, and the user is told."""
+    """Run a final step. If it fails, the images stay as they are and the job notes the error."""
     try:
         step(job, p, processed)
     except Exception as error:
@@ -112,7 +112,7 @@ def _tried(job: GenerationJob, step: Callable[[GenerationJob, Any, Any], None], 
 
 
 def final(self: Any, p: Any, pp: Any, *_: Any) -> None:  # noqa: ARG001 - a hook's signature
-    """An image is as it will be saved: judge it, and say where it goes."""
+    """Judge an image in the form in which it will be saved, and choose its folder."""
     job = job_of(p)
     if job is None:
         return
@@ -133,7 +133,7 @@ def final(self: Any, p: Any, pp: Any, *_: Any) -> None:  # noqa: ARG001 - a hook
 
 
 def _late_item(job: GenerationJob, p: Any, picture: Any) -> JobImage:
-    """An image that was not announced: another script added it, or the early check failed."""
+    """A new entry for an image without one: another script added it, or the early check failed."""
     item = early.new_item(job, p, int(getattr(p, "batch_index", 0)), picture)
     job.items.append(item)
     return item
@@ -148,5 +148,5 @@ def _direct(job: GenerationJob, p: Any, item: JobImage) -> None:
         p.outpath_samples = str(Path(job.outpath))
 
 
-# Before 1.8 there is no hook after face restoration's overlay; then the last one of before it has to do.
+# Before 1.8 there is no hook after face restoration's overlay; the last hook before it has to do.
 setattr(KeepersScript, "postprocess_image_after_composite" if FINAL else "postprocess_image", guarded(final))

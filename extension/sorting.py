@@ -1,4 +1,4 @@
-"""The Extras tab's files: their record, and the subfolder that their verdict says."""
+"""The files of the Extras tab: their record, and the subfolder for their verdict."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MARK = "_keepers_extras"
 
 @dataclass(frozen=True)
 class Sorted:
-    """What the Extras tab found out about one picture."""
+    """What the Extras tab found about one picture."""
 
     outcome: str
     record: str
@@ -26,18 +26,18 @@ class Sorted:
 
 
 def of_extras(picture: Any) -> Sorted | None:
-    """What was found out about a picture of the Extras tab."""
+    """What was found about a picture of the Extras tab; None for any other picture."""
     found = getattr(picture, MARK, None)
     return found if isinstance(found, Sorted) else None
 
 
 def before_sorted(params: Any) -> None:
-    """Write the record into the file, and send it to its subfolder."""
+    """Add the record to the file's metadata, and send the file to its subfolder."""
     found = of_extras(params.image)
     assert found is not None
     params.pnginfo[KEY] = found.record
     if found.apart and found.outcome != "accept":
         path = Path(params.filename)
         folder = found.settings.subfolder(found.outcome, path.parent)
-        folder.mkdir(parents=True, exist_ok=True)  # the host makes only its own folders, and fails without
+        folder.mkdir(parents=True, exist_ok=True)  # the host creates only its own folders, and fails without ours
         params.filename = str(unique(folder / path.name, (".txt",)))

@@ -1,6 +1,6 @@
-"""Requests to the API, apart from any web framework: from JSON to an answer, within limits.
+"""API requests without any web framework: from JSON to an answer, within limits.
 
-Pictures come as base64 in the request; no path and no address is ever taken from one.
+Pictures come as base64 in the request; a path or address in a request is never used.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from ..job.captions import caption_of, tagger_ids
 from ..options.choices import Choices, WrongChoice, chosen, schema
 
 BODY_LIMIT = 64 << 20
-"""Bytes of a request: a dozen large PNGs in base64."""
+"""The most bytes of a request: a dozen large PNGs in base64."""
 PICTURE_LIMIT = 32
 PIXEL_LIMIT = 50_000_000
 
 
 class BadRequest(KeepersError):
-    """A request that cannot be answered as it is."""
+    """A request that cannot be answered."""
 
     code = "bad_request"
 
@@ -44,7 +44,7 @@ def parse(body: bytes, allowed: set[str]) -> dict[str, Any]:
     try:
         data: object = json.loads(body)
     except (ValueError, RecursionError) as error:
-        raise BadRequest(f"The request is no JSON: {error}", 400) from error
+        raise BadRequest(f"The request is not JSON: {error}", 400) from error
     if not isinstance(data, dict):
         raise BadRequest("The request must be a JSON object.", 400)
     found = cast("dict[str, Any]", data)
@@ -66,13 +66,13 @@ def pictures(data: Mapping[str, Any]) -> list[bytes]:
 
 def _bytes(text: object, place: int) -> bytes:
     if not isinstance(text, str):
-        raise BadRequest(f"Image {place} is no base64 text.")
+        raise BadRequest(f"Image {place} is not base64 text.")
     if text.startswith("data:"):
         text = text.partition(",")[2]
     try:
         return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:
-        raise BadRequest(f"Image {place} is no base64 text: {error}") from error
+        raise BadRequest(f"Image {place} is not base64 text: {error}") from error
 
 
 def score(judge: Judge, body: bytes) -> dict[str, Any]:
@@ -117,7 +117,7 @@ def tag(body: bytes) -> dict[str, Any]:
 
 
 def models(judge: Judge) -> dict[str, Any]:
-    """Every model, whether its files are here, and what a request may say."""
+    """Every model, whether its files are here, and the presets and options of requests."""
     listed = [
         {
             "id": spec.id,

@@ -1,4 +1,4 @@
-"""The API's own routes, /keepers/v1: with the host's authentication, and one request at a time with its queue."""
+"""The API's own routes, /keepers/v1, with the host's authentication, one at a time in the host's queue."""
 
 # pyright: reportMissingImports=false
 # The WebUI's own modules are only there inside the WebUI.
@@ -26,7 +26,7 @@ Answer = Callable[[bytes], dict[str, Any]]
 
 
 def add_routes(_demo: Any, app: Any) -> None:
-    """Called when the host's server is up; without --api it offers no API, and neither do we."""
+    """Called when the host's server is up. Without --api the host offers no API, and neither do we."""
     if not (getattr(shared.cmd_opts, "api", False) or getattr(shared.cmd_opts, "nowebui", False)):
         return
     for path, methods, answer in (
@@ -80,9 +80,9 @@ def _endpoint(answer: Answer) -> Callable[[Any], Any]:
 
 
 async def _body(request: Any) -> bytes:
-    """The body, of which never more than the limit is kept. Raises BadRequest.
+    """The body; no more than the limit is kept. Raises BadRequest.
 
-    What is too much is read to its end, within reason: a client that is still sending hears no answer.
+    A body over the limit is read to its end, within reason: a client that is still sending would not see the answer.
     """
     parts: list[bytes] = []
     size = 0
@@ -98,13 +98,13 @@ async def _body(request: Any) -> bytes:
 
 
 def _in_turn(answer: Answer, body: bytes) -> dict[str, Any]:
-    """The models share the device with generation, so a request waits for its turn as the host's own do."""
+    """Models share the device with generation, so a request waits for its turn as the host's own requests do."""
     with call_queue.queue_lock:
         return answer(body)
 
 
 def allowed(header: str, credentials: str | None) -> bool:
-    """Whether a request may pass: always without --api-auth, else with one of its "name:password" pairs."""
+    """Whether a request is authorised: always without --api-auth, else with one of its "name:password" pairs."""
     if not credentials:
         return True
     kind, _, code = header.partition(" ")

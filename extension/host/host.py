@@ -1,4 +1,4 @@
-"""What the WebUI lends: a device, room on it, its folders and its interrupt; and the one judge of this process."""
+"""What the WebUI provides: a device, memory on it, folders and interrupts; and this process's one judge."""
 
 # pyright: reportMissingImports=false
 # The WebUI's own modules are only there inside the WebUI.
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 FREE_MEMORY = ("backend.memory_management", "ldm_patched.modules.model_management")
-"""Where Forge, and where reForge, make room on a device; other hosts only empty their caches."""
+"""Where Forge and reForge free memory on a device; other hosts only empty their caches."""
 
 _lock = threading.Lock()
 _made: tuple[tuple[object, ...], Judge] | None = None
@@ -36,7 +36,7 @@ _placed: WeakSet[nn.Module] = WeakSet()
 
 
 def judge() -> Judge:
-    """The judge of this process; another one after its settings changed. No model is loaded by asking for it."""
+    """The judge of this process; a new one after its settings change. This loads no model."""
     global _made  # one judge a process: two would hold every net twice
     found = settings()
     wanted = (found.folder, found.download, found.device, found.precision)
@@ -56,7 +56,7 @@ def store(found: Settings | None = None) -> WeightStore:
 
 
 def tidy() -> None:
-    """Do with the models' memory what the settings say, after a job."""
+    """After a job, keep, move or release the models' memory, as the settings say."""
     after = settings().after
     if after == AFTER[2]:
         release()
@@ -65,7 +65,7 @@ def tidy() -> None:
 
 
 def release() -> None:
-    """Forget all models and give their memory back to the system."""
+    """Drop all models and return their memory to the system."""
     if _made is not None:
         _made[1].release()
     _placed.clear()
@@ -75,12 +75,12 @@ def release() -> None:
 
 
 def interrupted() -> bool:
-    """Whether the user asked to stop, or to skip the image at hand."""
+    """Whether the user asked to stop, or to skip the current image."""
     return bool(getattr(shared.state, "interrupted", False) or getattr(shared.state, "skipped", False))
 
 
 def check_interrupt() -> None:
-    """Stop at the user's wish. Raises Cancelled."""
+    """Stop if the user asked for it. Raises Cancelled."""
     if interrupted():
         raise Cancelled("The job was interrupted.")
 
@@ -102,9 +102,9 @@ def _device(wanted: str) -> str:
 
 
 def _place(parts: Sequence[nn.Module], device: torch.device) -> torch.device:
-    """Make room and bring the parts there.
+    """Free memory on the device and move the parts there.
 
-    Hooks run in inference mode, in which a net that is moved could never be explained afterwards.
+    Hooks run in inference mode. A net moved in that mode could never be explained afterwards.
     """
     import torch
 
@@ -119,7 +119,7 @@ def _place(parts: Sequence[nn.Module], device: torch.device) -> torch.device:
 
 
 def _bytes_elsewhere(part: nn.Module, device: torch.device) -> int:
-    """The bytes of a module that are not on the device; "cuda" is where "cuda:0" is."""
+    """The bytes of a module that are not on the device; "cuda" counts as "cuda:0"."""
     tensors = [*part.parameters(), *part.buffers()]
     index = device.index or 0
     return sum(
@@ -134,7 +134,7 @@ def _make_room(size: int, device: torch.device) -> None:
         return
     free = _free_memory()
     if free is not None:
-        free(int(size * 1.3) + (256 << 20), device)  # the net, and what flows through it
+        free(int(size * 1.3) + (256 << 20), device)  # the net and its activations
     else:
         _collect()
 
@@ -161,7 +161,7 @@ def _collect() -> None:
 
 
 def _trim() -> None:
-    """Let the C library hand freed pages back; glibc keeps them otherwise."""
+    """Have the C library return freed pages; glibc would keep them."""
     if sys.platform == "linux":
         with suppress(OSError, AttributeError):
             ctypes.CDLL(None).malloc_trim(0)

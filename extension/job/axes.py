@@ -1,4 +1,4 @@
-"""Axes of the X/Y/Z plot: a preset, a model's usual gate, and a threshold."""
+"""Axes for the X/Y/Z plot: a preset, a model's usual gate, and a threshold."""
 
 # pyright: reportMissingImports=false
 # The WebUI's own modules are only there inside the WebUI.
@@ -22,7 +22,7 @@ PREFIX = "[Keepers] "
 
 
 def add_axes() -> None:
-    """Offer our axes in the host's X/Y/Z plot, once."""
+    """Add our axes to the host's X/Y/Z plot, once."""
     plot = next((d.module for d in scripts.scripts_data if d.script_class.__module__ == "xyz_grid.py"), None)
     if plot is None or any(str(axis.label).startswith(PREFIX) for axis in plot.axis_options):
         return
@@ -34,24 +34,24 @@ def add_axes() -> None:
 
 
 def chosen_by_plot(p: Any) -> bool:
-    """Whether an axis of ours is in the plot: then Keepers is on for it."""
+    """Whether the plot uses one of our axes; Keepers is then on for this job."""
     return bool(getattr(p, ATTRIBUTE, None))
 
 
 def changed_by_plot(p: Any, choices: Choices) -> Choices:
-    """The choices with what the plot's axes say in place of the panel. Raises KeepersError."""
-    said: Mapping[str, Any] = getattr(p, ATTRIBUTE, None) or {}
-    if "preset" in said:
-        choices = replace(choices, preset=said["preset"], gate="")
-    if "model" in said:
-        choices = replace(choices, gate=_usual_gate(said["model"]))
-    if "threshold" in said:
-        choices = replace(choices, gate=with_threshold(choices.parsed_gate, float(said["threshold"])))
+    """The choices, with the plot's values in place of the panel's. Raises KeepersError."""
+    set_by_plot: Mapping[str, Any] = getattr(p, ATTRIBUTE, None) or {}
+    if "preset" in set_by_plot:
+        choices = replace(choices, preset=set_by_plot["preset"], gate="")
+    if "model" in set_by_plot:
+        choices = replace(choices, gate=_usual_gate(set_by_plot["model"]))
+    if "threshold" in set_by_plot:
+        choices = replace(choices, gate=with_threshold(choices.parsed_gate, float(set_by_plot["threshold"])))
     return choices
 
 
 def with_threshold(gate: Gate, threshold: float) -> str:
-    """The text of a gate whose accept clauses compare with another number. Raises WrongChoice."""
+    """The gate's text with every number in its accept clauses replaced by `threshold`. Raises WrongChoice."""
     changed = [
         Clause(clause.outcome, _with(clause.when, threshold) if clause.outcome == "accept" else clause.when)
         for clause in gate.clauses

@@ -1,4 +1,4 @@
-"""The beginning of a job: what the user chose, what is possible here, and a fresh state on the host's object."""
+"""The start of a job: read the user's choices, check what the host allows, and attach a fresh state."""
 
 # pyright: reportMissingImports=false
 # The WebUI's own modules are only there inside the WebUI.
@@ -23,17 +23,17 @@ from .retry import add_budget
 PLOT = "x/y/z plot"
 """The host's own script that shows the first image of each job."""
 LIST = "prompts from file or textbox"
-"""The host's own script that puts the results of jobs in a row. Others count on every image of a job."""
+"""The host's own script that lists the results of several jobs. Other scripts rely on every image of a job."""
 
 
 def begin(p: Any, arguments: Sequence[Any]) -> GenerationJob | None:
-    """A new state for a new job; None where Keepers is off, and for calls from inside a running job."""
+    """A new state for a new job; None when Keepers is off, or when called from inside a running job."""
     if not (is_on(arguments) or axes.chosen_by_plot(p)) or getattr(p, "_ad_inner", False):
         setattr(p, ATTRIBUTE, None)
         return None
     running = getattr(p, ATTRIBUTE, None)
     if isinstance(running, GenerationJob) and not running.over:
-        return None  # ADetailer and others call this again for a copy of p, in the midst of the job
+        return None  # ADetailer and others call this again mid-job, for a copy of p
     host.judge().retry()
     job = _new(p, arguments)
     setattr(p, ATTRIBUTE, job)
@@ -41,7 +41,7 @@ def begin(p: Any, arguments: Sequence[Any]) -> GenerationJob | None:
     job.outpath = str(getattr(p, "outpath_samples", "") or "")
     job.no_grid = bool(getattr(p, "do_not_save_grid", False))
     if not job.only_notes and (shared.opts.return_grid or shared.opts.grid_save) and not job.no_grid:
-        job.own_grid = p.do_not_save_grid = True  # the host's would have the rejected in it
+        job.own_grid = p.do_not_save_grid = True  # the host's own grid would contain the rejected images
     return job
 
 
@@ -70,12 +70,12 @@ def _new(p: Any, arguments: Sequence[Any]) -> GenerationJob:
 
 
 def _careful(choices: Choices) -> Choices:
-    """What is done where the choices make no sense: nothing that costs images or time."""
+    """Safe choices for when the given ones are invalid: nothing that costs images or time."""
     return replace(choices, on_review="keep", on_reject="keep", attempts=1, tagger="none", heatmap="none", early=False)
 
 
 def _selected(p: Any) -> str:
-    """The title of the script that the user chose from the list, in lower case; empty for none."""
+    """The title of the script selected in the list, in lower case; empty for none."""
     arguments = getattr(p, "script_args", None) or [0]
     scripts = getattr(getattr(p, "scripts", None), "selectable_scripts", [])
     place = arguments[0] if isinstance(arguments[0], int) else 0
@@ -83,14 +83,14 @@ def _selected(p: Any) -> str:
 
 
 def install(job: GenerationJob, p: Any) -> None:
-    """Put the keys of the infotext in place, for the hosts that ask for each image's values."""
+    """Install the infotext's keys, on hosts that ask for each image's values."""
     job.extra_keys = all_keys(job)
     if asks_each_image():
         install_keys(job, p, job.current)
 
 
 def asks_each_image() -> bool:
-    """Whether this host calls the infotext's parameters for each image; older ones take them as they are."""
+    """Whether this host calls callable infotext parameters for each image; older hosts use them as they are."""
     try:
         return "callable(" in inspect.getsource(processing.create_infotext)
     except (OSError, TypeError):

@@ -1,4 +1,4 @@
-"""Captions of the images of a job, beside the files in which they are saved."""
+"""Captions for a job's images, written beside the saved files."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ if TYPE_CHECKING:
 
 
 class Prompted(NamedTuple):
-    """The prompt in the form in which captions read it."""
+    """The prompt, in the form that captions read."""
 
     positive: str
 
 
 def tagger_ids() -> list[str]:
-    """The models that can write captions, as users choose them."""
+    """The ids of the models that can write captions."""
     return [spec.id for spec in REGISTRY if spec.tags]
 
 
 def caption(job: GenerationJob, item: JobImage, picture: Image) -> None:
-    """Fill in an image's caption, if it is to have one. What goes wrong is told, and the image stays as it is."""
+    """Fill in an image's caption, if it is to have one. An error becomes a note, and the image stays as it is."""
     if not job.choices.captions or item.verdict is None or item.outcome == "reject":
         return
     try:
@@ -56,13 +56,13 @@ def caption_of(
 
 
 class NoTags(KeepersError):
-    """The tagger could not look at the image."""
+    """The tagger could not process the image."""
 
     code = "no_tags"
 
 
 def recipe_of_job(job: GenerationJob) -> CaptionRecipe:
-    """The recipe that the panel describes. Raises RecipeError, UnknownName, WrongChoice."""
+    """The recipe set in the panel. Raises RecipeError, UnknownName, WrongChoice."""
     ending, moved = caption_ending(job.settings.ending)
     if moved:
         job.note(f"The WebUI writes its own text files (.txt), so captions are in {ending}.")
@@ -70,7 +70,7 @@ def recipe_of_job(job: GenerationJob) -> CaptionRecipe:
 
 
 def write_beside(job: GenerationJob, item: JobImage, image: Path) -> None:
-    """Write an image's caption beside its file, as the recipe treats a caption that is there already."""
+    """Write an image's caption beside its file; the recipe says what happens to an existing one."""
     if not item.caption or item.outcome == "reject":
         return
     try:

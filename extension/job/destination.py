@@ -1,8 +1,8 @@
-"""Where the files of an image go: the host's own folder, a subfolder, or nowhere.
+"""Where an image's files go: the host's own folder, a subfolder, or nowhere.
 
-The host saves right after the last hook, to `p.outpath_samples`, and masks after it. So this is set for every image
-and put back at the end. A host has no way to not save one image of a batch: what is to be dropped goes to a temporary
-folder that is emptied at the next image.
+The host saves to `p.outpath_samples` right after the last hook, and then the masks. So this is set for every image and
+restored at the end. The host cannot skip saving one image of a batch, so a dropped image goes to a temporary folder,
+which is removed at the next image.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from ...core.paths import numbered
 from .job import GenerationJob, JobImage, Stage
 
 BEFORE = ("-before-highres-fix", "-before-face-restoration", "-before-color-correction")
-"""How the hosts mark the files of an image's earlier stages."""
+"""The suffixes by which hosts mark files of an image's earlier stages."""
 _BESIDE = (".txt",)
 
 
 def direct(job: GenerationJob, p: Any, item: JobImage) -> None:
-    """Send the files of this image where its verdict says, and those of its earlier stages after it."""
+    """Send this image's files to the folder for its verdict, and its earlier stages after it."""
     base = Path(job.outpath or p.outpath_samples)
     item.base = base
     old, job.dropped = job.dropped, None
@@ -36,7 +36,7 @@ def direct(job: GenerationJob, p: Any, item: JobImage) -> None:
 
 
 def folder_for(job: GenerationJob, item: JobImage) -> Path:
-    """The folder for an image; made where it is a subfolder."""
+    """The folder for an image; a subfolder is created."""
     base = item.base or Path(job.outpath)
     match job.policy(item):
         case "keep":
@@ -51,7 +51,7 @@ def folder_for(job: GenerationJob, item: JobImage) -> Path:
 
 
 def put_back(job: GenerationJob, p: Any) -> None:
-    """Leave the host's folders as they were found."""
+    """Restore the host's folders."""
     if job.outpath:
         p.outpath_samples = job.outpath
     if job.dropped is not None:
@@ -65,7 +65,7 @@ def is_before(path: Path) -> bool:
 
 
 def follow(job: GenerationJob, stage: Stage, item: JobImage) -> None:
-    """Move a file of an earlier stage to its image's folder, or remove it with a dropped image."""
+    """Move an earlier stage's file to its image's folder, or delete it if the image is dropped."""
     if not stage.path.is_file():
         return
     if job.policy(item) == "drop":
@@ -82,7 +82,7 @@ def follow(job: GenerationJob, stage: Stage, item: JobImage) -> None:
 
 
 def move_free(path: Path, folder: Path) -> Path:
-    """Move a file into a folder under its own name, or the next free one. Raises WriteFailed, UnreadableImage."""
+    """Move a file into a folder under its own name, or under the next free one. Raises WriteFailed, UnreadableImage."""
     for target in numbered(folder / path.name):
         with suppress(FileExistsError):
             move_whole(path, target)
@@ -91,5 +91,5 @@ def move_free(path: Path, folder: Path) -> Path:
 
 
 def with_text(path: Path) -> list[Path]:
-    """A file and the infotext that the host may have written beside it."""
+    """A file, and the infotext file beside it if the host wrote one."""
     return [path, *(beside for ending in _BESIDE if (beside := path.with_suffix(ending)).is_file())]

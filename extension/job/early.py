@@ -1,4 +1,4 @@
-"""The early check: what the cheap models reject leaves the batch before face restoration and ADetailer."""
+"""The early check: images that the cheap models reject leave the batch before face restoration and ADetailer."""
 
 # pyright: reportMissingImports=false
 # The WebUI's own modules are only there inside the WebUI.
@@ -18,26 +18,26 @@ from .job import MARK, GenerationJob, JobImage, one_line
 from .judging import judge_early
 
 PARALLEL = ("prompts", "negative_prompts", "seeds", "subseeds")
-"""The host's lists of the current batch, one entry an image."""
+"""The host's lists for the current batch, one entry per image."""
 
 
 def begin_batch(job: GenerationJob, p: Any, pictures: list[Any]) -> None:
-    """Make the items of a batch, and take out what is rejected already; `pictures` is changed in place."""
+    """Create a batch's entries, and remove the images already rejected; `pictures` is changed in place."""
     job.batch = [new_item(job, p, place, picture) for place, picture in enumerate(pictures)]
     job.items += job.batch
     if not _in_step(p, pictures):
-        return  # frames of a video, or another script's additions: nothing may be taken out
+        return  # video frames, or another script's additions: nothing may be removed
     if not (job.choices.early and job.gate is not None):
         return
     if getattr(p, "paste_to", None) or getattr(p, "overlay_images", None):
-        return  # inpainting: what was there before is put over the picture only afterwards
+        return  # inpainting: the original is pasted over the picture only later
     rejected = _rejected(job, pictures)
     if rejected and _may_shrink(job, p, rejected):
         _take_out(job, p, pictures, rejected)
 
 
 def new_item(job: GenerationJob, p: Any, place: int, picture: Any) -> JobImage:
-    """One image of the current batch, with what the host's lists say of it."""
+    """One image of the current batch, with its values from the host's lists."""
 
     def at(name: str, default: Any) -> Any:
         values = getattr(p, name, None) or []
@@ -70,32 +70,32 @@ def _rejected(job: GenerationJob, pictures: list[Any]) -> list[JobImage]:
     except Cancelled:
         pass
     except Exception as error:
-        job.note(f"The early check failed ({one_line(error)}); nothing was lost by it.")
+        job.note(f"The early check failed ({one_line(error)}); no image was lost.")
     return found
 
 
 def _may_shrink(job: GenerationJob, p: Any, rejected: list[JobImage]) -> bool:
-    """Whether the rejected may leave now; else they go with the late ones."""
+    """Whether the rejected images may leave now; otherwise they leave at the end."""
     if job.only_notes or job.choices.on_reject == "keep":
         return False
     if job.keeps_one or job.choices.keep_best:
-        return False  # the best of them may be needed whole
+        return False  # the best of them may be needed in its final form
     if job.choices.on_reject == "subfolder" and not saves(p):
-        return False  # there is no file to keep them in
+        return False  # no file would keep them
     if len(rejected) == len(job.batch) or int(getattr(p, "iteration", 0)) + 1 >= p.n_iter:
         return True
     return not _needs_whole_batches(p)
 
 
 def saves(p: Any) -> bool:
-    """Whether the host writes this job's images."""
+    """Whether the host saves this job's images."""
     if hasattr(p, "save_samples"):
         return bool(p.save_samples())
     return bool(shared.opts.samples_save) and not p.do_not_save_samples
 
 
 def _needs_whole_batches(p: Any) -> bool:
-    """Whether a script is on that counts on the last place of every batch, as ADetailer does for ControlNet's sake."""
+    """Whether an active script waits for the last place of every batch, as ADetailer does for ControlNet."""
     arguments = list(getattr(p, "script_args", None) or [])
     for script in getattr(getattr(p, "scripts", None), "alwayson_scripts", []):
         first = script.args_from if script.args_from is not None else len(arguments)
@@ -117,7 +117,7 @@ def _take_out(job: GenerationJob, p: Any, pictures: list[Any], rejected: list[Jo
 
 
 def _reorder_all(job: GenerationJob, p: Any, kept: list[int], gone: list[int]) -> None:
-    """In the lists of the whole job the kept ones come first too: other scripts count by place in the batch."""
+    """Move the kept images first in the whole job's lists too: other scripts count by place in the batch."""
     start = int(getattr(p, "iteration", 0)) * p.batch_size
     for name in PARALLEL:
         values = list(getattr(p, f"all_{name}"))
@@ -128,7 +128,7 @@ def _reorder_all(job: GenerationJob, p: Any, kept: list[int], gone: list[int]) -
 
 
 def _part_with(job: GenerationJob, p: Any, item: JobImage) -> bool:
-    """Save a rejected image where it belongs, or let it go; False keeps it in the batch."""
+    """Save a rejected image in its folder, or drop it; False keeps it in the batch."""
     item.base = Path(job.outpath or p.outpath_samples)
     try:
         if job.policy(item) == "subfolder":
@@ -136,7 +136,7 @@ def _part_with(job: GenerationJob, p: Any, item: JobImage) -> bool:
         for stage in item.before:
             follow(job, stage, item)
     except Exception as error:
-        job.note(f"A rejected image could not be put aside early ({one_line(error)}); it was kept in the batch.")
+        job.note(f"A rejected image could not be set aside early ({one_line(error)}); it was kept in the batch.")
         return False
     item.gone = "early"
     item.early = None
@@ -148,7 +148,7 @@ def _save(job: GenerationJob, p: Any, item: JobImage) -> None:
     assert picture is not None
     setattr(picture, MARK, item)
     place = getattr(p, "batch_index", None)
-    p.batch_index = item.place  # file name patterns ask for it
+    p.batch_index = item.place  # file name patterns use it
     try:
         text = _infotext(job, p, item)
         if getattr(shared.opts, "enable_pnginfo", True):
@@ -161,7 +161,7 @@ def _save(job: GenerationJob, p: Any, item: JobImage) -> None:
 
 
 def _infotext(job: GenerationJob, p: Any, item: JobImage) -> str:
-    """The infotext of an image that the host will not come to."""
+    """The infotext of an image that the host will not process any further."""
     own = p.extra_generation_params
     p.extra_generation_params = {**own, **dict.fromkeys(job.extra_keys), **texts(job, item)}
     try:

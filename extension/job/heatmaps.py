@@ -1,4 +1,4 @@
-"""Heatmaps behind the images of the gallery."""
+"""Heatmaps, shown after the images in the gallery."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 FAMILIES = ("faramir", "realism")
-"""Whose nets say where they found their answer."""
+"""The models whose nets can be explained."""
 MOST = 64
-"""So many heatmaps a job: each is a picture in memory, and a night's batch has thousands."""
+"""The most heatmaps per job: each is a picture in memory, and an overnight batch has thousands."""
 
 
 def models_with_heatmaps() -> list[str]:
-    """The models that may be asked."""
+    """Those of them that the registry has."""
     return [model for model in FAMILIES if model in REGISTRY.ids()]
 
 
 def show(job: GenerationJob, p: Any, item: JobImage, picture: Image) -> None:
-    """Append the picture's heatmap to the job's result. What goes wrong is told, and nothing else happens."""
+    """Append the picture's heatmap to the job's result. An error only becomes a note."""
     model = job.choices.heatmap
     shown = getattr(p, "extra_result_images", None)
     if model in ("", NONE) or item.verdict is None:
@@ -35,7 +35,7 @@ def show(job: GenerationJob, p: Any, item: JobImage, picture: Image) -> None:
         job.note("This WebUI has no place for heatmaps.")
         return
     if len(shown) >= MOST:
-        job.note(f"Heatmaps were made of the first {MOST} images only.")
+        job.note(f"Heatmaps were made for the first {MOST} images only.")
         return
     try:
         shown.append(heatmap_of(picture, model))
@@ -44,6 +44,6 @@ def show(job: GenerationJob, p: Any, item: JobImage, picture: Image) -> None:
 
 
 def heatmap_of(picture: Image, model: str) -> Image:
-    """The picture under the map of the model's own answer. Raises NotExplainable, MissingWeights and its siblings."""
+    """The picture under its heatmap for the model's answer. Raises NotExplainable, MissingWeights and its siblings."""
     rgb = picture.convert("RGB")
     return overlay(rgb, heatmaps(host.judge().classifier(model), [rgb])[0])

@@ -1,4 +1,4 @@
-"""An image's infotext: its verdict, its reason and the models' answers, by key; and the record in its metadata."""
+"""An image's infotext (verdict, reason and answers, by key), and the record in its metadata."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from ..options import infotext_keys as keys
 from .job import GenerationJob, JobImage
 
 REASON_LENGTH = 200
-"""Characters of a reason in an infotext; the comment and the record have all of it."""
+"""The most characters of a reason in an infotext; the comment and the record hold the whole reason."""
 _NO_KEY = re.compile(r"[^\w \-/]+")
 
 
 def key_of(model: str) -> str:
-    """The infotext key of a model's answer: hosts read only letters, digits, blanks, "-" and "/" in keys."""
+    """The infotext key of a model's answer; hosts accept only letters, digits, spaces, "_", "-" and "/" in keys."""
     return f"Keepers {_NO_KEY.sub('-', model)}"
 
 
 def texts(job: GenerationJob, item: JobImage) -> dict[str, str]:
-    """Every key of one image's infotext."""
+    """All our keys and values for one image's infotext."""
     found = {keys.VERDICT: shown_outcome(item), **keys.written(job.choices)}
     if (item.outcome != "accept" or item.trouble) and (reason := reason_of(item)):
         found[keys.REASON] = reason if len(reason) <= REASON_LENGTH else f"{reason[: REASON_LENGTH - 1]}…"
@@ -42,13 +42,13 @@ def shown_outcome(item: JobImage) -> str:
 
 
 def reason_of(item: JobImage) -> str:
-    """Why, without the outcome itself."""
+    """The reason, without the outcome."""
     reason = item.verdict.reason.partition(": ")[2] if item.verdict else ""
     return " and ".join(dict.fromkeys(part for part in (reason, item.trouble) if part))
 
 
 def shown(answer: Answer, named: Iterable[str] = ()) -> str:
-    """An answer in a few words: the model's own word, and the values that the gate looks at, else the highest."""
+    """An answer in a few words: the model's label, and the values that the gate compares, else the highest."""
     if isinstance(answer, Failure):
         return f"failed ({answer.code})"
     values = [(label, answer[label]) for label in named if label in answer.labels]
@@ -76,13 +76,13 @@ def named_values(gate: Gate) -> dict[str, list[str]]:
 
 
 def record_json(job: GenerationJob, item: JobImage) -> str:
-    """What goes into the image's own metadata, in the form that all of Keepers writes and reads."""
+    """The record for the image's metadata, in the form that all of Keepers reads and writes."""
     verdict, reason = (item.verdict.outcome, item.verdict.reason) if item.verdict else ("", item.trouble)
     return to_json(record_of(item.answers, verdict, reason, str(job.gate or ""), item.caption))
 
 
 def install_keys(job: GenerationJob, p: Any, current: Callable[[Any], JobImage | None]) -> None:
-    """Put callables into the infotext's parameters: each image then gets its own values, and a grid gets none."""
+    """Put callables into the infotext's parameters, so that each image gets its own values and a grid gets none."""
     for key in all_keys(job):
         p.extra_generation_params[key] = _Reader(job, key, current)
 
@@ -94,7 +94,7 @@ def all_keys(job: GenerationJob) -> list[str]:
 
 
 class _Reader:
-    """The value of one key for the image at hand."""
+    """The value of one key for the current image."""
 
     def __init__(self, job: GenerationJob, key: str, current: Callable[[Any], JobImage | None]) -> None:
         self._job, self._key, self._current = job, key, current

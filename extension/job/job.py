@@ -1,6 +1,6 @@
-"""The state of one job: the images it has made so far, and what became of them.
+"""The state of one job: the images made so far, and what became of them.
 
-One object, hung on the host's processing object `p`: copies of `p` share it, and the next job gets its own.
+It is one object, attached to the host's processing object `p`. Copies of `p` share it; the next job gets its own.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ if TYPE_CHECKING:
 
 ATTRIBUTE = "_keepers_job"
 MARK = "_keepers_item"
-"""On a picture: which item it is, so that it is known again when it is saved and when the job ends."""
+"""The attribute by which a picture is recognised when it is saved and when the job ends."""
 
 
 class Stage(NamedTuple):
-    """A file that shows an image before hires fix, face restoration or color correction."""
+    """A file with an image before hires fix, face restoration or color correction."""
 
     path: Path
     below: Path
-    """The folder that the host was told to save into; date folders come below it."""
+    """The folder that the host was told to save to; date folders come below it."""
 
 
 @dataclass(eq=False)
@@ -40,73 +40,73 @@ class JobImage:
 
     iteration: int
     place: int
-    """Its place in the batch as it was generated."""
+    """Its place in the batch as generated."""
     seed: int = -1
     subseed: int = -1
     prompt: str = ""
     negative: str = ""
     verdict: Verdict | None = None
-    """None where nothing judged it: it is then treated as if Keepers were off."""
+    """None if nothing judged it; it is then treated as if Keepers were off."""
     answers: dict[str, Answer] = field(default_factory=dict[str, Answer])
     known: dict[str, Prediction] = field(default_factory=dict[str, Prediction])
-    """What was answered about `early`, the picture before face restoration."""
+    """The answers about `early`, the picture before face restoration."""
     early: Image | None = None
     flaw: str = ""
     trouble: str = ""
-    """Why it could not be judged, or what went wrong with it afterwards; it is kept then."""
+    """Why it could not be judged, or what went wrong afterwards; it is then kept."""
     gone: Literal["", "early", "late"] = ""
-    """When it was taken out of the job's result."""
+    """When it was removed from the job's result."""
     best: bool = False
     caption: str = ""
     path: Path | None = None
-    """The file it was saved in."""
+    """The file in which it was saved."""
     base: Path | None = None
-    """The folder it would be in without Keepers."""
+    """The folder in which it would be saved without Keepers."""
     before: list[Stage] = field(default_factory=list[Stage])
     fidelity: float = 0.0
-    """How far it is from being accepted; larger is better."""
+    """How near it is to being accepted; larger is better."""
 
     @property
     def outcome(self) -> str:
-        """Its verdict in one word; "accept" for what nothing judged."""
+        """Its verdict in one word; "accept" if nothing judged it."""
         return self.verdict.outcome if self.verdict else "accept"
 
     @property
     def failed(self) -> bool:
-        """Whether a model could not answer: then it is never dropped."""
+        """Whether a model could not answer; such an image is never dropped."""
         return bool(self.flaw or self.trouble) or any(isinstance(a, Failure) for a in self.answers.values())
 
 
 @dataclass(eq=False)
 class GenerationJob:
-    """Everything that Keepers knows of one job."""
+    """Everything that Keepers knows about one job."""
 
     choices: Choices
     settings: Settings
     gate: Gate | None = None
-    """None where the gate cannot be read: then every image goes to review, with `trouble` as the reason."""
+    """None if the gate cannot be read; every image then goes to review, with `trouble` as the reason."""
     trouble: str = ""
     only_notes: bool = False
-    """Whether another script puts the images together: then none is taken out."""
+    """Whether another script combines the images; then none is removed."""
     keeps_one: bool = False
-    """Whether whoever started the job needs at least one image of it."""
+    """Whether the caller needs at least one image."""
     in_list: bool = False
-    """Whether its result is put behind those of others: then it has as many infotexts as images, also none."""
+    """Whether its result is appended to those of other jobs; it then has one infotext per image, even for none."""
     run: Run = field(default_factory=Run)
     items: list[JobImage] = field(default_factory=list[JobImage])
-    """In the order in which they were made."""
+    """In the order of generation."""
     batch: list[JobImage] = field(default_factory=list[JobImage])
-    """Those of the current batch that are still in it, in the host's order."""
+    """Those still in the current batch, in the host's order."""
     before: dict[tuple[int, int], list[Stage]] = field(default_factory=dict[tuple[int, int], list[Stage]])
-    """What was saved before its image had an item, by iteration and place."""
+    """Files saved before their image had an entry, by iteration and place."""
     sampled: int = 0
-    """How many files were saved while the current batch was made."""
+    """How many files were saved while the current batch was sampled."""
     over: bool = False
     asked_iterations: int = 0
     asked_images: int = 0
     wanted: int = 0
     stopped: bool = False
-    """Whether this job told the host to stop making more."""
+    """Whether this job told the host to stop generating."""
     outpath: str = ""
     no_grid: bool = False
     own_grid: bool = False
@@ -122,12 +122,12 @@ class GenerationJob:
         return "subfolder" if wanted == "drop" and item.failed else wanted
 
     def current(self, p: Any) -> JobImage | None:
-        """The item of the image that the host works on."""
+        """The entry of the image that the host is working on."""
         place = int(getattr(p, "batch_index", -1))
         return self.batch[place] if 0 <= place < len(self.batch) else None
 
     def accepted(self) -> int:
-        """How many images were accepted so far."""
+        """How many images have been accepted so far."""
         return sum(1 for item in self.items if item.verdict is not None and item.outcome == "accept")
 
     def note(self, text: str) -> None:
@@ -136,18 +136,18 @@ class GenerationJob:
             self.notes.append(text)
 
     def shown(self) -> Iterator[JobImage]:
-        """The items that went through to the end, in the order of the host's list."""
+        """The images that reached the end, in the order of the host's list."""
         return (item for item in self.items if item.gone != "early")
 
 
 def job_of(p: Any) -> GenerationJob | None:
-    """The running job of a processing object; None where Keepers is off for it, or its job is over."""
+    """The running job of a processing object; None if Keepers is off for it, or its job is over."""
     job = getattr(p, ATTRIBUTE, None)
     return job if isinstance(job, GenerationJob) and not job.over else None
 
 
 def job_image_of(picture: Any) -> JobImage | None:
-    """The item that a picture is."""
+    """The entry of a picture; None if it has none."""
     found = getattr(picture, MARK, None)
     return found if isinstance(found, JobImage) else None
 

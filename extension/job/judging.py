@@ -1,4 +1,4 @@
-"""Asks the models about an image of a job: early, by the cheap ones, and when it is final."""
+"""Asks the models about an image of a job: first the cheap ones, early, and then all, when it is final."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 CHEAP = 20.0
-"""GFLOP an image: what costs less is asked before face restoration. `signals` and `coherence` do, FARAMIR does not."""
+"""GFLOP per image. Models up to this cost are asked before face restoration: `signals` and `coherence`, not FARAMIR."""
 
 
 def judge_final(job: GenerationJob, item: JobImage, picture: Image) -> None:
-    """Fill in the verdict on the picture as it will be saved. Never raises: what goes wrong becomes `trouble`."""
+    """Fill in the verdict on the picture as it will be saved. Never raises: an error becomes `trouble`."""
     if item.flaw:
         item.verdict = Verdict("review", f"review: {item.flaw}")
         return
@@ -48,7 +48,7 @@ def judge_final(job: GenerationJob, item: JobImage, picture: Image) -> None:
 
 
 def judge_early(job: GenerationJob, item: JobImage, picture: Image) -> bool:
-    """Ask the cheap models about the picture before it is finished; whether they reject it. Raises Cancelled."""
+    """Ask the cheap models about the unfinished picture, and return whether they reject it. Raises Cancelled."""
     assert job.gate is not None
     item.early = picture
     found: dict[str, Answer] = {}
@@ -65,18 +65,18 @@ def judge_early(job: GenerationJob, item: JobImage, picture: Image) -> bool:
 
 
 def cheap_models(gate: Gate) -> tuple[str, ...]:
-    """The models of a gate that cost little, the cheapest first."""
+    """The cheap models of a gate, the cheapest first."""
     costs = {model: _cost(model) for model in gate.models}
     return tuple(sorted((m for m in gate.models if costs[m] <= CHEAP), key=lambda model: costs[model]))
 
 
 def predict(picture: Image, model: str, known: dict[str, Prediction] | None = None) -> Answer:
-    """What one model says of a picture. Raises Cancelled."""
+    """One model's answer about a picture. Raises Cancelled."""
     return host.judge().predict([Subject(lambda: picture, known or {})], model)[0]
 
 
 def found_predictions(answers: dict[str, Answer]) -> dict[str, Prediction]:
-    """Of answers, those that are no failures."""
+    """The answers that are not failures."""
     return {model: answer for model, answer in answers.items() if isinstance(answer, Prediction)}
 
 

@@ -1,4 +1,4 @@
-"""The end of a job: what was rejected leaves the result, the grid is made of the rest, and the user is told."""
+"""The end of a job: rejected images leave the result, the rest make the grid, and the user gets a summary."""
 
 # pyright: reportMissingImports=false
 # The WebUI's own modules are only there inside the WebUI.
@@ -16,11 +16,11 @@ logger = logging.getLogger("keepers")
 
 SUMMARY = "Keepers summary"
 DETAILS = "Keepers images"
-"""Keys of the answer to an API request, which has no comments."""
+"""Keys in the answer to an API request, which has no comments."""
 
 
 def finish(job: GenerationJob, p: Any, processed: Any) -> None:
-    """Take out what the user does not want to see, make the grid, and tell what became of every image."""
+    """Remove the images that the user does not want to see, and make the grid."""
     leave = [item for item in job.items if not item.gone and not _stays(job, item)]
     if job.keeps_one and leave and len(leave) == sum(1 for _ in job.shown()):
         leave.remove(max(leave, key=lambda item: item.fidelity))
@@ -41,7 +41,7 @@ def finish(job: GenerationJob, p: Any, processed: Any) -> None:
 
 
 def _stays(job: GenerationJob, item: JobImage) -> bool:
-    """Whether an image is shown. What is in no file is, unless the user chose to drop it."""
+    """Whether an image is shown. One that is in no file is shown, unless the user chose to drop it."""
     match job.policy(item):
         case "drop":
             return job.only_notes
@@ -52,7 +52,7 @@ def _stays(job: GenerationJob, item: JobImage) -> bool:
 
 
 def _without(pictures: list[Any], taken: list[JobImage]) -> list[Any]:
-    """The pictures without some items, and without the masks that follow those in the host's list."""
+    """The pictures without the taken ones, and without the masks that follow those in the host's list."""
     kept: list[Any] = []
     leaving = False
     for picture in pictures:
@@ -64,7 +64,7 @@ def _without(pictures: list[Any], taken: list[JobImage]) -> list[Any]:
 
 
 def _infotexts(job: GenerationJob, infotexts: list[str], first: int, taken: list[JobImage]) -> list[str]:
-    """One infotext an image, without those of the taken; the last one stays where all were taken."""
+    """One infotext per remaining image; if all were taken, the last one stays."""
     made = list(job.shown())
     own = infotexts[first : first + len(made)]
     if len(own) != len(made):
@@ -74,7 +74,7 @@ def _infotexts(job: GenerationJob, infotexts: list[str], first: int, taken: list
 
 
 def _list_the_rest(job: GenerationJob, processed: Any) -> None:
-    """The result's lists name the shown images in their order, so that "reuse seed" and the Save button are right."""
+    """List the shown images in their order, so that "reuse seed" and the Save button are right."""
     shown = [item for item in job.items if not item.gone]
     if shown:
         processed.all_seeds = [item.seed for item in shown]
@@ -84,7 +84,7 @@ def _list_the_rest(job: GenerationJob, processed: Any) -> None:
 
 
 def _make_grid(job: GenerationJob, p: Any, processed: Any) -> None:
-    """The grid as the host makes it, of the images that are left."""
+    """Make the host's grid from the images that are left."""
     opts = shared.opts
     wanted = (opts.return_grid or opts.grid_save) and not job.no_grid
     pictures = list(processed.images)
@@ -119,12 +119,12 @@ def _save_grid(p: Any, grid: Any, text: str) -> None:
 
 
 def tell(job: GenerationJob, p: Any, processed: Any) -> None:
-    """Say what became of every image: below the gallery, in the log, and in the answer to an API request."""
+    """Report what became of every image: below the gallery, in the log, and in the answer to an API request."""
     text = summary(job)
     processed.comments = f"{processed.comments or ''}{text}\n"
     if job.in_list:
-        p.comments[text] = 1  # the script makes a result of its own, of which it only knows p's comments
-    # A new mapping: the processing object's own would bring these into the infotext of the next image.
+        p.comments[text] = 1  # the script builds its own result, and knows only p's comments
+    # A new mapping: in the processing object's own, these would reach the next image's infotext.
     extra = {**processed.extra_generation_params, SUMMARY: text}
     if getattr(p, "is_api", False):
         extra[DETAILS] = details(job)

@@ -1,7 +1,7 @@
-"""How near an image is to being accepted, for choosing the best where none passes.
+"""How near an image is to being accepted, for choosing the best when none passes.
 
-The robustness of signal temporal logic: a comparison counts by how far its value is on the right side, `and` takes the
-least, `or` the most, `not` turns the sign. Probabilities and scores of other ranges are put on one scale by tanh.
+This is the robustness of signal temporal logic: a comparison counts by how far its value lies on the right side, `and`
+takes the minimum, `or` the maximum, and `not` flips the sign. tanh puts probabilities and other ranges on one scale.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _STEPS = {"reject": 0.0, "review": 10.0, "accept": 20.0}
 
 
 def nearness(gate: Gate, answers: Answers, outcome: str) -> float:
-    """Larger is better; an image to review always goes before a rejected one."""
+    """Larger is better; an image to review always ranks above a rejected one."""
     hopes = [_true(clause.when, answers) for clause in gate.clauses if clause.outcome == "accept"]
     fears = [_true(clause.when, answers) for clause in gate.clauses if clause.outcome != "accept"]
     near = min(max(hopes, default=_FAR), -max(fears, default=-_FAR))
@@ -25,7 +25,7 @@ def nearness(gate: Gate, answers: Answers, outcome: str) -> float:
 
 
 def _true(node: Node, answers: Answers) -> float:
-    """In [-1, 1]: positive where the node is true."""
+    """In [-1, 1], positive if the node is true."""
     if isinstance(node, And):
         return min(_true(part, answers) for part in node.parts)
     if isinstance(node, Or):
@@ -58,7 +58,7 @@ def _number(operand: Operand, answers: Answers) -> float | None:
 
 
 def _word(test: WordTest, answers: Answers) -> float:
-    """By the probability of the named answers where the model has one, else all or nothing."""
+    """By the probability of the named labels if the model gives one, else all or nothing."""
     answer = answers.get(test.model)
     if not isinstance(answer, Prediction):
         return -_FAR

@@ -1,4 +1,4 @@
-"""Making more images until enough are accepted, and choosing the best where none is."""
+"""Making more images until enough are accepted, and choosing the best if none is."""
 
 # pyright: reportMissingImports=false
 # The WebUI's own modules are only there inside the WebUI.
@@ -14,9 +14,9 @@ from .job import MARK, GenerationJob, JobImage, job_image_of
 
 
 def add_budget(job: GenerationJob, p: Any) -> None:
-    """Give the job more iterations, where the host can be told to stop when there are enough.
+    """Give the job more iterations, if the host can be told to stop once there are enough.
 
-    Seeds go on one by one as in any larger job, so every image can be made again.
+    Seeds count up as in any larger job, so every image can be reproduced.
     """
     job.asked_iterations = p.n_iter
     job.asked_images = p.n_iter * p.batch_size
@@ -26,15 +26,15 @@ def add_budget(job: GenerationJob, p: Any) -> None:
     if not hasattr(shared.state, "stopping_generation"):
         job.note("This WebUI cannot be told to stop early, so no further images were tried.")
     elif isinstance(p.prompt, list) or isinstance(p.seed, list) or getattr(p, "txt2img_upscale", False):
-        job.note("This job says itself which images it makes, so no further ones were tried.")
+        job.note("This job sets its own list of images, so no further ones were tried.")
     elif job.only_notes:
-        job.note("Another script puts these images together, so no further ones were tried.")
+        job.note("Another script combines these images, so no further ones were tried.")
     else:
         p.n_iter = job.asked_iterations * job.choices.attempts
 
 
 def stop_when_enough(job: GenerationJob, p: Any) -> None:
-    """Tell the host to make no more, once enough images are accepted."""
+    """Tell the host to stop once enough images are accepted."""
     more = job.choices.attempts > 1 and p.n_iter > job.asked_iterations
     if more and not job.stopped and job.accepted() >= job.wanted and not shared.state.stopping_generation:
         shared.state.stopping_generation = True
@@ -42,7 +42,7 @@ def stop_when_enough(job: GenerationJob, p: Any) -> None:
 
 
 def stop_no_more(job: GenerationJob, p: Any) -> None:
-    """Take the wish to stop back, so that it ends this job only and not a whole X/Y/Z plot."""
+    """Reset the request to stop, so that it ends only this job and not a whole X/Y/Z plot."""
     if job.stopped:
         shared.state.stopping_generation = False
     if job.asked_iterations:
@@ -50,7 +50,7 @@ def stop_no_more(job: GenerationJob, p: Any) -> None:
 
 
 def keep_best(job: GenerationJob, p: Any, processed: Any) -> None:
-    """Where nothing was accepted, save the best image where an accepted one would be."""
+    """If nothing was accepted, save the best image where an accepted one would go."""
     possible = [item for item in job.shown() if item.verdict is not None and not item.failed]
     if not job.choices.keep_best or job.accepted() or not possible:
         return
@@ -62,13 +62,13 @@ def keep_best(job: GenerationJob, p: Any, processed: Any) -> None:
 
 
 def _rescue(job: GenerationJob, p: Any, processed: Any, item: JobImage) -> None:
-    """Save an image again under the host's own folder; its file among the rejected goes when this one is there."""
+    """Save an image again in the host's own folder, and then delete its file among the rejected ones."""
     found = next((k for k, picture in enumerate(processed.images) if job_image_of(picture) is item), None)
     if found is None:
         return
     picture, text = processed.images[found], _text(job, processed, item)
     if getattr(p, "do_not_save_samples", False) or not shared.opts.samples_save:
-        return  # it stays in the result, and the host writes no files
+        return  # the host saves no files, and the image stays in the result
     old, item.path = item.path, None
     setattr(picture, MARK, item)
     images.save_image(picture, job.outpath, "", item.seed, item.prompt, shared.opts.samples_format, info=text, p=p)
@@ -78,7 +78,7 @@ def _rescue(job: GenerationJob, p: Any, processed: Any, item: JobImage) -> None:
 
 
 def _text(job: GenerationJob, processed: Any, item: JobImage) -> str:
-    """Its infotext, which now says that it is the best."""
+    """The image's infotext, now marked as the best."""
     place = processed.index_of_first_image + list(job.shown()).index(item)
     if place >= len(processed.infotexts):
         return ""

@@ -1,7 +1,7 @@
-"""What happens around every file that the host saves: metadata before, captions and followers after.
+"""Callbacks around every file that the host saves: metadata before, captions and earlier stages after.
 
-These callbacks see all files of all scripts; only those of a running job's own images are touched. `params.p` may be
-anything, also None.
+They see all files of all scripts, and touch only those of a running job's own images. `params.p` may be anything, even
+None.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from .job import ATTRIBUTE, GenerationJob, JobImage, Stage, job_image_of, one_li
 
 
 def before_saved(params: Any) -> None:
-    """Give the image its record, and a rejected one a name that no other file has."""
+    """Add the image's record, and give an image in one of our subfolders a name that no other file has."""
     item, job = job_image_of(params.image), _job(params)
     if item is None or job is None:
         return
     if "parameters" in (params.pnginfo or {}):
         params.pnginfo[KEY] = record_json(job, item)
-    # In the host's own folder its own rules for names hold; a folder of ours never loses a file to a later one.
+    # The host's own folder keeps its own naming rules; in a folder of ours, no file is ever overwritten.
     if job.policy(item) == "subfolder" and os.path.lexists(params.filename):
         params.filename = str(unique(Path(params.filename), (".txt",)))
 
 
 def after_saved(params: Any) -> None:
-    """Remember where an image is, write its caption beside it, and keep track of its earlier stages."""
+    """Remember where an image was saved, write its caption beside it, and track its earlier stages."""
     job = _job(params)
     if job is None:
         return
@@ -51,13 +51,13 @@ def after_saved(params: Any) -> None:
 
 
 def _job(params: Any) -> GenerationJob | None:
-    """The job that a file belongs to; also while it is being finished."""
+    """The job that a file belongs to, even while that job is finishing."""
     job = getattr(getattr(params, "p", None), ATTRIBUTE, None)
     return job if isinstance(job, GenerationJob) else None
 
 
 def _complete(job: GenerationJob, item: JobImage, path: Path, params: Any) -> None:
-    """The host writes its own texts into PNG only; other formats get the record from us."""
+    """Embed the record in formats other than PNG; the host writes texts only into PNG."""
     if path.suffix.lower() == ".png" or "parameters" not in (params.pnginfo or {}):
         return
     record = from_json(record_json(job, item))
@@ -73,7 +73,7 @@ def _remember(job: GenerationJob, p: Any, path: Path) -> None:
     stage = Stage(path.resolve(), Path(p.outpath_samples).resolve())
     iteration = int(getattr(p, "iteration", 0))
     if BEFORE[0] in path.stem:
-        # Saved while the batch is sampled, one an image in their order; the batch has no items yet.
+        # Saved while the batch is sampled, one per image in order; the batch has no entries yet.
         job.before.setdefault((iteration, job.sampled), []).append(stage)
         job.sampled += 1
     elif (item := job.current(p)) is not None:

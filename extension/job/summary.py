@@ -13,7 +13,7 @@ from .job import GenerationJob, JobImage
 
 
 def summary(job: GenerationJob) -> str:
-    """One or more lines for the comment below the gallery, and for the log."""
+    """The lines for the comment below the gallery and for the log."""
     count = Counter(item.outcome if item.verdict else "not judged" for item in job.items)
     best = next((item for item in job.items if item.best), None)
     parts = [f"Keepers accepted {count['accept']} of {len(job.items)}"]
@@ -45,13 +45,13 @@ def _did(job: GenerationJob, item: JobImage) -> str:
 
 
 def _reasons(items: Iterable[JobImage]) -> list[str]:
-    """Every reason once, with how often it was given, the most frequent first."""
+    """The five most frequent reasons, each with its count."""
     said = Counter(reason_of(item) for item in items if item.outcome != "accept" or item.trouble)
     return [f"{count} × {reason}" for reason, count in said.most_common(5) if reason]
 
 
 def details(job: GenerationJob) -> list[dict[str, Any]]:
-    """One entry for each image of the job, in order, also for those that are not in the result: for programs."""
+    """For programs: one entry per image of the job, in order, including those that are not in the result."""
     return [_detail(item) for item in job.items]
 
 

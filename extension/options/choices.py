@@ -1,4 +1,4 @@
-"""What a user chose for one job: the panel's fields, the arguments of an API request, and the keys of an infotext."""
+"""A user's choices for one job, from the panel's fields, an API request's arguments, or an infotext's keys."""
 
 from __future__ import annotations
 
@@ -19,50 +19,50 @@ Policy = Literal["keep", "subfolder", "drop"]
 POLICIES: tuple[Policy, ...] = get_args(Policy)
 EXISTING: tuple[Existing, ...] = get_args(Existing)
 CUSTOM = "custom"
-"""The preset that stands for the text in the gate's own field."""
+"""The preset that means: use the text in the gate field."""
 PRESET_TEXTS = frozenset(one.gate.strip() for one in PRESETS.values())
 NONE = "none"
 MOST_ATTEMPTS = 100
 
 
 class WrongChoice(KeepersError):
-    """A request or a panel asks for something that does not exist or contradicts itself."""
+    """A request or the panel asks for something that does not exist, or contradicts itself."""
 
     code = "choice"
 
 
 @dataclass(frozen=True)
 class Choices:
-    """The fields in the order of the panel and of the API's arguments: append only, never reorder."""
+    """The fields, in the order of the panel and of the API's arguments: append only, never reorder."""
 
     enabled: bool = False
     preset: str = "signals"
     """A named gate, or "custom" for `gate`."""
     gate: str = ""
-    """A gate text; it goes before the preset, unless it is but the text of another one that a panel left there."""
+    """A gate text. It overrides the preset, unless it is only another preset's text that the panel left there."""
     on_review: Policy = "subfolder"
     on_reject: Policy = "subfolder"
     early: bool = True
-    """Whether what the gate's cheap models reject is taken out before face restoration and ADetailer."""
+    """Whether images that the gate's cheap models reject are removed before face restoration and ADetailer."""
     everything: bool = False
-    """Whether every model of the gate is asked even where the verdict stands already."""
+    """Whether every model of the gate is asked, even when the verdict is already settled."""
     attempts: int = 1
-    """At most so many times as many images are made until enough are accepted."""
+    """Make up to this many times as many images, until enough are accepted."""
     wanted: int = 0
     """How many accepted images are enough; 0 means as many as the job asks for."""
     keep_best: bool = False
-    """Whether the best image is kept where none passes."""
+    """Whether the best image is kept when none passes."""
     tagger: str = NONE
     """The model that writes captions."""
     threshold: float = 0.0
-    """From which probability a tag is taken; 0 means what the model's card recommends."""
+    """The lowest probability of a tag that is used; 0 means what the model's card recommends."""
     style: Style = "booru"
     first: str = ""
     """Words that begin every caption, such as a trigger."""
     exclude: str = ""
-    """Patterns with * of tags to leave out, parted by commas."""
+    """Tags to leave out: patterns with *, separated by commas."""
     existing: Existing = "skip"
-    """What happens to a caption file that is there already."""
+    """What happens to a caption file that already exists."""
     recipe: str = ""
     """Any other option of a caption recipe, as a JSON object."""
     heatmap: str = NONE
@@ -70,7 +70,7 @@ class Choices:
 
     @property
     def gate_text(self) -> str:
-        """The gate that is meant. Raises UnknownName for a preset that does not exist."""
+        """The text of the gate in force. Raises UnknownName for a preset that does not exist."""
         left = self.preset != CUSTOM and self.gate.strip() in PRESET_TEXTS
         if self.gate.strip() and not left:
             return self.gate
@@ -89,7 +89,7 @@ class Choices:
         return bool(self.tagger) and self.tagger != NONE
 
     def caption_recipe(self, extension: str) -> CaptionRecipe:
-        """How captions are made. Raises RecipeError, UnknownName, WrongChoice."""
+        """The recipe for captions. Raises RecipeError, UnknownName, WrongChoice."""
         values: dict[str, object] = {"style": self.style, "first": self.first, "exclude": self.exclude}
         values |= {"existing": self.existing, "extension": extension}
         if self.threshold > 0:
@@ -114,7 +114,7 @@ _DEFAULTS = Choices()
 
 
 def choices_of(arguments: Sequence[Any], defaults: Choices = _DEFAULTS) -> Choices:
-    """The choices in a script's arguments: all of them in order, or (enabled, {name: value}).
+    """The choices in a script's arguments: all values in order, or (enabled, {name: value}).
 
     Raises WrongChoice, UnknownName.
     """
@@ -125,7 +125,7 @@ def choices_of(arguments: Sequence[Any], defaults: Choices = _DEFAULTS) -> Choic
 
 
 def chosen(values: Mapping[str, Any], defaults: Choices = _DEFAULTS) -> Choices:
-    """Choices from named values; None and what is missing keep their defaults. Raises WrongChoice, UnknownName."""
+    """Choices from named values; a missing value or None keeps its default. Raises WrongChoice, UnknownName."""
     for name in values:
         if name not in FIELDS:
             raise UnknownName("Keepers option", name, NAMES)
@@ -135,7 +135,7 @@ def chosen(values: Mapping[str, Any], defaults: Choices = _DEFAULTS) -> Choices:
 
 
 def is_on(arguments: Sequence[Any]) -> bool:
-    """Whether the first argument switches Keepers on: asked for every job, so nothing else is looked at."""
+    """Whether the first argument switches Keepers on. Asked for every job, so it looks at nothing else."""
     return bool(arguments) and bool(arguments[0])
 
 
@@ -173,7 +173,7 @@ _BOUNDS = {"attempts": (1, MOST_ATTEMPTS), "wanted": (0, 10_000), "threshold": (
 
 
 def schema() -> dict[str, object]:
-    """The options with their kind, default, and what they may be: for programs that fill in a request."""
+    """The options with their types, defaults and allowed values, for programs that build a request."""
     return {name: _described(name) for name in NAMES}
 
 

@@ -1,7 +1,7 @@
-"""The choices of a job in an infotext, and back into the panel when a user pastes it.
+"""A job's choices as infotext keys, and back into the panel when a user pastes them.
 
-A key may hold letters, blanks, "-" and "/", as the hosts' own pattern has it. Only what differs from the defaults is
-written, so that an infotext stays short.
+A key may hold letters, spaces, "-" and "/", as the hosts' own pattern allows. Only values that differ from the
+defaults are written, so an infotext stays short.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ REASON = "Keepers reason"
 KEYS: Mapping[str, str] = {
     name: f"Keepers {name.replace('_', ' ')}" for name in NAMES if name not in ("enabled", "heatmap")
 }
-"""By option; `enabled` is told by the verdict."""
+"""By option. The verdict's own key stands for `enabled`."""
 
 
 def written(choices: Choices) -> dict[str, str]:
-    """What an infotext says of the choices."""
+    """The infotext keys and values for the choices."""
     plain = Choices()
     differing = [n for n in KEYS if n not in ("preset", "gate") and getattr(choices, n) != getattr(plain, n)]
     return {**_gate(choices), **{KEYS[name]: _text(getattr(choices, name)) for name in differing}}
@@ -36,7 +36,7 @@ def _gate(choices: Choices) -> dict[str, str]:
 
 def _one_line(choices: Choices) -> str:
     try:
-        lines = str(choices.parsed_gate)  # without comments, which would reach over the clauses that follow them
+        lines = str(choices.parsed_gate)  # without comments: on one line they would swallow the clauses after them
     except KeepersError:
         lines = choices.gate
     return "; ".join(line.strip() for line in lines.splitlines() if line.strip())
@@ -47,9 +47,9 @@ def _text(value: object) -> str:
 
 
 def pasted(name: str) -> Callable[[Mapping[str, Any]], Any]:
-    """Reads one option out of an infotext's parameters; None leaves the panel's field as it is.
+    """A function that reads one option from an infotext's parameters; None leaves the panel's field as it is.
 
-    An infotext of Keepers sets every field, so that what it does not name is put back to its default.
+    An infotext of Keepers sets every field: an option that it does not name returns to its default.
     """
     return lambda parameters: _read(name, parameters)
 

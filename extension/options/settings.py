@@ -1,4 +1,4 @@
-"""The page of settings, and what it says now."""
+"""The settings page and its current values."""
 
 # pyright: reportMissingImports=false
 # The WebUI's own modules are only there inside the WebUI.
@@ -25,7 +25,7 @@ PRECISIONS = ("auto", "exact", "fast")
 
 @dataclass(frozen=True)
 class Settings:
-    """The settings of this moment."""
+    """The settings at one moment."""
 
     folder: str = ""
     download: bool = False
@@ -42,11 +42,11 @@ class Settings:
     existing: str = "skip"
 
     def subfolder(self, outcome: str, base: Path) -> Path:
-        """Where images of an outcome go, below the folder they would go to. Raises OutsideFolder."""
+        """The subfolder of `base` for images with this outcome. Raises OutsideFolder."""
         return inside(base, self.rejected if outcome == "reject" else self.review)
 
     def choices(self) -> Choices:
-        """What a panel shows before anyone touched it; a setting that makes no sense is passed over."""
+        """What a fresh panel shows; an invalid setting is ignored."""
         good = Choices()
         for name in ("preset", "on_review", "on_reject", "existing"):
             with suppress(KeepersError):
@@ -55,7 +55,7 @@ class Settings:
 
 
 def settings() -> Settings:
-    """What the page says now; before the host has read its settings, the defaults."""
+    """The current settings; the defaults before the host has read its own."""
     data = cast("dict[str, Any]", getattr(shared.opts, "data", {}))
     plain = Settings()
     found = {name: data.get(f"keepers_{name}", getattr(plain, name)) for name in plain.__dataclass_fields__}
@@ -63,7 +63,7 @@ def settings() -> Settings:
 
 
 def caption_ending(recipe_ending: str) -> tuple[str, bool]:
-    """The ending of caption files, and whether it had to make room for the host's own text files."""
+    """The extension of caption files, and whether it was changed to avoid the host's own text files."""
     ending = recipe_ending or ".txt"
     if getattr(shared.opts, "save_txt", False) and ending.lower() == ".txt":
         return ".caption.txt", True
@@ -71,7 +71,7 @@ def caption_ending(recipe_ending: str) -> tuple[str, bool]:
 
 
 def check_settings(found: Settings) -> None:
-    """Refuses folder names and endings that lead elsewhere. Raises OutsideFolder, RecipeError."""
+    """Refuse folder names and file extensions that lead elsewhere. Raises OutsideFolder, RecipeError."""
     for name in (found.rejected, found.review):
         if not name.strip():
             raise OutsideFolder(name, "the output folder", "Settings > Keepers: a subfolder needs a name")
@@ -80,7 +80,7 @@ def check_settings(found: Settings) -> None:
 
 
 def add_settings() -> None:
-    """Put the page into the host's settings."""
+    """Add the page to the host's settings."""
     plain = Settings()
 
     def add(name: str, label: str, info: str, component: Any = None, arguments: dict[str, Any] | None = None) -> None:
