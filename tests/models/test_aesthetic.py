@@ -16,24 +16,18 @@ from keepers.core.runtime import Runtime
 from keepers.core.spec import Precision
 from keepers.core.weights.store import WeightStore
 from keepers.models import aesthetic
-from keepers.models.nets.aesthetic import AestheticHead
 from keepers.models.nets.siglip import SigLip
-from keepers.tests.parity.faramir_pictures import random_tensor, scene, write_pictures
+from keepers.tests.models.tiny_models import faramir_tensors
+from keepers.tests.parity.faramir_pictures import scene, write_pictures
 
 GOLDEN = Path(__file__).parents[1] / "data" / "aesthetic" / "golden.npz"
-
-
-def seeded(module: torch.nn.Module, prefix: str) -> dict[str, torch.Tensor]:
-    return {k: torch.from_numpy(random_tensor(prefix + k, tuple(v.shape))) for k, v in module.state_dict().items()}
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("weights")
-    with torch.device("meta"):
-        tower, head = SigLip(width=144, hidden=538, depth=2), AestheticHead(144)
-    save_file(seeded(tower, "backbone."), folder / "model.safetensors")
-    torch.save(seeded(head, "aesthetic."), folder / "aesthetic_predictor_v2_5.pth")
+    save_file(faramir_tensors()["backbone"], folder / "model.safetensors")
+    torch.save(faramir_tensors()["aesthetic"], folder / "aesthetic_predictor_v2_5.pth")
     return folder
 
 

@@ -19,54 +19,30 @@ from keepers.core.runtime import Runtime
 from keepers.core.spec import ModelSpec
 from keepers.core.weights.store import WeightStore
 from keepers.models import arniqa
-from keepers.models.arniqa import DATA_SETS, CropsView
+from keepers.models.arniqa import DATA_SETS, CropsView, regressor_file
 from keepers.models.nets.arniqa import Arniqa, Encoder
-from keepers.tests.parity.faramir_pictures import random_tensor, scene, write_pictures
+from keepers.tests.models.tiny_models import write_encoder, write_regressor
+from keepers.tests.parity.faramir_pictures import scene, write_pictures
 
 GOLDEN = Path(__file__).parents[1] / "data" / "arniqa" / "golden.npz"
 ORDER = ("live", "csiq", "tid2013", "kadid10k", "flive", "spaq", "clive", "koniq10k")
 """The data sets in the order of the golden values."""
 
 
-class Ridge(torch.nn.Module):
-    def __init__(self, weights: torch.Tensor, bias: float) -> None:
-        super().__init__()
-        self.weights = torch.nn.Parameter(weights)
-        self.biases = torch.nn.Parameter(torch.tensor(bias))
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return x @ self.weights.T + self.biases
-
-
-def write_regressor(folder: Path, data_set: str, features: int) -> None:
-    low, high, _ = DATA_SETS[data_set]
-    weights = (random_tensor(f"regressor.{data_set}", (1, features)) * (high - low) * 20).astype(np.float32)
-    scripted = torch.jit.script(Ridge(torch.from_numpy(weights), (low + high) / 2))
-    cast("torch.jit.ScriptModule", scripted).save(str(folder / f"regressor_{data_set}.pth"))
-
-
-def write_encoder(folder: Path, width: int) -> None:
-    with torch.device("meta"):
-        shapes = {k: tuple(v.shape) for k, v in Encoder(width=width).state_dict().items()}
-    assert len(shapes) == 322
-    values = {k: torch.from_numpy(random_tensor(f"arniqa.{k}", shape)) for k, shape in shapes.items()}
-    torch.save(values, folder / "ARNIQA.pth")
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("weights")
-    write_encoder(folder, 64)
+    write_encoder(folder / arniqa.ENCODER.name, 64)
     for data_set in DATA_SETS:
-        write_regressor(folder, data_set, 4096)
+        write_regressor(folder / regressor_file(data_set).name, data_set, 4096)
     return folder
 
 
 @pytest.fixture(scope="module")
 def narrow(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("narrow")
-    write_encoder(folder, 4)
-    write_regressor(folder, "kadid10k", 256)
+    write_encoder(folder / arniqa.ENCODER.name, 4)
+    write_regressor(folder / regressor_file("kadid10k").name, "kadid10k", 256)
     return folder
 
 

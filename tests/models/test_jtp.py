@@ -9,7 +9,6 @@ from typing import Any, cast
 
 import numpy as np
 import pytest
-import timm
 import torch
 from PIL import Image
 from safetensors.torch import save_file
@@ -23,41 +22,15 @@ from keepers.core.spec import ModelSpec, Precision
 from keepers.core.weights.store import WeightStore
 from keepers.models import jtp
 from keepers.models.tag_files import read_tag_index
-from keepers.tests.random_weights import random_weights
+from keepers.tests.models.tiny_models import jtp_original
 
 TAGS = {"long hair": 0, "solo": 2, "male/female": 1}
 PILOT, PILOT2 = jtp.PILOT.name, jtp.PILOT2.name
 
 
-class GatedHead(torch.nn.Module):
-    """PILOT2's head as its authors describe it."""
-
-    def __init__(self, width: int, count: int) -> None:
-        super().__init__()
-        self.count = count
-        self.linear = torch.nn.Linear(width, 2 * count)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        x = self.linear(x)
-        return torch.sigmoid(x[:, : self.count]) * torch.sigmoid(x[:, self.count :])
-
-
-def original(gated: bool, count: int = 3) -> torch.nn.Module:
-    """timm's tower with one head of attention, and weights that any machine makes alike."""
-    net = timm.models.vision_transformer.VisionTransformer(
-        img_size=384, patch_size=14, embed_dim=72, depth=2, num_heads=1, mlp_ratio=2,
-        class_token=False, global_pool="map", num_classes=count,
-    )  # fmt: skip
-    if gated:
-        net.add_module("head", GatedHead(72, count))
-    shapes = {name: tuple(value.shape) for name, value in net.state_dict().items()}
-    net.load_state_dict({name: torch.from_numpy(value) for name, value in random_weights(shapes).items()})
-    return net.eval()
-
-
 def place(folder: Path, gated: bool, tags: object = TAGS, count: int = 3) -> Path:
     path = folder / (PILOT2 if gated else PILOT)
-    save_file(original(gated, count).state_dict(), path)
+    save_file(jtp_original(gated, count).state_dict(), path)
     if tags is not None:
         (folder / "tags.json").write_text(tags if isinstance(tags, str) else json.dumps(tags))
     return path
@@ -99,7 +72,7 @@ def test_the_net_is_timms(gated: bool, tmp_path: Path) -> None:
     image = picture()
     (prediction,) = load(tmp_path).classify([image])
     with torch.inference_mode():
-        expected = original(gated)(reference_view(image)[None])[0]
+        expected = jtp_original(gated)(reference_view(image)[None])[0]
     expected = expected if gated else torch.sigmoid(expected)
     np.testing.assert_allclose(prediction.values, expected.numpy(), atol=1e-6)
     assert prediction.label == ""
@@ -129,7 +102,7 @@ def test_features_are_what_the_head_reads(tmp_path: Path) -> None:
     place(tmp_path, gated=False)
     classifier = load(tmp_path)
     features = classifier.features([classifier.prepare(picture())])
-    weights = original(gated=False).state_dict()
+    weights = jtp_original(gated=False).state_dict()
     logits = torch.from_numpy(features) @ weights["head.weight"].T + weights["head.bias"]
     (prediction,) = classifier.classify([picture()])
     np.testing.assert_allclose(torch.sigmoid(logits)[0].numpy(), prediction.values, atol=1e-6)
@@ -139,7 +112,7 @@ def test_the_head_is_known_by_its_keys_and_not_by_the_name(tmp_path: Path) -> No
     place(tmp_path, gated=True).rename(tmp_path / PILOT)
     (prediction,) = load(tmp_path).classify([picture()])
     with torch.inference_mode():
-        expected = original(gated=True)(reference_view(picture())[None])[0]
+        expected = jtp_original(gated=True)(reference_view(picture())[None])[0]
     np.testing.assert_allclose(prediction.values, expected.numpy(), atol=1e-6)
 
 
@@ -197,7 +170,7 @@ def test_the_built_in_list_serves_a_head_of_9083_tags(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("change", ["missing", "extra", "head", "bias", "shape"])
 def test_other_tensors_are_refused(change: str, tmp_path: Path) -> None:
-    tensors = dict(original(gated=False).state_dict())
+    tensors = dict(jtp_original(gated=False).state_dict())
     if change == "missing":
         del tensors["blocks.1.mlp.fc1.bias"]
     elif change == "extra":
@@ -216,7 +189,7 @@ def test_other_tensors_are_refused(change: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_a_head_that_holds_no_numbers_is_refused(value: float, tmp_path: Path) -> None:
-    tensors = dict(original(gated=False).state_dict())
+    tensors = dict(jtp_original(gated=False).state_dict())
     tensors["head.bias"][1] = value
     save_file(tensors, tmp_path / PILOT)
     with pytest.raises(CorruptWeights, match=r"head\.bias"):
@@ -224,7 +197,7 @@ def test_a_head_that_holds_no_numbers_is_refused(value: float, tmp_path: Path) -
 
 
 def test_a_nan_inside_the_tower_shows_as_nan(tmp_path: Path) -> None:
-    tensors = dict(original(gated=False).state_dict())
+    tensors = dict(jtp_original(gated=False).state_dict())
     tensors["blocks.0.norm1.weight"][0] = np.nan
     save_file(tensors, tmp_path / PILOT)
     (tmp_path / "tags.json").write_text(json.dumps(TAGS))

@@ -23,30 +23,16 @@ from keepers.core.weights.store import WeightStore
 from keepers.models import wd
 from keepers.models.nets.uninitialised import build_uninitialised
 from keepers.models.wd import WdView, read_design
+from keepers.tests.models.tiny_models import WD_TAGS, WD_VIT, tag_list, wd_config
 
-TAGS = "tag_id,name,category,count\n" + "".join(
-    f"{i},{name},{category},1\n"
-    for i, (name, category) in enumerate(
-        [("general", 9), ("sensitive", 9), ("questionable", 9), ("explicit", 9), ("1girl", 0), ("hatsune_miku", 4)]
-    )
-)
-CONFIG = {
-    "architecture": "vit_tiny_patch16_224",
-    "num_classes": 6,
-    "model_args": {
-        "img_size": 64,
-        "class_token": False,
-        "global_pool": "avg",
-        "fc_norm": False,
-        "act_layer": "gelu_tanh",
-    },
-    "pretrained_cfg": {"input_size": [3, 64, 64], "mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5]},
-}
+TAGS = tag_list(WD_TAGS)
+ARCHITECTURE = "vit_tiny_patch16_224"
+CONFIG = json.loads(wd_config(ARCHITECTURE, WD_VIT, 64))
 
 
 def original() -> torch.nn.Module:
     torch.manual_seed(0)
-    net = timm.create_model("vit_tiny_patch16_224", num_classes=6, **CONFIG["model_args"])
+    net = timm.create_model(ARCHITECTURE, num_classes=len(WD_TAGS), **WD_VIT)
     with torch.no_grad():
         net.get_parameter("head.weight").normal_(0, 0.5)
     return net.eval()
@@ -118,9 +104,9 @@ def test_features(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("tags", "error"),
     [
-        (TAGS.replace("5,hatsune_miku,4,1\n", ""), WrongWeights),
-        (TAGS.replace("hatsune_miku", "1girl"), CorruptWeights),
-        (TAGS.replace("hatsune_miku", "a\x07b"), CorruptWeights),
+        (TAGS.replace("5,miku,4,1\n", ""), WrongWeights),
+        (TAGS.replace("miku", "1girl"), CorruptWeights),
+        (TAGS.replace("miku", "a\x07b"), CorruptWeights),
         (TAGS.replace(",4,", ",77,"), CorruptWeights),
         (TAGS.replace("name", "title"), CorruptWeights),
         ("\ufeff" + TAGS, CorruptWeights),

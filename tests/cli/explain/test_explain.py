@@ -15,7 +15,7 @@ from keepers.cli.app import command
 from keepers.cli.explain.explain import explain
 from keepers.models import aesthetic, arniqa, registry
 from keepers.models.faramir import faramir, labels
-from keepers.tests.models.faramir.test_faramir import tiny_tensors
+from keepers.tests.models.tiny_models import faramir_tensors
 from keepers.tests.parity.faramir_pictures import scene
 
 RUN = CliRunner()
@@ -42,9 +42,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import torch
 
     folder = tmp_path_factory.mktemp("weights")
-    tensors = tiny_tensors()
+    tensors = faramir_tensors()
     save_file(tensors["backbone"], folder / "model.safetensors")
-    files = {"own": "faramir-v1.pth", "narrow": "ARNIQA.pth", "aesthetic": "aesthetic_predictor_v2_5.pth"}
+    files = {"own": "faramir-v1.pth", "arniqa": "ARNIQA.pth", "aesthetic": "aesthetic_predictor_v2_5.pth"}
     for part, name in files.items():
         torch.save(tensors[part], folder / name)
     return folder

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from functools import lru_cache
 from pathlib import Path
 from typing import cast
 
@@ -27,18 +26,17 @@ from keepers.models import aesthetic, arniqa, siglip
 from keepers.models.faramir import faramir, labels
 from keepers.models.faramir.explain import explain
 from keepers.models.faramir.labels import ACCEPTED, CLASSES, LABELS, REJECTED
-from keepers.models.faramir.net import Faramir, Own
+from keepers.models.faramir.net import Faramir
 from keepers.models.faramir.notes import notes
 from keepers.models.faramir.views import PictureView, QualityView
-from keepers.models.nets.aesthetic import AestheticHead
 from keepers.models.nets.arniqa import Arniqa, Encoder
-from keepers.models.nets.siglip import Block, Dense, Packed, SigLip
-from keepers.tests.parity.faramir_pictures import PROFILED, REFUSED, random_tensor, scene, with_alpha, write_pictures
+from keepers.models.nets.siglip import Block, Dense, Packed
+from keepers.tests.models.tiny_models import faramir_tensors, seeded
+from keepers.tests.parity.faramir_pictures import PROFILED, REFUSED, scene, with_alpha, write_pictures
 
 DATA = Path(__file__).parents[2] / "data" / "faramir"
 CHANGED = ("rgb-37x900.png",)
 """Pillow 13 scales this shape otherwise than Pillow 11, with which the golden values were recorded."""
-TINY = {"width": 144, "hidden": 538, "depth": 2}
 
 
 @pytest.fixture(scope="module")
@@ -48,37 +46,18 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def seeded(module: nn.Module, prefix: str) -> dict[str, Tensor]:
-    return {k: torch.from_numpy(random_tensor(prefix + k, tuple(v.shape))) for k, v in module.state_dict().items()}
-
-
-@lru_cache(maxsize=1)
-def tiny_tensors() -> Mapping[str, dict[str, Tensor]]:
-    with torch.device("meta"):
-        tower, damage, narrow = SigLip(**TINY), Encoder(), Encoder(width=4)
-        head, own = AestheticHead(TINY["width"]), Own(width=TINY["width"], hidden=TINY["hidden"])
-    values = {"own": seeded(own, "own.")}
-    for name in ("ap_norm", "ae_norm", "q_norm"):  # what training leaves behind, and nobody reads
-        values["own"] |= {f"norm.{name}.weight": torch.zeros(1), f"norm.{name}.m2": torch.zeros(3)}
-    return {
-        **values,
-        "backbone": seeded(tower, "backbone."),
-        "arniqa": seeded(damage, "arniqa."),
-        "narrow": seeded(narrow, "narrow."),
-        "aesthetic": seeded(head, "aesthetic."),
-    }
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The four files, in the published layout, at tiny width; ARNIQA at full width stands in full/."""
     folder = tmp_path_factory.mktemp("weights")
-    tensors = tiny_tensors()
+    tensors = faramir_tensors()
     save_file(tensors["backbone"], folder / "model.safetensors")
     torch.save(tensors["own"], folder / "faramir-v1.pth")
-    torch.save(tensors["narrow"], folder / "ARNIQA.pth")
+    torch.save(tensors["arniqa"], folder / "ARNIQA.pth")
     (folder / "full").mkdir()
-    torch.save(tensors["arniqa"], folder / "full" / "ARNIQA.pth")
+    with torch.device("meta"):
+        encoder = Encoder()
+    torch.save(seeded(encoder, "arniqa."), folder / "full" / "ARNIQA.pth")
     bf16 = {k: v.bfloat16() for k, v in tensors["aesthetic"].items()}
     torch.save(bf16, folder / "aesthetic_predictor_v2_5.pth")
     (folder / "exact").mkdir()
@@ -282,7 +261,7 @@ def test_openclips_layout_gives_the_same(folder: Path, exact: Classifier, tmp_pa
     for name in ("faramir-v1.pth", "ARNIQA.pth"):
         (tmp_path / name).symlink_to(folder / name)
     (tmp_path / "exact").symlink_to(folder / "exact")
-    inside = {siglip.VISUAL + key: value for key, value in tiny_tensors()["backbone"].items()}
+    inside = {siglip.VISUAL + key: value for key, value in faramir_tensors()["backbone"].items()}
     torch.save(
         {**inside, "text.token_embedding.weight": torch.zeros(3), "logit_scale": torch.ones(1)},
         tmp_path / "open_clip_pytorch_model.bin",
@@ -294,11 +273,11 @@ def test_openclips_layout_gives_the_same(folder: Path, exact: Classifier, tmp_pa
 
 def test_wrong_files_are_named(folder: Path, tmp_path: Path) -> None:
     wrong = tmp_path / "model.safetensors"
-    save_file({**tiny_tensors()["backbone"], "head.weight": torch.zeros(3, 144)}, wrong)
+    save_file({**faramir_tensors()["backbone"], "head.weight": torch.zeros(3, 144)}, wrong)
     with pytest.raises(WrongWeights, match=r"head\.weight") as caught:
         load(folder, explicit={"model.safetensors": wrong})
     assert caught.value.unexpected == ("head.weight",)
-    short = {k: v for k, v in tiny_tensors()["own"].items() if k != "head.linear_4.bias"}
+    short = {k: v for k, v in faramir_tensors()["own"].items() if k != "head.linear_4.bias"}
     torch.save(short, tmp_path / "faramir-v1.pth")
     with pytest.raises(WrongWeights) as caught:
         load(folder, explicit={"faramir-v1.pth": tmp_path / "faramir-v1.pth"})

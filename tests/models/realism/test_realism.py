@@ -23,41 +23,15 @@ from keepers.core.prediction import Prediction
 from keepers.core.runtime import Runtime
 from keepers.core.weights.store import WeightStore
 from keepers.models.nets.siglip import SigLip
-from keepers.models.realism.build import make_net
 from keepers.models.realism.format import KEY, Description, Shape, read_description
 from keepers.models.realism.net import BasicDetector, ResNetDetector, from_torchvision
 from keepers.models.realism.view import Window
 from keepers.models.registry import REGISTRY
 from keepers.models.siglip import SIGLIP
-from keepers.tests.random_weights import random_weights
+from keepers.tests.models.tiny_models import SMALL_DETECTOR, random_state, write_detector
 from keepers.train.realism.probe_features import feature_reader
 
 CPU = Runtime(device="cpu", precision="exact")
-SMALL = Shape("resnet", blocks=(1, 1), width=4)
-
-
-def weights(net: torch.nn.Module) -> dict[str, torch.Tensor]:
-    shapes = {name: tuple(tensor.shape) for name, tensor in net.state_dict().items()}
-    return {name: torch.from_numpy(array) for name, array in random_weights(shapes).items()}
-
-
-def write(
-    folder: Path,
-    name: str,
-    classes: tuple[str, ...] = ("real", "ai"),
-    *,
-    shape: Shape = SMALL,
-    view: Window | None = None,
-    trained: str = "2026-01-01T00:00:00Z",
-    metadata: dict[str, str] | None = None,
-) -> Path:
-    view = view or Window(48)
-    described = Description(classes, shape, view, trained)
-    (folder / "realism").mkdir(parents=True, exist_ok=True)
-    path = folder / "realism" / f"{name}.safetensors"
-    net = make_net(shape, len(classes), view)
-    save_file(weights(net), path, metadata=described.metadata() if metadata is None else metadata)
-    return path
 
 
 def load(folder: Path, model: str) -> Classifier:
@@ -78,9 +52,9 @@ def test_without_a_detector_it_says_how_to_train_one(tmp_path: Path) -> None:
 
 
 def test_detectors_live_side_by_side_and_the_last_trained_is_the_usual(tmp_path: Path) -> None:
-    write(tmp_path, "old", trained="2026-01-01T00:00:00Z")
-    write(tmp_path, "flux-vs-photo", ("photo", "flux", "sdxl"), trained="2026-03-01T00:00:00Z")
-    write(tmp_path, "older", trained="2025-01-01T00:00:00Z")
+    write_detector(tmp_path, "old", trained="2026-01-01T00:00:00Z")
+    write_detector(tmp_path, "flux-vs-photo", ("photo", "flux", "sdxl"), trained="2026-03-01T00:00:00Z")
+    write_detector(tmp_path, "older", trained="2025-01-01T00:00:00Z")
     store = WeightStore([tmp_path])
     ids = [spec.id for spec in REGISTRY.variants(REGISTRY.spec("realism", store), store)]
     assert ids == ["realism:flux-vs-photo", "realism:old", "realism:older"]
@@ -95,15 +69,15 @@ def test_detectors_live_side_by_side_and_the_last_trained_is_the_usual(tmp_path:
 
 
 def test_the_usual_detector_s_fingerprint_follows_the_newest_file(tmp_path: Path) -> None:
-    write(tmp_path, "a", trained="2026-01-01T00:00:00Z")
+    write_detector(tmp_path, "a", trained="2026-01-01T00:00:00Z")
     store = WeightStore([tmp_path])
     before = model_fingerprint(REGISTRY.spec("realism", store), store)
-    write(tmp_path, "b", trained="2026-02-01T00:00:00Z")
+    write_detector(tmp_path, "b", trained="2026-02-01T00:00:00Z")
     assert model_fingerprint(REGISTRY.spec("realism", store), store) != before
 
 
 def test_a_gate_that_names_other_classes_is_refused(tmp_path: Path) -> None:
-    write(tmp_path, "styles", ("photo", "painting"))
+    write_detector(tmp_path, "styles", ("photo", "painting"))
     judge = Judge(REGISTRY, WeightStore([tmp_path]), CPU)
     judge.check(Gate.parse('realism:styles.photo >= 0.5 and realism["painting"] < 0.9'))
     with pytest.raises(GateError, match=r"no label 'paint'.*painting"):
@@ -123,7 +97,7 @@ def test_a_gate_that_names_other_classes_is_refused(tmp_path: Path) -> None:
     ],
 )
 def test_a_file_without_a_sound_description_is_told(metadata: dict[str, str], told: str, tmp_path: Path) -> None:
-    path = write(tmp_path, "strange", metadata=metadata)
+    path = write_detector(tmp_path, "strange", metadata=metadata)
     with pytest.raises(WrongWeights, match=told):
         read_description(path)
     with pytest.raises(WrongWeights, match=told):
@@ -131,27 +105,27 @@ def test_a_file_without_a_sound_description_is_told(metadata: dict[str, str], to
 
 
 def test_a_description_cannot_ask_for_a_net_of_any_size(tmp_path: Path) -> None:
-    described = json.loads(Description(("a", "b"), SMALL, Window(48)).metadata()[KEY])
+    described = json.loads(Description(("a", "b"), SMALL_DETECTOR, Window(48)).metadata()[KEY])
     for where, value in (("width", 10**9), ("blocks", [10**6]), ("kind", "system")):
         broken = {**described, "shape": {**described["shape"], where: value}}
-        write(tmp_path, "greedy", metadata={KEY: json.dumps(broken)})
+        write_detector(tmp_path, "greedy", metadata={KEY: json.dumps(broken)})
         with pytest.raises(WrongWeights, match="no such net"):
             load(tmp_path, "realism:greedy")
     broken = {**described, "view": {**described["view"], "size": 10**6}}
-    write(tmp_path, "greedy", metadata={KEY: json.dumps(broken)})
+    write_detector(tmp_path, "greedy", metadata={KEY: json.dumps(broken)})
     with pytest.raises(WrongWeights, match="no such view"):
         load(tmp_path, "realism:greedy")
 
 
 def test_weights_of_another_shape_are_told_by_name(tmp_path: Path) -> None:
     described = Description(("real", "ai"), Shape("resnet", blocks=(1, 1), width=8), Window(48))
-    write(tmp_path, "other", metadata=described.metadata())
+    write_detector(tmp_path, "other", metadata=described.metadata())
     with pytest.raises(WrongWeights, match=r"body\.0\.weight"):
         load(tmp_path, "realism:other")
 
 
 def test_names_that_gates_cannot_say_are_passed_over(tmp_path: Path) -> None:
-    write(tmp_path, "good")
+    write_detector(tmp_path, "good")
     (tmp_path / "realism" / "not good.safetensors").write_bytes(b"x")
     (tmp_path / "realism" / "broken.safetensors").write_bytes(b"x")
     store = WeightStore([tmp_path])
@@ -194,7 +168,7 @@ def test_the_nets_have_torchvision_s_and_the_study_s_numbers() -> None:
     from torchvision.models import resnet18
 
     theirs = resnet18(num_classes=2)
-    theirs.load_state_dict(weights(theirs))
+    theirs.load_state_dict(random_state(theirs))
     ours = ResNetDetector(2)
     tensors = {**from_torchvision(theirs.state_dict()), **{f"fc.{n}": t for n, t in theirs.fc.state_dict().items()}}
     ours.load_state_dict(tensors)
@@ -206,13 +180,13 @@ def test_the_nets_have_torchvision_s_and_the_study_s_numbers() -> None:
 
 
 def test_spare_outputs_of_the_small_net_are_no_answers(tmp_path: Path) -> None:
-    write(tmp_path, "cnn", shape=Shape("basic", outputs=10), view=Window(48, mean=HALF, std=HALF))
+    write_detector(tmp_path, "cnn", shape=Shape("basic", outputs=10), view=Window(48, mean=HALF, std=HALF))
     prediction = load(tmp_path, "realism:cnn").classify([noise_picture()])[0]
     assert len(prediction.values) == 2 and prediction.values.sum() == pytest.approx(1, abs=1e-6)
 
 
 def test_fast_stays_within_its_tolerance(tmp_path: Path) -> None:
-    write(tmp_path, "x")
+    write_detector(tmp_path, "x")
     store = WeightStore([tmp_path])
     exact, fast = (
         Classifier.load(REGISTRY.spec("realism:x", store), store, CPU, precision).classify([noise_picture(n)])[0]
@@ -229,7 +203,7 @@ def test_a_probe_reads_its_backbone_from_the_model_folder(tmp_path: Path) -> Non
     name = "resnet10t.c3_in1k"
     base = timm.create_model(name, pretrained=False, num_classes=0)
     (tmp_path / f"timm-{name}").mkdir()
-    save_file(weights(base), tmp_path / f"timm-{name}" / "model.safetensors")
+    save_file(random_state(base), tmp_path / f"timm-{name}" / "model.safetensors")
     shape = Shape("probe", width=512, base=f"timm:{name}")
     described = Description(("real", "ai"), shape, Window(), "2026-01-01T00:00:00Z")
     (tmp_path / "realism").mkdir()
@@ -243,7 +217,7 @@ def test_a_probe_reads_its_backbone_from_the_model_folder(tmp_path: Path) -> Non
     asked = load(tmp_path, "realism:probe")
     image = noise_picture(2, (400, 400))
     found = asked.classify([image])[0]
-    base.load_state_dict(weights(base))
+    base.load_state_dict(random_state(base))
     with torch.no_grad():
         features = base.eval()(asked.prepare(image)[0][None])
         expected = (features @ head["fc.weight"].T).softmax(1)[0].numpy()
@@ -256,7 +230,7 @@ def test_a_probe_reads_its_backbone_from_the_model_folder(tmp_path: Path) -> Non
 def test_a_probe_reads_siglip_s_pooled_vector_at_both_precisions(tmp_path: Path) -> None:
     tower = SigLip(width=144, hidden=160, depth=2)
     (tmp_path / SIGLIP.folder).mkdir()
-    save_file(weights(tower), tmp_path / SIGLIP.folder / SIGLIP.name)
+    save_file(random_state(tower), tmp_path / SIGLIP.folder / SIGLIP.name)
     shape = Shape("probe", width=144, base="siglip")
     described = Description(("real", "ai"), shape, Window(), "2026-01-01T00:00:00Z")
     random = torch.Generator().manual_seed(0)
@@ -270,7 +244,7 @@ def test_a_probe_reads_siglip_s_pooled_vector_at_both_precisions(tmp_path: Path)
     exact, fast = (Classifier.load(spec, store, CPU, precision) for precision in ("exact", "fast"))
     image = noise_picture(3, (500, 400))
     (prepared,) = exact.prepare(image)
-    tower.load_state_dict(weights(tower))
+    tower.load_state_dict(random_state(tower))
     with torch.no_grad():
         pooled = tower.eval()(prepared[None])
         expected = (pooled @ head["fc.weight"].T).softmax(1)[0].numpy()

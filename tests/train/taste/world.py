@@ -21,7 +21,7 @@ from keepers.core.prediction import Prediction
 from keepers.core.weights.store import WeightStore
 from keepers.models.faramir import faramir, labels
 from keepers.models.faramir.labels import CLASSES, LABELS
-from keepers.tests.models.faramir.test_faramir import tiny_tensors
+from keepers.tests.models.tiny_models import faramir_tensors
 from keepers.train.taste.decision import LAYERS, Decisions, Inputs
 
 Rule = Callable[[NDArray[np.float64]], NDArray[np.bool_]]
@@ -93,11 +93,11 @@ class World:
 
 def weights(folder: Path) -> Path:
     """FARAMIR's four files at tiny width, with the decision of `decision`."""
-    tensors = tiny_tensors()
+    tensors = faramir_tensors()
     folder.mkdir(parents=True, exist_ok=True)
     save_file(tensors["backbone"], folder / "model.safetensors")
     torch.save({**tensors["own"], **decision()}, folder / "faramir-v1.pth")
-    torch.save(tensors["narrow"], folder / "ARNIQA.pth")
+    torch.save(tensors["arniqa"], folder / "ARNIQA.pth")
     torch.save(tensors["aesthetic"], folder / "aesthetic_predictor_v2_5.pth")
     return folder
 
