@@ -170,6 +170,11 @@ Answers = Mapping[str, Answer]
 """By model id."""
 
 
+def no_name(_values: Floats) -> tuple[str, float]:
+    """For models whose values are no answer in one word: scores, vectors, tags."""
+    return "", np.inf
+
+
 def argmax_label(labels: Labels, values: Floats, members: Iterable[int] | None = None) -> tuple[str, float]:
     """The label with the largest value among `members`, and the margin by which it leads (see Prediction.margin)."""
     chosen = list(range(len(labels)) if members is None else members)

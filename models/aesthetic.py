@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 from ..core.pictures.preprocess import Preprocess
-from ..core.prediction import Floats, Labels, Range
+from ..core.prediction import Labels, Range, no_name
 from ..core.spec import Build, ModelSpec, Network
 from ..core.weights.weight_file import WeightFile
 from .siglip import SIGLIP, tower
@@ -40,7 +39,7 @@ def build(given: Build) -> Network:
         module=Aesthetic(trunk, head),
         labels=LABELS,
         views=(VIEW,),
-        name=_no_name,
+        name=no_name,
         tolerance=FAST_TOLERANCE if given.precision == "fast" else 0.0,
         parts=(trunk, head),
         batch=1 if given.device.type == "cpu" else 0,
@@ -59,11 +58,6 @@ def aesthetic_head(given: Build) -> AestheticHead:
     return head
 
 
-def _no_name(_values: Floats) -> tuple[str, float]:
-    """A score has no answer in one word."""
-    return "", math.inf
-
-
 SPEC = ModelSpec(
     id="aesthetic",
     title="Aesthetic Predictor V2.5",
@@ -76,7 +70,8 @@ SPEC = ModelSpec(
     labels=lambda: LABELS,
     build=build,
     help=(
-        "The score may leave 1 to 10 a little: nothing limits it. The picture is squashed to 384 x 384, whatever its "
-        "shape, as published. FARAMIR's aesthetic_on_faramir_view is another number: the same head on FARAMIR's view."
+        "FARAMIR's aesthetic_on_faramir_view is another number: the same head on FARAMIR's view of the image.\n"
+        "Limits: nothing limits the score to 1 to 10, so it may fall a little outside. The image is squashed to "
+        "384 x 384, whatever its shape, as published."
     ),
 )

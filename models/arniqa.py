@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, cast
@@ -12,7 +11,7 @@ from PIL import Image
 
 from ..core.errors import WrongWeights
 from ..core.pictures.preprocess import IMAGENET_MEAN, IMAGENET_STD
-from ..core.prediction import Floats, Labels, Range
+from ..core.prediction import Labels, Range, no_name
 from ..core.spec import Build, ModelSpec, Network
 from ..core.weights.weight_file import WeightFile
 
@@ -93,7 +92,7 @@ def build(given: Build, data_set: str = "kadid10k") -> Network:
         module=Arniqa(damage, weight, bias, opinions.low, opinions.high, opinions.damage),
         labels=LABELS,
         views=(CropsView(), CropsView(halve=True)),
-        name=_no_name,
+        name=no_name,
         tolerance=FAST_TOLERANCE if given.precision == "fast" else 0.0,
         batch=4 if given.device.type == "cpu" else 0,
     )
@@ -138,11 +137,6 @@ def _regressor(given: Build, file: WeightFile, damage: Encoder) -> tuple[Tensor,
     return weight, bias
 
 
-def _no_name(_values: Floats) -> tuple[str, float]:
-    """A score has no answer in one word."""
-    return "", math.inf
-
-
 def _spec(data_set: str, model: str) -> ModelSpec:
     return ModelSpec(
         id=model,
@@ -158,7 +152,9 @@ def _spec(data_set: str, model: str) -> ModelSpec:
         help=(
             "The mean over five crops (centre and corners) at full and half scale, by a regressor fitted to "
             f"{data_set}'s opinion scores. Variants with the other published regressors: "
-            f"{', '.join(f'arniqa:{name}' for name in DATA_SETS)}. Nothing limits scores to 0 to 1."
+            f"{', '.join(f'arniqa:{name}' for name in DATA_SETS)}.\n"
+            "Limits: it sees five crops of 224 pixels, not the whole of a large image, and knows nothing of content. "
+            "Nothing limits scores to 0 to 1."
         ),
     )
 

@@ -122,10 +122,10 @@ SPEC = ModelSpec(
     labels=lambda: CLASSES,
     build=partial(build, view=SQUASH),
     help=(
-        "Trained on about 44,000 AI-generated images. Its card says: for AI-generated images only, not for photos, "
-        "and to be used to flag images for a person to review. So its usual gate sends semi-incoherent ones to review. "
-        "Pictures are squashed to 224 x 224 as the author's own application does; coherence:crop cuts the centre "
-        "instead, as fastai does by default while training."
+        "Trained on about 44,000 AI-generated images. Images are squashed to 224 x 224 as the author's own application "
+        "does; coherence:crop cuts out the centre instead, as fastai does by default while training.\n"
+        "Limits: its card says that it is for AI-generated images only, not for photos, and that it should flag images "
+        "for a person to review. So its usual gate sends semi-incoherent ones to review."
     ),
 )
 SPEC = replace(SPEC, variants=(replace(SPEC, id="coherence:crop", build=partial(build, view=CROP)),))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import lru_cache
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ..core.errors import WrongWeights
 from ..core.pictures.preprocess import Preprocess
-from ..core.prediction import Floats, Labels
+from ..core.prediction import Labels, no_name
 from ..core.spec import Build, ModelSpec, Network
 from ..core.weights.weight_file import WeightFile
 from .tag_files import read_tag_index
@@ -31,10 +30,11 @@ FAST_TOLERANCE = 0.03
 VIEW = Preprocess(size=384, fit="pad", resample="lanczos", alpha="composite", background=0.5)
 """Small pictures are enlarged, transparency lies over mid-grey, and mid-grey fills the square: as in the original."""
 
-HELP = """The card recommends a threshold of 0.2. Tags are e621's with over 500 posts, without artists and characters.
+HELP = """The card recommends a threshold of 0.2.
 PILOT2 (JTP-1.1) multiplies each probability by a gate, and is recognised by its tensors, whatever the file is called.
 Plain `jtp` takes PILOT where both files are there, because the card's threshold was measured on it; `jtp:pilot` and
-`jtp:pilot2` name one. A `tags.json` next to the weights is used instead of the built-in list, after it was checked."""
+`jtp:pilot2` name one. A `tags.json` next to the weights is used instead of the built-in list, once it has been checked.
+Limits: it knows e621's tags with over 500 posts and no others: no artists and no characters."""
 
 
 def _file(name: str, folder: str, alternatives: tuple[WeightFile, ...] = ()) -> WeightFile:
@@ -68,7 +68,7 @@ def build(request: Build, file: WeightFile = EITHER) -> Network:
         Tagger(_tower(request, file), head),
         labels=_labels(path, head.count),
         views=(VIEW,),
-        name=_no_name,
+        name=no_name,
         tolerance=FAST_TOLERANCE if request.precision == "fast" else 0.0,
         batch=2,
     )
@@ -112,11 +112,6 @@ def _labels(weights: Path, count: int) -> Labels:
         detail = f"its head has {count} outputs, and the built-in tag list {TAG_COUNT}; put its tags.json next to it"
         raise WrongWeights(weights, "jtp", detail=detail)
     return built_in_labels()
-
-
-def _no_name(_values: Floats) -> tuple[str, float]:
-    """A tagger has no answer in one word."""
-    return "", math.inf
 
 
 def _spec(model: str, title: str, file: WeightFile, variants: tuple[ModelSpec, ...] = ()) -> ModelSpec:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import math
-
 from ..core.pictures.preprocess import Preprocess
-from ..core.prediction import Floats, Labels, Range
+from ..core.prediction import Labels, Range, no_name
 from ..core.spec import Build, ModelSpec, Network
 from .siglip import LICENCE, SIGLIP, TITLE, tower
 
@@ -26,23 +24,18 @@ def vector_labels(width: int = WIDTH) -> Labels:
 
 def build(given: Build) -> Network:
     """The backbone that FARAMIR and the aesthetic predictor share, and its published pool. Raises WrongWeights."""
-    from .taste.net import Pooled
+    from .nets.siglip import Pooled
 
     trunk = tower(given)
     return Network(
         module=Pooled(trunk),
         labels=vector_labels(trunk.pos_embed.shape[-1]),
         views=(VIEW,),
-        name=_no_name,
+        name=no_name,
         tolerance=FAST_TOLERANCE if given.precision == "fast" else 0.0,
         parts=(trunk,),
         batch=1 if given.device.type == "cpu" else 0,
     )
-
-
-def _no_name(_values: Floats) -> tuple[str, float]:
-    """A vector has no answer in one word."""
-    return "", math.inf
 
 
 SPEC = ModelSpec(
@@ -55,5 +48,7 @@ SPEC = ModelSpec(
     cost=670.0,
     labels=vector_labels,
     build=build,
-    help="Stored once for each image (4.6 KB), it makes any number of tastes cheap: keepers tune taste --on siglip.",
+    help="Stored once for each image (4.6 KB), it makes any number of tastes cheap: keepers tune taste --on siglip.\n"
+    "Limits: a single coordinate means nothing by itself, so a gate on one is of no use. The image is squashed to "
+    "384 x 384, so fine detail is lost.",
 )

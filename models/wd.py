@@ -14,7 +14,7 @@ from PIL import Image
 
 from ..core.errors import CorruptWeights, WrongWeights, one_line
 from ..core.pictures.preprocess import has_alpha
-from ..core.prediction import Floats, Labels, argmax_label
+from ..core.prediction import Floats, Labels, argmax_label, no_name
 from ..core.spec import Build, ModelSpec, Network
 from ..core.weights.weight_file import WeightFile
 from .tag_files import read_selected_tags
@@ -24,14 +24,17 @@ if TYPE_CHECKING:
 
 LICENCE = "Apache-2.0"
 RATING = "rating"
+TAG_BYTES = 308_468
+"""The size of selected_tags.csv, the same list in all five repositories."""
 ARGUMENTS = frozenset(
     ("img_size", "patch_size", "class_token", "global_pool", "fc_norm", "act_layer", "ref_feat_shape", "window_size")
 )
 """What a config.json may ask of timm: no address and no file is among it."""
 
-HELP = """The cards give the thresholds at which precision equals recall: about 0.26, and 0.53 for wd:eva02-large.
-Ratings are general, sensitive, questionable and explicit; the label is the one with the largest value.
-The weights are found in a folder of their own, as wd-vit-tagger-v3/model.safetensors, with selected_tags.csv."""
+HELP = """Ratings are general, sensitive, questionable and explicit; the label is the one with the largest value.
+The weights are looked up in a folder of their own, as wd-vit-tagger-v3/model.safetensors, with selected_tags.csv.
+Limits: at the thresholds on the cards, about 0.26, and 0.53 for wd:eva02-large, precision equals recall, so wrong tags
+are as frequent as missed ones. Only the 10,861 Danbooru tags of its list are known."""
 
 
 @dataclass(frozen=True)
@@ -155,7 +158,7 @@ def _head_width(tensors: Mapping[str, Tensor], path: Path) -> int:
 
 def _best_rating(labels: Labels) -> Callable[[Floats], tuple[str, float]]:
     members = labels.members(RATING)
-    return lambda values: argmax_label(labels, values, members) if members else ("", float("inf"))
+    return (lambda values: argmax_label(labels, values, members)) if members else no_name
 
 
 def _spec(variant: str, model: str) -> ModelSpec:
@@ -163,8 +166,8 @@ def _spec(variant: str, model: str) -> ModelSpec:
     repo = f"SmilingWolf/wd-{variant}-tagger-v3"
     folder = repo.partition("/")[2]
     weights, tags, config = (
-        WeightFile(name, repo=repo, licence=LICENCE, folder=folder, optional=name == "config.json")
-        for name in ("model.safetensors", "selected_tags.csv", "config.json")
+        WeightFile(name, repo=repo, size=size, licence=LICENCE, folder=folder, optional=name == "config.json")
+        for name, size in (("model.safetensors", 0), ("selected_tags.csv", TAG_BYTES), ("config.json", 0))
     )
     return ModelSpec(
         id=model,

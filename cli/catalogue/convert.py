@@ -35,12 +35,12 @@ def convert(
     folders: Models = None,
 ) -> None:
     """Convert a furry model's zip into one safetensors file; TensorFlow is not needed."""
-    from ...models.furry.convert import Options
+    from ...models.furry.convert import ConvertOptions
     from ...models.furry.convert import convert as convert_furry
 
     del model  # there is one kind so far, and the word says which
     try:
-        options = Options({"auto": None, "normalised": True, "raw": False}[pixels], check_cuts(cuts))
+        options = ConvertOptions({"auto": None, "normalised": True, "raw": False}[pixels], check_cuts(cuts))
     except ValueError as error:
         raise KeepersError(f"--cuts: {error}.") from error
     folder = Machine(models=folders or ()).store().folders[0]

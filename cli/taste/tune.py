@@ -20,9 +20,10 @@ from ...core.places import data_folder, trained_folder
 from ...core.weights.checksum import fingerprint
 from ...core.weights.weight_file import WeightFile
 from ...models.faramir import tuned as faramir_tuned
+from ...models.own_files import NAME
+from ...models.provenance import Provenance
 from ...models.registry import REGISTRY
 from ...models.taste import taste
-from ...models.taste.format import NAME, Provenance
 from ...train.taste.evidence import Evidence, Measurement, best_threshold, evidence, gain
 from ..console import console
 from ..exit_codes import escaped
@@ -139,7 +140,7 @@ def tune_taste(judge: Judge, lesson: Lesson, name: str, on: Base) -> Learned:
     keep, after = lesson.keep, found.held_out > 0.5
     proof = evidence(keep, after)
     training = {"penalty": found.penalty, "length": found.length, "inputs": len(columns)}
-    base_file = fingerprint(judge.store.path(taste.base_file(on), model=on))
+    base_file = fingerprint(judge.store.path(taste.base_file(REGISTRY.spec(on)), model=on))
     tensors = {
         "columns": np.array(columns, dtype=np.int32),
         "weight": found.weight.astype(np.float32),

@@ -14,7 +14,8 @@ import typer
 from ...core.errors import Cancelled, KeepersError
 from ...core.places import data_folder, trained_folder
 from ...core.runtime import Runtime
-from ...models.realism.format import NAME, Shape
+from ...models.own_files import NAME
+from ...models.realism.format import Shape
 from ...models.realism.realism import FOLDER, weight_file
 from .. import exit_codes
 from ..console import console

@@ -18,12 +18,14 @@ HELP = (
     "The model was trained on 6,500 hand-labelled images for a fantasy art data set: `accept` means fit for that. "
     "Its authors found 0.5 the best threshold; any other is a gate of yours, such as faramir.accept >= 0.7. The "
     "label is the strongest of nine accepting classes when accepted at 0.5, else the strongest of 21 rejecting "
-    "ones. Its authors warn that it is not reliable enough to act as a safety filter.\n"
+    "ones.\n"
     "faramir:fixed differs from the original on purpose: ARNIQA sees the centre of the picture, not its top left "
     "corner, colour profiles are honoured under transparency, and pixels are not rounded to float16. The "
     "published weights were probably trained with the original's ways, so faramir itself keeps them.\n"
     "Where the original refuses a picture (grey or palette with transparency, a broken colour profile), it is "
-    "answered as the nearest mode that the original takes."
+    "answered as the nearest mode that the original takes.\n"
+    "Limits: its authors warn that it is not reliable enough to act as a safety filter. ARNIQA sees at most 512 x 512 "
+    "pixels of a picture. Nothing limits aesthetic_on_faramir_view to 1 to 10."
 )
 
 

@@ -20,7 +20,8 @@ from ...core.prediction import Floats
 from ...core.spec import Build, Derivation, LookUp, ModelSpec, Network
 from ...core.weights.checksum import fingerprint
 from ...core.weights.weight_file import WeightFile
-from ..taste.format import describe, read_provenance, require_base, trained_files
+from .. import provenance
+from ..own_files import own_files
 from .labels import FAST_TOLERANCE, LABELS, LOGITS, name
 from .own import OWN
 
@@ -44,13 +45,13 @@ def weight_file(name: str) -> WeightFile:
 
 def find(base: ModelSpec, store: WeightStore, look_up: LookUp) -> Iterable[ModelSpec]:  # noqa: ARG001 (the contract of every model)
     """The tuned decisions in the model folders."""
-    return [_spec(base, name, path) for name, path in trained_files(store, FOLDER) if name not in RESERVED]
+    return [_spec(base, name, path) for name, path in own_files(store, FOLDER) if name not in RESERVED]
 
 
 def _spec(base: ModelSpec, name: str, path: Path) -> ModelSpec:
     file = weight_file(name)
     try:
-        summary = read_provenance(path).summary()
+        summary = provenance.FORMAT.read_file(path).summary()
     except KeepersError as error:
         summary = str(error)
     return replace(
@@ -124,5 +125,6 @@ def load_head(head: Head, tensors: Mapping[str, Tensor], path: object) -> None:
 def _tensors(given: Build, file: WeightFile) -> Mapping[str, Tensor]:
     """The tuned tensors, after their base was seen to be the one they were tuned on. Raises WrongWeights."""
     path = given.path(file)
-    require_base(describe(given.metadata(file), path), fingerprint(given.path(OWN)), path)
+    known = provenance.FORMAT.describe(given.metadata(file), path)
+    provenance.require_base(known, fingerprint(given.path(OWN)), path)
     return given.tensors(file)

@@ -13,13 +13,13 @@ import numpy as np
 
 from ...core.errors import CorruptWeights, WrongWeights, one_line
 from ...core.files import atomic_write
-from ..safetensors_stream import Plan, write_safetensors
 from ..savedmodel.metadata import DenseLayer, KerasModel, read_model
 from ..savedmodel.source import SavedModel, open_savedmodel
 from .format import CUTS, Layout
 from .labels import built_in_tags
 from .names import Piece, recognise
 from .net import ACTIVATIONS
+from .safetensors_stream import PlannedTensor, write_safetensors
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -32,7 +32,7 @@ Recognise = Callable[[Sequence["Variable"]], tuple[str, dict[str, Piece]]]
 
 
 @dataclass(frozen=True)
-class Options:
+class ConvertOptions:
     """What the user may decide."""
 
     normalised: bool | None = None
@@ -54,7 +54,7 @@ class Converted(NamedTuple):
 def convert(
     source: Path,
     target: Path | Callable[[Layout], Path],
-    options: Options = Options(),
+    options: ConvertOptions = ConvertOptions(),
     *,
     tags: Mapping[str, tuple[str, ...]] | None = None,
     recognise: Recognise = recognise,
@@ -92,7 +92,9 @@ def _net_variables(bundle: Bundle) -> tuple[list[Variable], tuple[str, ...]]:
     return net, tuple(variable.key for variable in bundle.variables if NOT_OF_THE_NET.match(variable.key))
 
 
-def _heads(structure: KerasModel, net: Sequence[Variable], bundle: Bundle) -> tuple[dict[str, Plan], list[Variable]]:
+def _heads(
+    structure: KerasModel, net: Sequence[Variable], bundle: Bundle
+) -> tuple[dict[str, PlannedTensor], list[Variable]]:
     """The tensors of the dense layers, found by their full names, and the variables that are not theirs."""
     named = {variable.name: variable for variable in net}
     plans, used = {}, set()
@@ -119,21 +121,21 @@ def _dense(layer: DenseLayer, named: Mapping[str, Variable]) -> tuple[Variable, 
     return kernel, bias
 
 
-def _plan(bundle: Bundle, piece: Piece) -> Plan:
+def _plan(bundle: Bundle, piece: Piece) -> PlannedTensor:
     def make() -> NDArray[np.float32]:
         array = bundle.array(piece.variable.key).astype(np.float32, copy=False)
         if not np.isfinite(array).all():
             raise CorruptWeights(f"the variable {one_line(piece.variable.name)} holds NaN or infinity.")
         return array.transpose(piece.axes) if piece.axes else array
 
-    return Plan(piece.shape, make)
+    return PlannedTensor(piece.shape, make)
 
 
 def _layout(
     structure: KerasModel,
     backbone: str,
     model: SavedModel,
-    options: Options,
+    options: ConvertOptions,
     tags: Mapping[str, tuple[str, ...]],
     source: Path,
 ) -> Layout:

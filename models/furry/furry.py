@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from ...core.errors import CorruptWeights, DownloadFailed, MissingWeights, WrongWeights
-from ...core.prediction import Floats, Labels
+from ...core.prediction import Floats, Labels, no_name
 from ...core.spec import Build, LookUp, ModelSpec, Network
 from ...core.weights.weight_file import WeightFile
 from .format import RATING, Layout, read_layout
@@ -33,8 +33,9 @@ Plain `furry` takes the first that is there of: efficientnet_v2_m_384_3, convnex
 efficientnet_v2_b3_300_2c, mobilenet_v3_224_2c (by the F1 scores their author gives). A tag counts from 0.5.
 `furry.rating` is one number from 0 (safe) to 1 (explicit); the label is safe below 1/3, explicit from 2/3, and
 questionable between, unless the file was converted with other cuts.
-The author's table says that three models were trained on normalised pixels; whether the published
-efficientnet_v2_b3_300_2c was cannot be known. The variants that end in -raw leave normalisation out."""
+The variants that end in -raw leave normalisation out, the one that ends in -norm applies it.
+Limits: 228 tags are all it knows. The author's table says that three models were trained on normalised pixels; whether
+the published efficientnet_v2_b3_300_2c was cannot be known."""
 
 
 class Published(NamedTuple):
@@ -120,7 +121,7 @@ def _heads(layout: Layout, tensors: Mapping[str, Tensor], path: Path) -> dict[st
 def _rating_of(labels: Labels, cuts: tuple[float, float]) -> Callable[[Floats], tuple[str, float]]:
     """safe, questionable or explicit, by the rating alone."""
     if RATING not in labels:
-        return lambda _values: ("", np.inf)
+        return no_name
     index = labels.index(RATING)
 
     def name(values: Floats) -> tuple[str, float]:

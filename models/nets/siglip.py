@@ -183,6 +183,17 @@ class SigLip(nn.Module):
         return self.attn_pool(self.features(pixels, tanh), tanh)
 
 
+class Pooled(nn.Module):
+    """SigLIP's pooled vector, scaled to the length 1: [B, 3, H, W] from -1 to 1 become [B, C]."""
+
+    def __init__(self, tower: SigLip) -> None:
+        super().__init__()
+        self.tower = tower
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        return F.normalize(self.tower(pixels).float(), dim=-1)
+
+
 def can_pack(dtype: torch.dtype = torch.float32) -> bool:
     """Whether this torch has oneDNN's prepacked layers for a type of number, and they compute what they should."""
     if not torch.backends.mkldnn.is_available():

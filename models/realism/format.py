@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any, Literal
 
-from ...core.errors import WrongWeights
-from ...core.weights.formats.safetensors_header import read_metadata
+from ..own_files import OwnFormat
 from .view import Window
 
-KEY = "keepers_detector"
-"""The entry of a safetensors file's metadata that holds the description, as JSON."""
-FORMAT = 1
-WHAT = "a realism detector"
-
 Kind = Literal["resnet", "basic", "probe"]
-NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 CLASS = re.compile(r'[^\x00-\x1f"\\]{1,64}')
 
 
@@ -54,25 +45,10 @@ class Description:
 
     def metadata(self) -> dict[str, str]:
         """The metadata of a safetensors file."""
-        return {KEY: json.dumps({"format": FORMAT, **asdict(self)}, ensure_ascii=False), "format": "pt"}
+        return FORMAT.metadata(asdict(self))
 
 
-def describe(metadata: Mapping[str, str], path: object) -> Description:
-    """What a file's metadata says. Raises WrongWeights for a file that `keepers train realism` did not write."""
-    if KEY not in metadata:
-        raise WrongWeights(path, WHAT, detail="it says nothing of itself: train one with keepers train")
-    try:
-        found = json.loads(metadata[KEY])
-        if found["format"] != FORMAT:
-            raise WrongWeights(path, WHAT, detail="it was made by a newer Keepers")
-        return _checked(found)
-    except WrongWeights:
-        raise
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise WrongWeights(path, WHAT, detail=f"its description is damaged ({error})") from None
-
-
-def _checked(found: Mapping[str, Any]) -> Description:
+def _read(found: Mapping[str, Any]) -> Description:
     classes = tuple(str(name) for name in found["classes"])
     if not 2 <= len(classes) <= 1000 or len(set(classes)) != len(classes) or not all(map(CLASS.fullmatch, classes)):
         raise ValueError("its classes are not 2 to 1000 different names")
@@ -110,9 +86,12 @@ def _view(found: Mapping[str, Any]) -> Window:
     return Window(size, bool(found["grey"]), (mean[0], mean[1], mean[2]), (std[0], std[1], std[2]))
 
 
-def read_description(path: Path) -> Description:
-    """The description in a file, read from its header alone and remembered while the file stays as it is.
-
-    Raises WrongWeights.
-    """
-    return describe(read_metadata(path, WHAT), path)
+FORMAT = OwnFormat(
+    key="keepers_detector",
+    number=1,
+    what="a realism detector",
+    read=_read,
+    missing="it says nothing of itself: train one with keepers train",
+    other="it was made by a newer Keepers",
+    damaged="its description is damaged ({error})",
+)

@@ -24,7 +24,8 @@ from ...core.errors import KeepersError, MissingWeights
 from ...core.prediction import Labels, argmax_label
 from ...core.spec import Build, LookUp, ModelSpec, Network
 from ...core.weights.weight_file import WeightFile
-from .format import NAME, Description, describe, read_description
+from ..own_files import own_files
+from .format import FORMAT, Description
 
 if TYPE_CHECKING:
     from ...core.weights.store import WeightStore
@@ -63,30 +64,21 @@ def weight_file(name: str) -> WeightFile:
 
 def find(store: WeightStore, look_up: LookUp) -> Iterable[ModelSpec]:
     """The detectors in the model folders, in order of their names; the first folder wins where names are equal."""
-    return [_spec(name, path, look_up) for name, path in sorted(_files(store).items())]
+    return [_spec(name, path, look_up) for name, path in own_files(store, FOLDER)]
 
 
 def latest(store: WeightStore, look_up: LookUp) -> ModelSpec:
     """The detector that "realism" means: the one trained last. Where there is none, a spec that says how to train."""
-    found = [(_trained(path), name, path) for name, path in _files(store).items()]
+    found = [(_trained(path), name, path) for name, path in own_files(store, FOLDER)]
     if not found:
         return SPEC
     _, name, path = max(found)
     return replace(_spec(name, path, look_up, model="realism"), find=find)
 
 
-def _files(store: WeightStore) -> dict[str, Path]:
-    found: dict[str, Path] = {}
-    for folder in store.folders:
-        for path in sorted((folder / FOLDER).glob("*.safetensors")):
-            if NAME.fullmatch(path.stem):
-                found.setdefault(path.stem, path)
-    return found
-
-
 def _trained(path: Path) -> str:
     try:
-        return read_description(path).trained
+        return FORMAT.read_file(path).trained
     except KeepersError:
         return ""
 
@@ -95,7 +87,7 @@ def _spec(name: str, path: Path, look_up: LookUp, model: str = "") -> ModelSpec:
     model = model or f"realism:{name}"
     file = weight_file(name)
     try:
-        known = read_description(path)
+        known = FORMAT.read_file(path)
     except KeepersError as error:
         broken = replace(SPEC, id=model, summary=str(error), weights=(file,), gate="", find=None, usual=None)
         return replace(broken, build=partial(build, file=file, look_up=look_up))
@@ -144,7 +136,7 @@ def build(given: Build, file: WeightFile, look_up: LookUp) -> Network:
     """The net that a file describes, with its tensors. Raises WrongWeights."""
     from .build import filled
 
-    described = describe(given.metadata(file), given.path(file))
+    described = FORMAT.describe(given.metadata(file), given.path(file))
     found = filled(described, given, given.tensors(file), given.path(file), look_up)
     labels = Labels(described.classes)
     fast = given.precision == "fast" and described.shape.kind != "basic"
@@ -177,7 +169,8 @@ SPEC = ModelSpec(
     usual=latest,
     help=(
         f"Nobody publishes weights for it: {HOW} makes them, and realism then is the detector trained last; "
-        "realism:NAME is the one of that name. A detector knows the generators it was trained on, and the file formats "
-        "and sizes of its classes better than you would like: check it with keepers evaluate on images from elsewhere."
+        "realism:NAME is the one of that name.\n"
+        "Limits: a detector knows only the generators it was trained on, and it learns the file formats and sizes of "
+        "its classes more than you would like: check it with keepers evaluate on images from elsewhere."
     ),
 )

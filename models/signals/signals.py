@@ -120,10 +120,11 @@ def build(build: Build) -> Network:  # noqa: ARG001 (the contract of every model
 
 HELP = """\
 The label is "ok", or the first of: tiny, black, blank, solid, noise, blur, clipped, tiled, duplicate.
-It knows nothing of content: a sharp picture of a hand with seven fingers is ok.
-An exactly repeated wallpaper is told as tiled. A smooth gradient is not told as blurred, nor is a blurred picture of
-nothing but a gradient. Grey pictures are never told as clipped. Transparent parts are seen on mid grey.
-"duplicate" compares with earlier images of the same run only, so it depends on their order."""
+Transparent parts are seen on mid grey.
+"duplicate" compares with earlier images of the same run only, so it depends on their order.
+Limits: it knows nothing of content: a sharp picture of a hand with seven fingers is ok.
+An exactly repeated wallpaper is reported as tiled. A smooth gradient is not reported as blurred, nor is a blurred
+picture of nothing but a gradient. Grey pictures are never reported as clipped."""
 
 SPEC = ModelSpec(
     id="signals",

@@ -1,22 +1,9 @@
-"""A vector of SigLIP's for each picture, and a linear probe on any model's numbers."""
+"""A linear probe on another model's numbers."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-
-from ..nets.siglip import SigLip
-
-
-class Pooled(nn.Module):
-    """SigLIP's pooled vector, scaled to the length 1: [B, 3, H, W] from -1 to 1 become [B, C]."""
-
-    def __init__(self, tower: SigLip) -> None:
-        super().__init__()
-        self.tower = tower
-
-    def forward(self, pixels: Tensor) -> Tensor:
-        return nn.functional.normalize(self.tower(pixels).float(), dim=-1)
 
 
 class Probe(nn.Module):

@@ -15,9 +15,9 @@ from ...core.prediction import Floats, Labels
 from ...core.spec import Build, Derivation, LookUp, ModelSpec, Network
 from ...core.weights.checksum import fingerprint
 from ...core.weights.weight_file import WeightFile
-from .. import jtp, siglip_vector
-from ..faramir import faramir
-from .format import Provenance, describe, read_provenance, require_base, trained_files
+from .. import provenance, siglip_vector
+from ..own_files import own_files
+from ..provenance import Provenance
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -28,10 +28,8 @@ if TYPE_CHECKING:
 FOLDER = "taste"
 HOW = "keepers tune taste --name NAME"
 LABELS = Labels(("keep",))
-BASES = {spec.id: spec for spec in (faramir.SPEC, jtp.SPEC, siglip_vector.SPEC)}
-"""The models whose numbers a taste can be learned from."""
 GROUPS = {"faramir": ("logit", "raw", "gate", "free", "aesthetic"), "jtp": (), "siglip": (siglip_vector.GROUP,)}
-"""The groups of labels that a probe reads; none means all."""
+"""The models that a taste can stand on, each with the groups of labels that a probe reads; none means all."""
 
 FAST_SHARE = 0.05
 """How far bfloat16 may move a probe's probability, for weights of the length 1 over inputs of spread 1.
@@ -45,9 +43,9 @@ def weight_file(name: str) -> WeightFile:
     return WeightFile(name=f"{name}.safetensors", folder=FOLDER, page=HOW, licence="your own")
 
 
-def base_file(base: str) -> WeightFile:
-    """The file that the numbers of a base hang on first of all."""
-    return BASES[base].weights[0]
+def base_file(base: ModelSpec) -> WeightFile:
+    """The file that the numbers of a base depend on first of all."""
+    return base.weights[0]
 
 
 def columns_of(base: str, labels: Labels) -> list[int]:
@@ -56,22 +54,23 @@ def columns_of(base: str, labels: Labels) -> list[int]:
     return [index for index in range(len(labels)) if not wanted or labels.group(index) in wanted]
 
 
-def find(store: WeightStore, look_up: LookUp) -> Iterable[ModelSpec]:  # noqa: ARG001 (the contract of every model)
+def find(store: WeightStore, look_up: LookUp) -> Iterable[ModelSpec]:
     """The learned tastes in the model folders."""
-    return [_spec(name, path) for name, path in trained_files(store, FOLDER)]
+    return [_spec(name, path, look_up) for name, path in own_files(store, FOLDER)]
 
 
-def _spec(name: str, path: Path) -> ModelSpec:
+def _spec(name: str, path: Path, look_up: LookUp) -> ModelSpec:
     file, model = weight_file(name), f"taste:{name}"
+    broken = replace(SPEC, id=model, weights=(file,), build=partial(build, file=file, look_up=look_up), find=None)
     try:
-        known = read_provenance(path)
-        base = BASES[known.base]
-    except (KeepersError, KeyError) as error:
-        told = str(error) if isinstance(error, KeepersError) else f"{path.name} stands on a model that is not known."
-        return replace(SPEC, id=model, summary=told, weights=(file,), build=partial(build, file=file), find=None)
+        known = provenance.FORMAT.read_file(path)
+    except KeepersError as error:
+        return replace(broken, summary=str(error))
+    if known.base not in GROUPS:
+        return replace(broken, summary=f"{path.name} stands on a model that is not known.")
+    base = look_up(known.base)
     return replace(
-        SPEC,
-        id=model,
+        broken,
         title=f"Taste: {name}",
         summary=known.summary(),
         source="learned here",
@@ -79,19 +78,17 @@ def _spec(name: str, path: Path) -> ModelSpec:
         weights=(file, *base.weights),
         cost=base.cost,
         gate=f"accept: {model}.keep >= 0.5",
-        build=partial(build, file=file),
         base=base.id,
-        derive=partial(derive, file=file),
-        find=None,
+        derive=partial(derive, file=file, look_up=look_up),
     )
 
 
-def build(given: Build, file: WeightFile) -> Network:
+def build(given: Build, file: WeightFile, look_up: LookUp) -> Network:
     """The base with the probe behind it. Raises WrongWeights."""
     from .net import Probe
 
-    known = _checked(given, file)
-    base = BASES[known.base].build(given)
+    known = _checked(given, file, look_up)
+    base = look_up(known.base).build(given)
     probe = Probe(base.module, *_parts(given, file, base.labels))
     return Network(
         module=probe,
@@ -104,11 +101,11 @@ def build(given: Build, file: WeightFile) -> Network:
     )
 
 
-def derive(given: Build, file: WeightFile) -> Derivation:
+def derive(given: Build, file: WeightFile, look_up: LookUp) -> Derivation:
     """From the base's values to the probability of keep. Raises WrongWeights."""
     from .net import head
 
-    known = _checked(given, file)
+    known = _checked(given, file, look_up)
     tensors = given.tensors(file)
     probe = head(*(_tensor(tensors[part]) for part in ("columns", "weight", "bias")))
     return Derivation(LABELS, partial(_read, probe), name, _tolerance(known))
@@ -130,13 +127,13 @@ def name(values: Floats) -> tuple[str, float]:
     return "keep" if keep >= 0.5 else "reject", abs(keep - 0.5)
 
 
-def _checked(given: Build, file: WeightFile) -> Provenance:
+def _checked(given: Build, file: WeightFile, look_up: LookUp) -> Provenance:
     """The file's description, after its base was seen to be the one it was learned on. Raises WrongWeights."""
     path = given.path(file)
-    known = describe(given.metadata(file), path)
-    if known.kind != "probe" or known.base not in BASES:
+    known = provenance.FORMAT.describe(given.metadata(file), path)
+    if known.kind != "probe" or known.base not in GROUPS:
         raise WrongWeights(path, "a taste", detail=f"it stands on {known.base!r}")
-    require_base(known, fingerprint(given.path(base_file(known.base))), path)
+    provenance.require_base(known, fingerprint(given.path(base_file(look_up(known.base)))), path)
     found, wanted = {k: v.ndim for k, v in given.tensors(file).items()}, {"columns": 1, "weight": 1, "bias": 1}
     if found != wanted:
         raise WrongWeights(path, "a taste", missing=wanted.keys() - found, unexpected=found.keys() - wanted)
@@ -179,6 +176,7 @@ SPEC = ModelSpec(
     labels=lambda: LABELS,
     build=_nothing,
     find=find,
-    help="A taste is named: taste:NAME.keep is the probability that you would keep an image. It is worth what the "
-    "cross-validation said when it was learned, on images like those that you labelled.",
+    help="A taste has a name: taste:NAME.keep is the probability that you would keep an image.\n"
+    "Limits: it is worth what the cross-validation said when it was learned, and only on images like those that you "
+    "labelled.",
 )

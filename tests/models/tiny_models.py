@@ -43,13 +43,13 @@ from keepers.models.nets.aesthetic import AestheticHead
 from keepers.models.nets.arniqa import Encoder
 from keepers.models.nets.coherence import CoherenceNet
 from keepers.models.nets.siglip import SigLip
+from keepers.models.provenance import Provenance
 from keepers.models.realism import realism
 from keepers.models.realism.build import make_net
 from keepers.models.realism.format import Description, Shape
 from keepers.models.realism.view import Window
 from keepers.models.siglip import SIGLIP
 from keepers.models.taste import taste
-from keepers.models.taste.format import Provenance
 from keepers.tests.parity.faramir_pictures import random_tensor
 from keepers.tests.random_weights import random_weights
 

@@ -22,13 +22,13 @@ from keepers.models.faramir import own, tuned
 from keepers.models.furry import furry
 from keepers.models.furry.format import Layout as FurryLayout
 from keepers.models.furry.labels import GROUPS, built_in_tags
+from keepers.models.provenance import Provenance
 from keepers.models.realism import realism
 from keepers.models.realism.format import Description
 from keepers.models.realism.format import Shape as NetShape
 from keepers.models.realism.view import Window
 from keepers.models.siglip import SIGLIP
 from keepers.models.taste import taste
-from keepers.models.taste.format import Provenance
 from keepers.tests.models.layouts import Layout, Shape, write_layout
 
 MINE = "mine"

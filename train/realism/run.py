@@ -16,7 +16,8 @@ from safetensors.torch import save
 from ...core.errors import KeepersError
 from ...core.files import atomic_write
 from ...core.paths import inside
-from ...models.realism.format import CLASS, NAME, Description
+from ...models.own_files import NAME
+from ...models.realism.format import CLASS, Description
 from ...models.realism.realism import FOLDER
 from .loop import Progress, Training, TrainingData, logits_of
 from .pixels import DecodedPictures, decoded_pictures

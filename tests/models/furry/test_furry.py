@@ -23,7 +23,7 @@ from keepers.core.weights.store import WeightStore
 from keepers.core.weights.weight_file import WeightFile
 from keepers.models.furry import furry
 from keepers.models.furry import towers as furry_towers
-from keepers.models.furry.convert import Converted, Options, convert
+from keepers.models.furry.convert import Converted, ConvertOptions, convert
 from keepers.models.furry.format import Layout, check_cuts, read_layout
 from keepers.models.furry.labels import GROUPS
 from keepers.models.furry.names import efficientnet, fitted, mobilenet
@@ -42,10 +42,14 @@ def tiny_towers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(furry_towers, "make_tower", tiny.make_tower)
 
 
-def converted(name: str, folder: Path, options: Options | None = None) -> Converted:
+def converted(name: str, folder: Path, options: ConvertOptions | None = None) -> Converted:
     target = folder / f"furry_{name}.safetensors"
     return convert(
-        tiny.DATA / f"{name}.zip", target, options or Options(), tags=tiny.KNOWN, recognise=tiny.recognise_as(name)
+        tiny.DATA / f"{name}.zip",
+        target,
+        options or ConvertOptions(),
+        tags=tiny.KNOWN,
+        recognise=tiny.recognise_as(name),
     )
 
 
@@ -138,7 +142,7 @@ def test_a_variable_without_a_place_is_named(name: str) -> None:
 
 
 def test_the_file_tells_what_it_is(tmp_path: Path) -> None:
-    made = converted("mobilenet_v3_tiny", tmp_path, Options(cuts=(0.25, 0.5)))
+    made = converted("mobilenet_v3_tiny", tmp_path, ConvertOptions(cuts=(0.25, 0.5)))
     store = WeightStore([tmp_path])
     layout = read_layout(store.metadata(WeightFile(made.path.name)), made.path)
     assert layout == made.layout
@@ -153,7 +157,7 @@ def test_the_file_tells_what_it_is(tmp_path: Path) -> None:
 def test_pixels_are_normalised_unless_the_tower_or_the_user_says_otherwise(tmp_path: Path) -> None:
     assert converted("convnext_small_tiny", tmp_path).layout.scaling() == (0.5, 0.225)
     assert converted("mobilenet_v3_tiny", tmp_path).layout.scaling() == (0.0, 1.0)
-    assert converted("mobilenet_v3_tiny", tmp_path, Options(normalised=True)).layout.scaling() == (0.5, 0.225)
+    assert converted("mobilenet_v3_tiny", tmp_path, ConvertOptions(normalised=True)).layout.scaling() == (0.5, 0.225)
     assert converted("convnext_small_tiny", tmp_path).layout.scaling(raw=True) == (0.0, 1.0)
 
 

@@ -23,7 +23,7 @@ from keepers.core.prediction import Prediction
 from keepers.core.runtime import Runtime
 from keepers.core.weights.store import WeightStore
 from keepers.models.nets.siglip import SigLip
-from keepers.models.realism.format import KEY, Description, Shape, read_description
+from keepers.models.realism.format import FORMAT, Description, Shape
 from keepers.models.realism.net import BasicDetector, ResNetDetector, from_torchvision
 from keepers.models.realism.view import Window
 from keepers.models.registry import REGISTRY
@@ -90,29 +90,29 @@ def test_a_gate_that_names_other_classes_is_refused(tmp_path: Path) -> None:
     ("metadata", "told"),
     [
         ({}, "says nothing of itself"),
-        ({KEY: "{"}, "description is damaged"),
-        ({KEY: json.dumps({"format": 99})}, "newer Keepers"),
-        ({KEY: json.dumps({"format": 1, "classes": ["a"]})}, "2 to 1000 different names"),
-        ({KEY: "[" * 5000}, "description is damaged"),
+        ({FORMAT.key: "{"}, "description is damaged"),
+        ({FORMAT.key: json.dumps({"format": 99})}, "newer Keepers"),
+        ({FORMAT.key: json.dumps({"format": 1, "classes": ["a"]})}, "2 to 1000 different names"),
+        ({FORMAT.key: "[" * 5000}, "description is damaged"),
     ],
 )
 def test_a_file_without_a_sound_description_is_told(metadata: dict[str, str], told: str, tmp_path: Path) -> None:
     path = write_detector(tmp_path, "strange", metadata=metadata)
     with pytest.raises(WrongWeights, match=told):
-        read_description(path)
+        FORMAT.read_file(path)
     with pytest.raises(WrongWeights, match=told):
         load(tmp_path, "realism:strange")
 
 
 def test_a_description_cannot_ask_for_a_net_of_any_size(tmp_path: Path) -> None:
-    described = json.loads(Description(("a", "b"), SMALL_DETECTOR, Window(48)).metadata()[KEY])
+    described = json.loads(Description(("a", "b"), SMALL_DETECTOR, Window(48)).metadata()[FORMAT.key])
     for where, value in (("width", 10**9), ("blocks", [10**6]), ("kind", "system")):
         broken = {**described, "shape": {**described["shape"], where: value}}
-        write_detector(tmp_path, "greedy", metadata={KEY: json.dumps(broken)})
+        write_detector(tmp_path, "greedy", metadata={FORMAT.key: json.dumps(broken)})
         with pytest.raises(WrongWeights, match="no such net"):
             load(tmp_path, "realism:greedy")
     broken = {**described, "view": {**described["view"], "size": 10**6}}
-    write_detector(tmp_path, "greedy", metadata={KEY: json.dumps(broken)})
+    write_detector(tmp_path, "greedy", metadata={FORMAT.key: json.dumps(broken)})
     with pytest.raises(WrongWeights, match="no such view"):
         load(tmp_path, "realism:greedy")
 

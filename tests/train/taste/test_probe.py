@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from keepers.core.prediction import Labels
 from keepers.models import siglip_vector
 from keepers.models.faramir import labels
+from keepers.models.registry import REGISTRY
 from keepers.models.taste import taste
 from keepers.train.taste import probe as taste_probe
 from keepers.train.taste.evidence import evidence
@@ -82,4 +83,4 @@ def test_what_a_probe_reads() -> None:
     assert "accept" not in read and {"text logit", "text raw", "text gate", "free 1"} <= read
     assert len(taste.columns_of("siglip", siglip_vector.vector_labels())) == 1152
     assert taste.columns_of("jtp", Labels(("a", "b"))) == [0, 1]
-    assert set(taste.BASES) == set(taste.GROUPS)
+    assert all(REGISTRY.spec(base).id == base for base in taste.GROUPS)

@@ -30,9 +30,9 @@ from keepers.core.prediction import Prediction
 from keepers.core.runtime import Runtime
 from keepers.core.weights.store import WeightStore
 from keepers.models.faramir.labels import LABELS
+from keepers.models.provenance import FORMAT
 from keepers.models.registry import REGISTRY
 from keepers.models.taste import taste
-from keepers.models.taste.format import KEY, read_provenance
 from keepers.tests.cli.scan.test_scan import keepers
 from keepers.tests.train.taste.world import World, decision, picky, published, world
 from keepers.train.taste.decision import LAYERS
@@ -91,7 +91,7 @@ def test_tuning_tells_and_saves(tmp_path: Path) -> None:
     assert path.stat().st_size < 8000
     after = {path.name: path.read_bytes() for path in made.weights.iterdir() if path.is_file()}
     assert after == before, "the published files stay as they are, bit for bit"
-    known = read_provenance(path)
+    known = FORMAT.read_file(path)
     assert (known.base, known.keeps + known.rejects) == ("faramir", 160)
     assert known.metrics["mcc"][0] > 0.8 and known.training["gain"][1] > 0
 
@@ -223,12 +223,12 @@ def without_description(path: Path) -> None:
 
 
 def with_other_shape(path: Path) -> None:
-    known = read_provenance(path)
+    known = FORMAT.read_file(path)
     save_file({name: tensor[:0] for name, tensor in load_file(path).items()}, path, metadata=known.metadata())
 
 
 def with_a_stranger(path: Path) -> None:
-    known = read_provenance(path)
+    known = FORMAT.read_file(path)
     save_file({**load_file(path), "head.linear_1.bias": torch.zeros(64)}, path, metadata=known.metadata())
 
 
@@ -237,7 +237,7 @@ def torn(path: Path) -> None:
 
 
 def of_the_future(path: Path) -> None:
-    save_file(load_file(path), path, metadata={KEY: json.dumps({"format": 99})})
+    save_file(load_file(path), path, metadata={FORMAT.key: json.dumps({"format": 99})})
 
 
 @pytest.mark.parametrize("spoil", [without_description, with_other_shape, with_a_stranger, torn, of_the_future])

@@ -17,8 +17,8 @@ from safetensors.torch import save_file
 from keepers.core.errors import WrongWeights
 from keepers.core.weights.formats import safetensors_header
 from keepers.core.weights.formats.safetensors_header import MOST_HEADER, read_metadata
-from keepers.models.realism.format import read_description
-from keepers.models.taste.format import read_provenance
+from keepers.models import provenance
+from keepers.models.realism import format as realism_format
 
 
 def write(path: Path, metadata: dict[str, str]) -> Path:
@@ -86,7 +86,8 @@ BROKEN: dict[str, tuple[object, int | None, str]] = {
 
 @pytest.mark.parametrize("kind", BROKEN)
 @pytest.mark.parametrize(
-    ("read", "what"), [(read_description, "a realism detector"), (read_provenance, "a learned taste")]
+    ("read", "what"),
+    [(realism_format.FORMAT.read_file, "a realism detector"), (provenance.FORMAT.read_file, "a learned taste")],
 )
 def test_a_broken_header_is_one_clear_error(
     read: Callable[[Path], object], what: str, kind: str, tmp_path: Path
@@ -118,7 +119,7 @@ def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
 
 
 def test_reading_headers_needs_no_torch() -> None:
-    code = "import sys, keepers.models.realism.format, keepers.models.taste.format; print('torch' in sys.modules)"
+    code = "import sys, keepers.models.realism.format, keepers.models.provenance; print('torch' in sys.modules)"
     root = Path(__file__).parents[4]
     environment = {**os.environ, "PYTHONPATH": str(root / ".venv" / "src")}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)

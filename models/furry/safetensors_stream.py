@@ -13,14 +13,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-class Plan(NamedTuple):
+class PlannedTensor(NamedTuple):
     """A float32 tensor to be written: its shape, and how to get it when its turn comes."""
 
     shape: tuple[int, ...]
     make: Callable[[], NDArray[np.float32]]
 
 
-def write_safetensors(file: BinaryIO, plans: Mapping[str, Plan], metadata: Mapping[str, str]) -> None:
+def write_safetensors(file: BinaryIO, plans: Mapping[str, PlannedTensor], metadata: Mapping[str, str]) -> None:
     """Write the tensors, sorted by name, and the metadata."""
     header: dict[str, object] = {"__metadata__": dict(metadata)}
     offset = 0
