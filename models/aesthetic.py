@@ -31,7 +31,7 @@ HEAD = WeightFile(
 
 
 def build(given: Build) -> Network:
-    """The published predictor, its backbone shared with FARAMIR. Raises as the files' readers do."""
+    """The published predictor; its backbone is shared with FARAMIR. Raises what the weight readers raise."""
     from .nets.aesthetic import Aesthetic
 
     trunk, head = tower(given), aesthetic_head(given)
@@ -47,7 +47,7 @@ def build(given: Build) -> Network:
 
 
 def aesthetic_head(given: Build) -> AestheticHead:
-    """The five layers, in float32 although they were saved in bfloat16. Raises WrongWeights."""
+    """The five layers in float32, although they were saved in bfloat16. Raises WrongWeights."""
     from ..core.weights.assign import assign, build_on_meta
     from .nets.aesthetic import AestheticHead
 
@@ -61,7 +61,7 @@ def aesthetic_head(given: Build) -> AestheticHead:
 SPEC = ModelSpec(
     id="aesthetic",
     title="Aesthetic Predictor V2.5",
-    summary="How pleasing a picture is, from 1 to 10; 5.5 and more is considered great.",
+    summary="How pleasing a picture is, from 1 to 10; 5.5 and above is considered great.",
     source="https://github.com/discus0434/aesthetic-predictor-v2-5",
     licence="AGPL-3.0; with SigLIP (Apache-2.0)",
     weights=(HEAD, SIGLIP),

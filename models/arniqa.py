@@ -1,4 +1,4 @@
-"""ARNIQA: the technical quality of a picture, judged from how it is damaged (miccunifi/ARNIQA)."""
+"""ARNIQA: the technical quality of a picture, judged by its damage (miccunifi/ARNIQA)."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ ENCODER = WeightFile(name="ARNIQA.pth", url=URL + "ARNIQA.pth", licence=LICENCE,
 
 
 class Opinions(NamedTuple):
-    """The data set a regressor was fitted to: the range of its opinion scores, and whether a high one is bad."""
+    """The data set a regressor was fitted to: the range of its opinion scores, and whether high scores are bad."""
 
     low: float
     high: float
@@ -58,7 +58,7 @@ def regressor_file(data_set: str) -> WeightFile:
 
 @dataclass(frozen=True)
 class CropsView:
-    """Centre and corners, 224 pixels square, ImageNet-normalised: [5, 3, 224, 224]. What lies outside is black."""
+    """Centre and corners, 224 pixels square, ImageNet-normalised: [5, 3, 224, 224]. Black beyond the edges."""
 
     halve: bool = False
 
@@ -67,7 +67,7 @@ class CropsView:
 
         picture = image.convert("RGB")
         if self.halve:
-            # A side of one pixel stays; the original cannot answer there.
+            # A side of one pixel stays; the original fails there.
             half = (max(1, picture.width // 2), max(1, picture.height // 2))
             picture = picture.resize(half, Image.Resampling.BILINEAR)
         crops = [np.asarray(picture.crop((x, y, x + CROP, y + CROP))) for x, y in _corners(*picture.size)]
@@ -82,7 +82,7 @@ def _corners(width: int, height: int) -> tuple[tuple[int, int], ...]:
 
 
 def build(given: Build, data_set: str = "kadid10k") -> Network:
-    """The published score for one data set, its encoder shared with FARAMIR. Raises as the files' readers do."""
+    """The published score for one data set, its encoder shared with FARAMIR. Raises what the weight readers raise."""
     from .nets.arniqa import Arniqa
 
     opinions = DATA_SETS[data_set]
@@ -99,13 +99,13 @@ def build(given: Build, data_set: str = "kadid10k") -> Network:
 
 
 def encoder(given: Build) -> Encoder:
-    """The encoder with its projector, shared by all who ask for it. Raises WrongWeights."""
+    """The encoder with its projector, one for all models that use it. Raises WrongWeights."""
     key = f"arniqa {given.path(ENCODER)} {given.precision} {given.device}"
     return cast("Encoder", given.shared(key, lambda: load_encoder(given)))
 
 
 def load_encoder(given: Build) -> Encoder:
-    """Build the encoder from its file: normalisation folded in, convolutions in the order that is fastest."""
+    """Build the encoder from its file, with normalisation folded in and convolutions in channels-last order."""
     import torch
 
     from ..core.weights.assign import assign, build_on_meta
@@ -118,7 +118,7 @@ def load_encoder(given: Build) -> Encoder:
     assign(net, tensors, path=given.path(ENCODER), model="arniqa")
     net.fold()
     for value in net.projector.parameters():
-        value.data = value.data.clone()  # else the whole file's pages would stay in memory beside the folded weights
+        value.data = value.data.clone()  # else all pages of the file would stay in memory beside the folded weights
     if given.precision == "fast":
         net.model.to(torch.bfloat16)
     net.model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]  torch's stub lacks this overload

@@ -20,12 +20,12 @@ CLASSES = Labels(("coherent", "incoherent", "semi-incoherent"))
 """In the order of the net's outputs: fastai sorts its vocabulary."""
 
 SQUASH = Preprocess(224, "squash", "bilinear", mean=IMAGENET_MEAN, std=IMAGENET_STD)
-"""As the author's own application resizes. fastai's training default crops: the other way is offered as a variant."""
+"""As the author's own application resizes. fastai's training default crops instead; that is offered as a variant."""
 
 CROP = replace(SQUASH, fit="crop")
 
 FAST_TOLERANCE = 0.03
-"""How far bfloat16 may move a probability; a picture nearer to a threshold than that is computed again exactly."""
+"""How far bfloat16 may move a probability; a picture closer to a threshold than that is computed again exactly."""
 
 PUBLISHED = WeightFile(
     name="coherence_model.safetensors",
@@ -44,7 +44,7 @@ PUBLISHED = WeightFile(
 
 
 def build(given: Build, view: Preprocess) -> Network:
-    """The net with the published tensors, whatever prefix their names carry. Raises WrongWeights."""
+    """The net with the published tensors, whatever prefix their names have. Raises WrongWeights."""
     import torch
 
     from ..core.weights.assign import assign, build_on_meta
@@ -70,8 +70,8 @@ def build(given: Build, view: Preprocess) -> Network:
 def canonical(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The tensors under fastai's own names: "0.…" the body, "1.…" the head.
 
-    What prefix the published safetensors carries could not be seen, so both parts are recognised by shape: the body by
-    its first convolution, the head by its last layer. Names of torchvision's ResNet are understood too.
+    The prefix in the published safetensors could not be checked, so both parts are recognised by shape: the body by
+    its first convolution, the head by its last layer. torchvision's names for a ResNet are understood too.
     """
     body = _prefix(tensors, ("0.weight", "conv1.weight"), lambda shape: len(shape) == 4 and shape[1:] == (3, 7, 7))
     head = _prefix(tensors, ("8.weight",), lambda shape: len(shape) == 2 and shape[0] == len(CLASSES))
@@ -84,7 +84,7 @@ def canonical(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         elif name.startswith(body):
             found[f"0.{_numbered(name[len(body) :])}"] = tensor
         else:
-            found[name] = tensor  # refused by name when the tensors are assigned
+            found[name] = tensor  # assign refuses it by name
     return found
 
 

@@ -25,15 +25,15 @@ TAG_COUNT = 9083
 REPO = "RedRocket/JointTaggerProject"
 LICENCE = "Apache-2.0"
 FAST_TOLERANCE = 0.03
-"""Measured: bfloat16 moves a probability by up to 0.015 on random nets, also with outlying channels; doubled here."""
+"""Twice what was measured: bfloat16 moves a probability by up to 0.015 on random nets, outlying channels included."""
 
 VIEW = Preprocess(size=384, fit="pad", resample="lanczos", alpha="composite", background=0.5)
-"""Small pictures are enlarged, transparency lies over mid-grey, and mid-grey fills the square: as in the original."""
+"""As in the original: small pictures are enlarged, mid-grey lies under transparency and pads the square."""
 
 HELP = """The card recommends a threshold of 0.2.
 PILOT2 (JTP-1.1) multiplies each probability by a gate, and is recognised by its tensors, whatever the file is called.
 Plain `jtp` takes PILOT where both files are there, because the card's threshold was measured on it; `jtp:pilot` and
-`jtp:pilot2` name one. A `tags.json` next to the weights is used instead of the built-in list, once it has been checked.
+`jtp:pilot2` choose one. A `tags.json` next to the weights replaces the built-in list, once it has been checked.
 Limits: it knows e621's tags with over 500 posts and no others: no artists and no characters."""
 
 
@@ -54,12 +54,12 @@ EITHER = _file("JTP_PILOT-e4", "JTP_PILOT", alternatives=(PILOT2,))
 
 @lru_cache(maxsize=1)
 def built_in_labels() -> Labels:
-    """The 9,083 tags in the order of the outputs; PILOT2's own list differs only by spaces for underscores."""
+    """The 9,083 tags in the order of the outputs; PILOT2's own list only has spaces for underscores."""
     return Labels(read_tag_index(BUILT_IN_TAGS, "jtp", TAG_COUNT))
 
 
 def build(request: Build, file: WeightFile = EITHER) -> Network:
-    """The net of a PILOT or PILOT2 file. Raises MissingWeights and its siblings, and WrongWeights."""
+    """The net of a PILOT or PILOT2 file. Raises what the weight readers raise, and WrongWeights."""
     from .nets.jtp import Tagger
 
     path = request.path(file)
@@ -75,7 +75,7 @@ def build(request: Build, file: WeightFile = EITHER) -> Network:
 
 
 def _tower(request: Build, file: WeightFile) -> nn.Module:
-    """SigLIP's image tower with JTP's own weights: the authors trained the whole of it, so that nothing is shared."""
+    """SigLIP's image tower with JTP's own weights: the authors trained all of it, so nothing is shared."""
     from ..core.weights.assign import Renamed
     from .siglip import load
 
@@ -118,7 +118,7 @@ def _spec(model: str, title: str, file: WeightFile, variants: tuple[ModelSpec, .
     return ModelSpec(
         id=model,
         title=title,
-        summary="Tags an image with 9,083 e621 tags, furry art first of all. A tag counts from a probability of 0.2.",
+        summary="Tags an image with 9,083 e621 tags, mainly for furry art. A tag counts from a probability of 0.2.",
         source=f"https://huggingface.co/{REPO}",
         licence=LICENCE,
         build=lambda request: build(request, file),

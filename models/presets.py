@@ -1,4 +1,4 @@
-"""Named gates for the usual wishes. All begin with `signals`, which costs nothing beside a net."""
+"""Named gates for common wishes. All begin with `signals`, whose cost is nothing beside that of a net."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ..core.errors import UnknownName
 
 _FLAWS = 'review: signals.label in ("tiny", "tiled", "duplicate")\nreject: signals.label != "ok"\n'
-"""A failed generation is refused before any net is asked; what may be meant so goes to a person."""
+"""A failed generation is refused before any net is asked; what may be intended goes to a person."""
 
 
 @dataclass(frozen=True)

@@ -18,15 +18,15 @@ class Provenance:
 
     kind: Kind
     base: str
-    """The model whose numbers it reads: "faramir", "jtp", "siglip"."""
+    """The model whose values it reads: "faramir", "jtp", "siglip"."""
     base_file: str
-    """The fingerprint of the file that the base's numbers hang on."""
+    """The fingerprint of the file that the base's values depend on."""
     trained: str = ""
     """ISO 8601, UTC."""
     keeps: int = 0
     rejects: int = 0
     labels: str = ""
-    """sha256 over the labels it was learned from: equal for equal labels."""
+    """SHA-256 of the labels it was learned from."""
     training: Mapping[str, Any] = field(default_factory=dict[str, Any])
     metrics: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """Cross-validated, each as [value, low, high] with 95 % confidence."""
@@ -69,7 +69,7 @@ FORMAT = OwnFormat(
 
 
 def require_base(known: Provenance, found: str, path: object) -> None:
-    """Refuse a taste whose base is not the file it was learned on. Raises WrongWeights."""
+    """Raises WrongWeights for a taste that was learned on another file of its base."""
     if known.base_file != found:
         detail = (
             f"it was learned on another file of {known.base} than the one that is here now, so its numbers would mean "

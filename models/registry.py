@@ -32,7 +32,7 @@ class Registry:
         return tuple(self._specs)
 
     def variants(self, spec: ModelSpec, store: WeightStore | None) -> tuple[ModelSpec, ...]:
-        """The variants of a model: those that come with Keepers, then those that the user made."""
+        """The variants of a model: first those that come with Keepers, then the user's own."""
         made = spec.find(store, self.spec) if spec.find and store is not None else ()
         return (*spec.variants, *made)
 

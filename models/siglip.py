@@ -1,4 +1,4 @@
-"""SigLIP SO400M/14 at 384 pixels: the backbone that FARAMIR and the aesthetic predictor share, in memory once."""
+"""SigLIP SO400M/14 at 384 pixels: the backbone that FARAMIR and the aesthetic predictor share in memory."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LICENCE = "Apache-2.0 (SigLIP)"
 OLD = "timm/ViT-SO400M-14-SigLIP-384"
 FOLDER = "siglip-so400m-384"
 VISUAL = "visual.trunk."
-"""What the image tower's names start with in OpenCLIP's files, which hold the text tower too."""
+"""The prefix of the image tower's names in OpenCLIP's files, which hold the text tower too."""
 
 SIGLIP = WeightFile(
     name="model.safetensors",
@@ -36,13 +36,13 @@ SIGLIP = WeightFile(
 
 
 def tower(given: Build) -> SigLip:
-    """The backbone in the wanted precision, shared by all who ask for it. Raises WrongWeights."""
+    """The backbone in the precision asked for, one for all models that use it. Raises WrongWeights."""
     key = f"siglip {given.path(SIGLIP)} {given.precision} {given.device}"
     return cast("SigLip", given.shared(key, lambda: load(given)))
 
 
 def load(given: Build) -> SigLip:
-    """Build the backbone without memory and fill it piece by piece, so that no more than a piece lies there twice."""
+    """Build the backbone on the meta device and fill it block by block: at most one block is in memory twice."""
     from torch import nn
 
     from ..core.weights.assign import build_on_meta
@@ -54,7 +54,7 @@ def load(given: Build) -> SigLip:
     blocks, net.blocks = net.blocks, nn.ModuleList()
     _fill(net, given, prefix)
     for number, block in enumerate(blocks):
-        # Each piece maps the file anew: pages that were read leave memory only when their mapping is closed.
+        # Each block maps the file anew: pages that were read leave memory only when their mapping is closed.
         _fill(block, given, f"{prefix}blocks.{number}.")
         if pack:
             cast("Block", block).pack(rows=net.pos_embed.shape[1])
@@ -63,7 +63,7 @@ def load(given: Build) -> SigLip:
 
 
 def examine(given: Build) -> tuple[str, dict[str, int]]:
-    """What the tower's names start with in the file, and its sizes. Raises WrongWeights for any other file."""
+    """The prefix of the tower's names in the file, and the tower's sizes. Raises WrongWeights for any other file."""
     path, tensors = given.path(SIGLIP), given.tensors(SIGLIP)
     prefix = VISUAL if VISUAL + "pos_embed" in tensors else ""
     own = {name[len(prefix) :] for name in tensors if name.startswith(prefix)}

@@ -1,4 +1,4 @@
-"""SigLIP's own vector of a picture: no judgement, but what a taste can be learned from."""
+"""SigLIP's own vector of a picture: it judges nothing, but a taste can be learned from it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ VIEW = Preprocess(384, "squash", "bicubic")
 
 
 def vector_labels(width: int = WIDTH) -> Labels:
-    """One label a channel: v0, v1, …"""
+    """One label for each channel: v0, v1, …"""
     return Labels(
         tuple(f"v{index}" for index in range(width)), (GROUP,) * width, (Range(-1.0, 1.0, "coordinate"),) * width
     )
@@ -41,7 +41,7 @@ def build(given: Build) -> Network:
 SPEC = ModelSpec(
     id="siglip",
     title=f"{TITLE}, pooled",
-    summary="The vector that SigLIP makes of a picture. It judges nothing; keepers tune taste learns from it.",
+    summary="SigLIP's feature vector of a picture. It judges nothing; keepers tune taste learns from it.",
     source="https://huggingface.co/timm/vit_so400m_patch14_siglip_384.webli",
     licence=LICENCE,
     weights=(SIGLIP,),

@@ -1,4 +1,4 @@
-"""Tag lists as they are published beside taggers, read without trust: a shifted list names every tag wrongly."""
+"""The tag lists published beside taggers. They are checked strictly: a list shifted by one names every tag wrongly."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from ..core.errors import CorruptWeights, WrongWeights, one_line
 
 SIZE_LIMIT = 16 << 20
-"""Bytes; the largest published list (75,000 tags) has under 4 MB."""
+"""Bytes; the largest published list, of 75,000 tags, is under 4 MB."""
 
 CATEGORIES = {"0": "general", "1": "artist", "3": "copyright", "4": "character", "5": "meta", "9": "rating"}
 """Danbooru's category numbers, and 9, which the wd taggers add for the rating."""
@@ -50,7 +50,7 @@ def read_selected_tags(path: Path, model: str, count: int) -> tuple[tuple[str, .
 
 
 def check_tags(tags: list[str], path: Path) -> tuple[str, ...]:
-    """The tags, when each is visible text and none comes twice. Raises CorruptWeights."""
+    """The tags, once checked: each is visible text, and none occurs twice. Raises CorruptWeights."""
     bad = [tag for tag in tags if not tag.strip() or not tag.isprintable() or len(tag) > 200]
     if bad:
         raise CorruptWeights(f"{_name(path)} has tags that are empty, too long or hold control characters: {bad[:3]}.")
@@ -71,7 +71,7 @@ def _json_pairs(path: Path) -> list[tuple[str, object]]:
 
 
 def _text(path: Path) -> str:
-    """A small UTF-8 file without a byte order mark, which would become part of the first tag."""
+    """A small UTF-8 file. A byte order mark is refused: it would become part of the first tag."""
     try:
         with path.open("rb") as file:
             data = file.read(SIZE_LIMIT + 1)

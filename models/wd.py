@@ -1,4 +1,4 @@
-"""SmilingWolf's wd-v3 taggers: Danbooru tags, characters and a rating. One file and one line in the registry."""
+"""SmilingWolf's wd-v3 taggers: Danbooru tags, characters and a rating."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ TAG_BYTES = 308_468
 ARGUMENTS = frozenset(
     ("img_size", "patch_size", "class_token", "global_pool", "fc_norm", "act_layer", "ref_feat_shape", "window_size")
 )
-"""What a config.json may ask of timm: no address and no file is among it."""
+"""What a config.json may ask of timm: nothing that names an address or a file."""
 
 HELP = """Ratings are general, sensitive, questionable and explicit; the label is the one with the largest value.
 The weights are looked up in a folder of their own, as wd-vit-tagger-v3/model.safetensors, with selected_tags.csv.
@@ -56,12 +56,12 @@ DESIGNS = {
     "vit-large": (Design("vit_large_patch16_224", VIT), 372.0),
     "eva02-large": (Design("eva02_large_patch14_448", {"img_size": 448, "ref_feat_shape": (32, 32)}), 620.0),
 }
-"""By variant: what their config.json files say, for when only the weights are there, and GFLOP."""
+"""By variant: what its config.json says, for when only the weights are there, and GFLOP per image."""
 
 
 @dataclass(frozen=True)
 class WdView:
-    """A View: over white, padded with white to a square, scaled to `size` by BICUBIC, normalised, blue before red."""
+    """Composited on white, padded with white to a square, scaled to `size` by BICUBIC, normalised, blue before red."""
 
     size: int
     mean: tuple[float, ...] = (0.5, 0.5, 0.5)
@@ -87,7 +87,7 @@ def _over_white(image: Image.Image) -> Image.Image:
 
 
 def _square(image: Image.Image) -> Image.Image:
-    """On a white square, centred; odd differences leave the larger half at the right and at the bottom."""
+    """Centred on a white square; an odd margin is one pixel wider at the right and at the bottom."""
     width, height = image.size
     if width == height:
         return image
@@ -98,7 +98,7 @@ def _square(image: Image.Image) -> Image.Image:
 
 
 def build(request: Build, file: WeightFile, tags: WeightFile, design: Design) -> Network:
-    """The net of one of the files. Raises MissingWeights and its siblings, and WrongWeights."""
+    """The net of one of the files. Raises what the weight readers raise, and WrongWeights."""
     import timm
 
     from ..core.weights.assign import assign
@@ -113,7 +113,7 @@ def build(request: Build, file: WeightFile, tags: WeightFile, design: Design) ->
     net = build_uninitialised(
         lambda: timm.create_model(design.architecture, pretrained=False, num_classes=count, **design.arguments)
     )
-    # Always in float32: how far bfloat16 would move these five nets is not known.
+    # Always in float32: nobody has measured how far bfloat16 moves these five nets.
     assign(net, tensors, path=path, model="wd")
     labels = Labels(names, groups)
     return Network(
@@ -126,7 +126,7 @@ def build(request: Build, file: WeightFile, tags: WeightFile, design: Design) ->
 
 
 def read_design(path: Path) -> Design:
-    """The design that a config.json describes, in timm's format. Raises CorruptWeights."""
+    """The design that a config.json in timm's format describes. Raises CorruptWeights."""
     try:
         config = json.loads(path.read_text("utf-8"))
         given = config["pretrained_cfg"]
@@ -178,7 +178,7 @@ def _spec(variant: str, model: str) -> ModelSpec:
         build=lambda request: build(request, weights, tags, design),
         weights=(weights, tags, config),
         cost=cost,
-        # Characters are told apart by less than other tags: the authors' own demo asks 0.85 for them.
+        # Characters are easier to confuse than other tags: the author's own demo demands 0.85 for them.
         tags={"": 0.53 if variant == "eva02-large" else 0.26, "character": 0.85},
         help=HELP,
     )

@@ -1,4 +1,4 @@
-"""Why FARAMIR decided as it did: its classes with their gates, and what each input of the decision adds to it.
+"""Why FARAMIR decided as it did: its classes with their gates, and what each input adds to the decision.
 
 Everything is computed from a stored prediction and the decision's own layers; the picture is not needed again.
 """
@@ -22,7 +22,7 @@ FREE = ("free 1", "free 2")
 
 @dataclass(frozen=True)
 class Reason:
-    """One class: what was found, and how much of it the gate let through."""
+    """One class: its logit, and how much of that the gate let through."""
 
     label: str
     raw: float
@@ -30,7 +30,7 @@ class Reason:
     gate: float
     """0 (closed) to 1 (open)."""
     value: float
-    """Raw times gate: the input of the decision."""
+    """Raw times gate: an input of the decision."""
 
 
 @dataclass(frozen=True)
@@ -40,14 +40,14 @@ class Contribution:
     label: str
     value: float
     adds: float
-    """What it adds to the decision's logit on the way from all inputs at 0 to this picture's."""
+    """What it adds to the decision's logit on the way from all inputs at 0 to this picture's inputs."""
     slope: float
-    """How much the logit changes for one more of it, near this picture."""
+    """The slope of the logit with respect to it, at this picture."""
 
 
 @dataclass(frozen=True)
 class Explanation:
-    """Why. `start` and all `adds` sum up to `logit`, but for the error of numeric integration (below 0.001)."""
+    """`start` plus all `adds` is `logit`, up to the error of numeric integration (below 0.001)."""
 
     prediction: Prediction
     accepting: tuple[Reason, ...]
@@ -55,7 +55,7 @@ class Explanation:
     rejecting: tuple[Reason, ...]
     """The 21, strongest first."""
     contributions: tuple[Contribution, ...]
-    """All 32, by how much they add or take away, largest first."""
+    """All 32, by absolute contribution, largest first."""
     start: float
     """The decision's logit with all inputs at 0: every gate closed, every class silent."""
     logit: float
@@ -63,7 +63,7 @@ class Explanation:
 
 
 def explain(prediction: Prediction, head: Head) -> Explanation:
-    """Explain a prediction of FARAMIR, or of a variant with its own decision, whose layers `head` holds."""
+    """Explain a prediction of FARAMIR, or of a variant with its own decision. `head` holds the decision's layers."""
     names = (*(f"{label} logit" for label in CLASSES), *FREE)
     inputs = np.array([prediction[name] for name in names], dtype=np.float32)
     adds, slopes, start, logit = attribute(inputs, head)
@@ -84,8 +84,8 @@ def explain(prediction: Prediction, head: Head) -> Explanation:
 def attribute(inputs: np.ndarray, head: Head) -> tuple[np.ndarray, np.ndarray, float, float]:
     """Integrated gradients of the decision from zero, the gradient at the picture, and the logits at both ends.
 
-    Chosen over gradient times input because the decision bends: only along the whole way do the parts add up to the
-    difference that they are to explain. Zero is no arbitrary start: it is what a closed gate gives.
+    Chosen over gradient times input because the decision is not linear: only along the whole path do the parts add up
+    to the difference they are to explain. Zero is not an arbitrary start: it is the value behind a closed gate.
     """
     import torch
 

@@ -16,7 +16,7 @@ from .views import PictureView, QualityView
 
 HELP = (
     "The model was trained on 6,500 hand-labelled images for a fantasy art data set: `accept` means fit for that. "
-    "Its authors found 0.5 the best threshold; any other is a gate of yours, such as faramir.accept >= 0.7. The "
+    "Its authors found 0.5 the best threshold; for another, write a gate such as faramir.accept >= 0.7. The "
     "label is the strongest of nine accepting classes when accepted at 0.5, else the strongest of 21 rejecting "
     "ones.\n"
     "faramir:fixed differs from the original on purpose: ARNIQA sees the centre of the picture, not its top left "
@@ -30,7 +30,7 @@ HELP = (
 
 
 def build(given: Build, faithful: bool = True) -> Network:
-    """The ensemble, its backbone and encoder shared with `aesthetic` and `arniqa`. Raises as the files' readers do."""
+    """The ensemble; it shares its towers with `aesthetic` and `arniqa`. Raises what the weight readers raise."""
     from .net import Faramir
 
     trunk, damage = tower(given), encoder(given)

@@ -1,4 +1,4 @@
-"""What FARAMIR answers: its columns, their ranges, and how an answer is named."""
+"""FARAMIR's output: its columns, their ranges, and the answer in one word."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ REJECTED = (
 )
 CLASSES = (*ACCEPTED, *REJECTED)
 AESTHETIC = "aesthetic_on_faramir_view"
-"""Not the published aesthetic score, which comes from another view of the picture: that is `aesthetic.score`."""
+"""Not the published aesthetic score: that is `aesthetic.score`, and it comes from another view of the picture."""
 
 COLUMNS: tuple[tuple[str, str, Range], ...] = (
     ("accept", "decision", PROBABILITY),
@@ -50,8 +50,8 @@ FAST_TOLERANCE = 0.03
 def name(values: Floats) -> tuple[str, float]:
     """The strongest accepting class when accepted at 0.5, else the strongest rejecting one.
 
-    The margin is in probability: how far the decision is from the threshold, or the two strongest classes are from
-    where they meet, whichever is less.
+    The margin is in probability: the decision's distance from the threshold, or half the lead of the strongest class,
+    whichever is less.
     """
     accept = float(values[0])
     logits = values[LOGITS]

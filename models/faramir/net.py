@@ -133,13 +133,13 @@ class Faramir(nn.Module):
     def heatmap(
         self, picture: Tensor, crop: Tensor, *, targets: Tensor | None, method: str
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """All columns, the labels explained, and where the attention pool read what speaks for them, [B, 27, 27].
+        """All columns, the labels explained, and where the attention pool read the evidence for them, [B, 27, 27].
 
-        The pool's answer is a sum over the patches: each head's attention to a patch times what it reads there. That
+        The pool's output is a sum over the patches: each head's attention to a patch times what it reads there. That
         sum, times the gradient of the label's logit with respect to it, is split into the patches' own terms: exact for
-        the pool's sum, first order beyond it, and nothing is shown that the pool did not read. What speaks against is
-        left out. It is not where in the picture the cause lies: patches have told each other of themselves in 27 layers
-        before. ARNIQA's view and the aesthetic head have no part in it. Raises NotExplainable for other methods.
+        the pool's sum, first order beyond it, and nothing is shown that the pool did not read. Evidence against is
+        left out. It does not show where in the picture the cause lies: patches have exchanged information in the 27
+        layers before. ARNIQA's view and the aesthetic head have no part in it. Raises NotExplainable for other methods.
         """
         if method != "grad-cam":
             raise NotExplainable("FARAMIR's map is its attention pool's own; there is no smoothed one.")
@@ -147,7 +147,7 @@ class Faramir(nn.Module):
             features = self.tower.features((picture - 0.5) * 2.0)
             experts = (*self.aesthetics(features), self.quality(crop))
             attention, values = self.own.attn_pool.attend(features)
-        # What was made in inference mode must be copied before it can be differentiated.
+        # Tensors from inference mode must be copied before they can be differentiated.
         with torch.inference_mode(False), torch.enable_grad():
             read = (attention @ values).clone().requires_grad_()
             pooled = self.own.attn_pool.finish(read.flatten(1)).float()
@@ -162,18 +162,18 @@ class Faramir(nn.Module):
 
 ACCEPTING = 9
 FIRST_LOGIT = CLASSES + 3
-"""The first class's logit: before it stand accept, the classes' probabilities, confidence and the accept logit."""
+"""The first class's logit. Before it come accept, the classes' probabilities, confidence and the accept logit."""
 
 
 def answers(columns: Tensor) -> Tensor:
-    """The columns of each picture's answer: the strongest of 9 classes where accepted, else of 21, [B]."""
+    """The column of each picture's answer, [B]: the strongest of 9 classes where accepted, else of 21."""
     logits = columns[:, FIRST_LOGIT : FIRST_LOGIT + CLASSES]
     accepting, rejecting = logits[:, :ACCEPTING].argmax(1), ACCEPTING + logits[:, ACCEPTING:].argmax(1)
     return 1 + torch.where(columns[:, 0] > 0.5, accepting, rejecting)
 
 
 def logit_of(columns: Tensor) -> Tensor:
-    """The columns of the logits behind probabilities: those have no slope left when they are near 0 or 1."""
+    """The columns of the logits behind probabilities, which are flat near 0 and 1."""
     decision = (columns == 0) | (columns == CLASSES + 1)
     moved = torch.where(columns <= CLASSES, columns + FIRST_LOGIT - 1, columns)
     return torch.where(decision, FIRST_LOGIT - 1, moved)

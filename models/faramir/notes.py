@@ -1,4 +1,4 @@
-"""What a user should know of how FARAMIR saw a picture: its original's quirks, and where we answer and it does not."""
+"""What a user should know about how FARAMIR saw a picture: the original's quirks, and pictures that it refuses."""
 
 from __future__ import annotations
 

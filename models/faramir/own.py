@@ -38,7 +38,7 @@ def own_part(given: Build) -> Own:
 
 
 def _needed(key: str) -> str | None:
-    """Leaves out the counts from which the means and deviations were computed in training."""
+    """Leaves out the statistics from which the means and deviations were computed in training."""
     return None if key.startswith("norm.") and key.endswith((".weight", ".m2")) else key
 
 

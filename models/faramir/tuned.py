@@ -1,8 +1,7 @@
 """FARAMIR with a decision of the user's own: `faramir:NAME`, as `keepers tune faramir` writes it.
 
-Three layers differ from the published ones, and nothing else: head.linear_3, head.activation_2, head.linear_4. They
-read 32 numbers that stand in every stored prediction of FARAMIR, so an image that was scored needs no net to be judged
-anew.
+Only three layers differ from the published ones: head.linear_3, head.activation_2, head.linear_4. They read 32 numbers
+that every stored prediction of FARAMIR holds, so an image that was scored once is judged anew without a net.
 """
 
 from __future__ import annotations
@@ -85,7 +84,7 @@ def derive(given: Build, file: WeightFile) -> Derivation:
 
 
 def decide_again(head: Head, values: Floats) -> Floats:
-    """All columns of FARAMIR's prediction, with the decision's three made anew."""
+    """All columns of FARAMIR's prediction, with the decision's three computed anew."""
     import torch
 
     with torch.inference_mode():
@@ -104,7 +103,7 @@ def decision_inputs(values: Floats) -> Floats:
 
 
 def decision(tensors: Mapping[str, Tensor], path: object) -> Head:
-    """A head with the tuned layers alone; the others stay empty and are never asked."""
+    """A head with the tuned layers alone; the others stay empty and are never used."""
     from ...core.weights.assign import build_on_meta
     from .net import Head
 
@@ -123,7 +122,7 @@ def load_head(head: Head, tensors: Mapping[str, Tensor], path: object) -> None:
 
 
 def _tensors(given: Build, file: WeightFile) -> Mapping[str, Tensor]:
-    """The tuned tensors, after their base was seen to be the one they were tuned on. Raises WrongWeights."""
+    """The tuned tensors, once their base is known to be the one they were tuned on. Raises WrongWeights."""
     path = given.path(file)
     known = provenance.FORMAT.describe(given.metadata(file), path)
     provenance.require_base(known, fingerprint(given.path(OWN)), path)

@@ -1,14 +1,14 @@
 """What FARAMIR sees of a picture: a fit to 384 x 384 and a crop of 512 x 512, in the original's arithmetic.
 
 The original's quirks, each kept while `faithful`:
-- transparency becomes black, and a colour that is keyed as transparent in an RGB picture does not;
+- transparency becomes black, except a colour that an RGB picture declares transparent;
 - an ICC profile of a picture with an alpha channel is ignored;
 - the crop is the top left corner, not the centre; of a picture smaller than it, only what lies right of and below
   the place where the picture would start if centred;
 - pixels are divided by 255 in float16;
 - small pictures are not enlarged, and lie on black; the EXIF orientation is ignored.
-Grey or palette pictures with transparency, broken profiles and very thin pictures, which it refuses, are converted by
-way of RGBA, taken as sRGB, and keep a side of one pixel.
+What the original refuses is answered all the same: grey or palette pictures with transparency are converted by way of
+RGBA, a broken profile counts as sRGB, and a very thin picture keeps a side of one pixel.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 FIT = 384
 CROP = 512
 PATCHED = 378
-"""The patches of 14 pixels end here."""
+"""Where the last whole patch of 14 pixels ends."""
 ALPHA_MODES = ("RGBA", "LA", "PA", "RGBa", "La")
 
 Box = tuple[int, int, int, int]
@@ -59,21 +59,21 @@ class PictureView:
 
 @dataclass(frozen=True)
 class QualityView:
-    """What ARNIQA is shown, at full scale: [3, 512, 512], 0 to 1."""
+    """What ARNIQA sees, at full scale: [3, 512, 512], 0 to 1."""
 
     faithful: bool = True
 
     def __call__(self, image: Image.Image) -> Tensor:
-        # Cutting first gives the same pixels as converting first, because the conversion goes pixel by pixel.
+        # Cropping first gives the same pixels as converting first, because conversion works pixel by pixel.
         cut = cut_out(image, self.box(*image.size))
         left, top = ((CROP - min(side, CROP)) // 2 for side in image.size)
         picture = to_srgb(cut, self.faithful) if min(cut.size) else cut
         return on_black(picture, CROP, left, top, self.faithful)
 
     def box(self, width: int, height: int) -> Box:
-        """The part of the picture that is shown; it may reach beyond the picture's edges."""
+        """The part of the picture that is seen; it may reach beyond the picture's edges."""
         wide, tall = min(width, CROP), min(height, CROP)
-        if self.faithful:  # places on the canvas are taken for places in the picture
+        if self.faithful:  # the original takes positions on the canvas for positions in the picture
             left, top = (CROP - wide) // 2, (CROP - tall) // 2
         else:
             left, top = (width - wide) // 2, (height - tall) // 2
@@ -81,7 +81,7 @@ class QualityView:
 
 
 def cut_out(image: Image.Image, box: Box) -> Image.Image:
-    """Part of a picture with its profile and transparency; what lies beyond its edges is filled by zeros afterwards."""
+    """Part of a picture with its profile and transparency; the canvas is black beyond the picture's edges."""
     inside = (min(box[0], image.width), min(box[1], image.height), min(box[2], image.width), min(box[3], image.height))
     part = image.crop(inside)
     part.info = dict(image.info)
@@ -126,16 +126,16 @@ FLAGS = {
     ImageCms.Intent.RELATIVE_COLORIMETRIC: HIGH_RESOLUTION | BLACK_POINT,
     ImageCms.Intent.ABSOLUTE_COLORIMETRIC: HIGH_RESOLUTION,
 }
-"""Little CMS's own numbers: Pillow has named them differently over its versions."""
+"""Little CMS's own numbers: their names differ between Pillow's versions."""
 
 
 def _transform(icc: bytes, source: Image.Image) -> Image.Image:
-    """Relative colorimetric where the profile can, with black point compensation; else by the profile's own intent."""
+    """Relative colorimetric with black point compensation where the profile can, else the profile's own intent."""
     profile = ImageCms.ImageCmsProfile(BytesIO(icc))
     intent = ImageCms.Intent.RELATIVE_COLORIMETRIC
     if ImageCms.isIntentSupported(profile, intent, ImageCms.Direction.INPUT) != 1:
         intent = ImageCms.Intent(ImageCms.getDefaultIntent(profile))
-    if intent not in FLAGS:  # the original gives up on saturation, and takes the picture for sRGB
+    if intent not in FLAGS:  # the original gives up on saturation and treats the picture as sRGB
         return source
     flags: Any = FLAGS[intent]
     made = ImageCms.profileToProfile(source, profile, _srgb(), renderingIntent=intent, outputMode="RGB", flags=flags)
@@ -148,7 +148,7 @@ def _srgb() -> ImageCms.ImageCmsProfile:
 
 
 def on_black(picture: Image.Image, size: int, left: int, top: int, faithful: bool) -> Tensor:
-    """The colours of an RGB or RGBa picture at a place on black, [3, size, size], 0 to 1."""
+    """The colours of an RGB or RGBa picture, pasted on black at a position: [3, size, size], 0 to 1."""
     import torch
 
     canvas = np.zeros((3, size, size), dtype=np.float32)
@@ -162,7 +162,7 @@ def on_black(picture: Image.Image, size: int, left: int, top: int, faithful: boo
 
 @lru_cache(maxsize=2)
 def _table(faithful: bool) -> NDArray[np.float32]:
-    """What each of the 256 levels becomes: divided in float16, as the original does, or in float32."""
+    """Each of the 256 levels divided by 255: in float16, as the original does, or in float32."""
     levels = np.arange(256, dtype=np.float16 if faithful else np.float32)
     levels /= 255.0
     return levels.astype(np.float32)

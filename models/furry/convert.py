@@ -27,22 +27,22 @@ if TYPE_CHECKING:
     from ..savedmodel.bundle import Bundle, Variable
 
 NOT_OF_THE_NET = re.compile(r"(optimizer|keras_api)/|save_counter/|.*/\.OPTIMIZER_SLOT/|_iterations/")
-"""Keys of what training keeps: the optimizer's state and the running metrics."""
+"""Keys of what only training needs: the optimizer's state and the running metrics."""
 Recognise = Callable[[Sequence["Variable"]], tuple[str, dict[str, Piece]]]
 
 
 @dataclass(frozen=True)
 class ConvertOptions:
-    """What the user may decide."""
+    """What the user may choose about a conversion."""
 
     normalised: bool | None = None
-    """Whether the net expects normalised pixels; None goes by its tower, as the author's table has it."""
+    """Whether the net expects normalised pixels; None: as the author's table says of its tower."""
     cuts: tuple[float, float] = CUTS
     """Where questionable and explicit begin."""
 
 
 class Converted(NamedTuple):
-    """What came of a conversion."""
+    """The result of a conversion."""
 
     path: Path
     layout: Layout
@@ -62,7 +62,7 @@ def convert(
     """Convert a zip or folder into `target`, a path or a function that chooses one.
 
     Every variable of the net is used or refused by name, and every checksum is verified. The file appears whole or not
-    at all. `tags` are the tags of each output, `recognise` finds the tower: both for nets other than the published.
+    at all. `tags` are the tags of each output, `recognise` finds the tower: both are for nets that are not published.
     Raises CorruptWeights, UnsafeWeights, WrongWeights and OSError.
     """
     with open_savedmodel(source) as model:
@@ -84,7 +84,7 @@ def convert(
 
 
 def _net_variables(bundle: Bundle) -> tuple[list[Variable], tuple[str, ...]]:
-    """The variables of the net, in the model's order, and the keys of the others."""
+    """The net's variables in the model's order, and the keys of all others."""
     net = [variable for variable in bundle.variables if not NOT_OF_THE_NET.match(variable.key)]
     nameless = [variable.key for variable in net if not variable.name]
     if nameless:
@@ -95,7 +95,7 @@ def _net_variables(bundle: Bundle) -> tuple[list[Variable], tuple[str, ...]]:
 def _heads(
     structure: KerasModel, net: Sequence[Variable], bundle: Bundle
 ) -> tuple[dict[str, PlannedTensor], list[Variable]]:
-    """The tensors of the dense layers, found by their full names, and the variables that are not theirs."""
+    """The tensors of the dense layers, found by their full names, and the variables left over."""
     named = {variable.name: variable for variable in net}
     plans, used = {}, set()
     for group, chain in structure.chains.items():
@@ -139,7 +139,7 @@ def _layout(
     tags: Mapping[str, tuple[str, ...]],
     source: Path,
 ) -> Layout:
-    """What the tensors do not say. Raises WrongWeights where an output has not as many values as tags are known."""
+    """What the tensors do not say. Raises WrongWeights where an output's values and known tags differ in number."""
     for group, chain in structure.chains.items():
         units, known = chain[-1].units, len(tags.get(group, ()))
         if units != known:
@@ -148,7 +148,7 @@ def _layout(
     digest = hashlib.sha256()
     for shard in model.shards:
         digest.update(shard)
-    # The author's table gives only the MobileNet as trained on pixels from 0 to 1.
+    # By the author's table, only the MobileNet was trained on pixels from 0 to 1.
     normalised = "mobilenet" not in backbone if options.normalised is None else options.normalised
     return Layout(
         backbone=backbone,

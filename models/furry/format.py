@@ -1,4 +1,4 @@
-"""The text that stands in a converted furry file: everything its tensors do not say themselves."""
+"""The metadata of a converted furry file: everything that its tensors do not say."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FORMAT = "keepers-furry-1"
 RATING = "rating"
 CUTS = (1 / 3, 2 / 3)
 MEAN, STD = 0.5, 0.225
-"""The author's normalisation, of all three channels."""
+"""The author's normalisation, for all three channels."""
 
 
 @dataclass(frozen=True)
@@ -27,25 +27,25 @@ class Layout:
     size: int
     """Pixels of the square input."""
     tags: Mapping[str, tuple[str, ...]]
-    """The tags of each output, outputs in the order in which the model gives them."""
+    """The tags of each output, in the order of the model's outputs."""
     activations: Mapping[str, tuple[str, ...]]
     """The activation of each dense layer of each output, from the features on."""
     normalised: bool
     cuts: tuple[float, float] = CUTS
-    """The ratings from which an image is questionable, and explicit."""
+    """The ratings from which an image is questionable and explicit."""
     source: str = ""
     """The name of what was converted."""
     source_sha256: str = ""
-    """Of the tensor data that was converted."""
+    """SHA-256 of the tensor data that was converted."""
     handle: str = ""
     """Where the author's tower came from, as the SavedModel says."""
 
     def scaling(self, raw: bool | None = None) -> tuple[float, float]:
-        """Mean and standard deviation that pixels from 0 to 1 are normalised with."""
+        """Mean and standard deviation for normalising pixels from 0 to 1."""
         return (MEAN, STD) if (self.normalised if raw is None else not raw) else (0.0, 1.0)
 
     def metadata(self) -> dict[str, str]:
-        """As text for a safetensors header."""
+        """The layout as metadata of a safetensors file."""
         return {
             "format": FORMAT,
             "backbone": self.backbone,

@@ -1,4 +1,4 @@
-"""ZenithO-o's furry-image-model: 228 tags in five groups and a rating, from a file that `keepers convert` has made."""
+"""ZenithO-o's furry-image-model: 228 tags in five groups and a rating, from a file that `keepers convert` made."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ LICENCE = "MIT"
 
 HELP = """`keepers fetch furry` gets a published zip from Google Drive and converts it, without TensorFlow. Where Drive
 asks a person first, download the zip in a browser and run: keepers convert furry efficientnet_v2_m_384_3.zip
-Plain `furry` takes the first that is there of: efficientnet_v2_m_384_3, convnext_tiny_224_5,
+Plain `furry` takes the first of these that is there: efficientnet_v2_m_384_3, convnext_tiny_224_5,
 efficientnet_v2_b3_300_2c, mobilenet_v3_224_2c (by the F1 scores their author gives). A tag counts from 0.5.
 `furry.rating` is one number from 0 (safe) to 1 (explicit); the label is safe below 1/3, explicit from 2/3, and
 questionable between, unless the file was converted with other cuts.
@@ -45,13 +45,13 @@ class Published(NamedTuple):
     drive: str
     """Its id on Google Drive."""
     backbone: str
-    """timm's name of its tower, by the number of parameters: the one called v2_m has that of v2_s."""
+    """timm's name for its tower, by the number of parameters: the model called v2_m has the tower v2_s."""
     size: int
     """Pixels."""
     cost: float
     """GFLOP."""
     normalised: bool = True
-    """What the author's table says of its input."""
+    """What the author's table says about its input."""
 
 
 PUBLISHED = (
@@ -63,9 +63,9 @@ PUBLISHED = (
 
 
 def build(request: Build, file: WeightFile, raw: bool | None = None) -> Network:
-    """The net of a converted file; its metadata says what it is. `raw` overrides whether pixels are normalised.
+    """The net of a converted file, which its metadata describes. `raw` overrides whether pixels are normalised.
 
-    Raises MissingWeights and its siblings, and WrongWeights.
+    Raises what the weight readers raise, and WrongWeights.
     """
     import torch
 
@@ -77,7 +77,7 @@ def build(request: Build, file: WeightFile, raw: bool | None = None) -> Network:
     tensors, path = request.tensors(file), request.path(file)
     layout = read_layout(request.metadata(file), path)
     own = Renamed(tensors, lambda name: name.removeprefix("tower.") if name.startswith("tower.") else None)
-    # Always in float32: these nets are small, and in bfloat16 an EfficientNet's values can move by half the scale.
+    # Always in float32: these nets are small, and bfloat16 can move an EfficientNet's values by half the scale.
     tower = assign(build_on_meta(lambda: make_tower(layout.backbone)), own, path=path, model="furry")
     heads = _heads(layout, tensors, path)
     mean, std = layout.scaling(raw)
@@ -151,30 +151,30 @@ def _spec(model: str, title: str, file: WeightFile, cost: float, raw: bool | Non
 
 
 def file_name(source: str) -> str:
-    """What a converted model is called, from the name of its zip or folder."""
+    """The file name of a converted model, from the name of its zip or folder."""
     plain = re.sub(r"[^A-Za-z0-9_-]+", "_", source).strip("_") or "model"
     return f"furry_{plain}.safetensors"
 
 
 def name_of(layout: Layout) -> str:
-    """What a converted model is called: as published where its tower and size are, whatever the zip was called."""
+    """The name of a converted model: the published one if tower and size are, whatever the zip was called."""
     fitting = [one.name for one in PUBLISHED if (one.backbone, one.size) == (layout.backbone, layout.size)]
     return fitting[0] if fitting and layout.source not in [one.name for one in PUBLISHED] else layout.source
 
 
 def address(drive: str) -> str:
-    """Where Google Drive gives a published zip, or a page that asks first."""
+    """Where Google Drive offers a published zip, or a page that asks first."""
     return f"https://drive.google.com/uc?export=download&id={drive}"
 
 
 def converted(name: str, drive: str) -> WeightFile:
-    """The file that converting a published zip makes; it can only be made here, not downloaded."""
+    """The file that converting a published zip makes; it cannot be downloaded."""
     page = f"{address(drive)} (a zip, made ready with: keepers convert furry ZIP)"
     return WeightFile(file_name(name), page=page, licence=LICENCE)
 
 
 def obtain(store: WeightStore, one: Published = PUBLISHED[0]) -> Path:
-    """A converted model: from its zip in the model folder, or downloaded from Google Drive where that lets it go.
+    """A converted model, from its zip in the model folder or, where Google Drive allows it, from a download.
 
     Raises DownloadFailed, which says which link to open and where to put the zip, and what `convert` raises.
     """

@@ -1,4 +1,4 @@
-"""Which TensorFlow variable becomes which tensor of timm's tower: by the variables' names and shapes alone."""
+"""Which TensorFlow variable becomes which tensor of timm's tower, by the variables' names and shapes alone."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ..savedmodel.bundle import Variable
 
 KERNEL, DEPTHWISE, MATRIX = (3, 2, 0, 1), (2, 3, 0, 1), (1, 0)
-"""How TensorFlow's axes (height, width, in, out) are put into torch's order (out, in, height, width)."""
+"""From TensorFlow's axes (height, width, in, out) to torch's (out, in, height, width)."""
 PARTS = {
     "kernel": "weight", "weights": "weight", "depthwise_kernel": "weight", "depthwise_weights": "weight",
     "bias": "bias", "biases": "bias", "gamma": "weight", "beta": "bias",
@@ -25,7 +25,7 @@ PARTS = {
 
 
 class Piece(NamedTuple):
-    """A variable and the order its axes are put into; empty for one that stays as it is."""
+    """A variable and the new order of its axes; empty if they stay as they are."""
 
     variable: Variable
     axes: tuple[int, ...] = ()
@@ -66,13 +66,13 @@ def _first_fitting(towers: Iterable[str], variables: Sequence[Variable], rename:
             return tower, fitted(net, variables, rename)
         except CorruptWeights as error:
             problems[tower] = str(error)
-    # The tower that came closest is the one whose complaint is of use.
+    # The complaint of the closest tower is the useful one.
     tower = min(problems, key=lambda name: len(problems[name]))
     raise CorruptWeights(f"its tower fits none that is known; as {tower}: {problems[tower]}")
 
 
 def fitted(net: nn.Module, variables: Sequence[Variable], rename: Rename) -> Renaming:
-    """The renaming, when it gives exactly the tensors of a net. Raises CorruptWeights."""
+    """The renaming, once it gives exactly the tensors of a net. Raises CorruptWeights."""
     found = rename(variables, net)
     if len(found) < len(variables):
         used = {piece.variable.key for piece in found.values()}
@@ -91,7 +91,7 @@ def fitted(net: nn.Module, variables: Sequence[Variable], rename: Rename) -> Ren
 
 
 def efficientnet(variables: Sequence[Variable], net: nn.Module) -> Renaming:
-    """Google's own EfficientNetV2: blocks are counted through all stages."""
+    """Google's own EfficientNetV2: blocks are numbered across all stages."""
     places = _places(net)
     layers: dict[str, set[str]] = {}
     for variable in variables:
@@ -116,7 +116,7 @@ OUTSIDE: Mapping[str, Mapping[str, str]] = {
 def _efficientnet_name(variable: Variable) -> tuple[str, str, str]:
     """The stem, the head or a block; the layer inside; the part of the layer. The model's own name comes first.
 
-    Keras numbers a stem that is not the first of its program.
+    Keras numbers every stem but the first in a program.
     """
     _, _, inside = variable.name.partition("/")
     group, _, rest = inside.partition("/")
@@ -125,7 +125,7 @@ def _efficientnet_name(variable: Variable) -> tuple[str, str, str]:
 
 
 def _block_words(layers: set[str]) -> dict[str, str]:
-    """timm's names of a block's layers; the block's kind shows in what layers it has."""
+    """timm's names for a block's layers; which layers a block has tells its kind."""
     norm = "tpu_batch_normalization"
     if "depthwise_conv2d" in layers:
         return {
@@ -142,7 +142,7 @@ _MODEL = re.compile(r"^.*?(?=Conv(_\d)?/|expanded_conv)")
 
 
 def mobilenet(variables: Sequence[Variable], net: nn.Module) -> Renaming:
-    """MobileNetV3 of Keras or of TF-Slim: the same names but for the last word."""
+    """MobileNetV3 of Keras or TF-Slim: the names differ only in the last word."""
     places = _places(net)
     last = places[-1]
     outside = {"Conv": ("conv_stem", "bn1"), "Conv_1": (f"{last}conv", f"{last}bn1"), "Conv_2": ("conv_head", "")}
@@ -176,10 +176,10 @@ def _inverted_words(expanded: bool) -> dict[str, str]:
 
 
 def convnext(variables: Sequence[Variable], net: nn.Module) -> Renaming:
-    """ConvNeXt: layers are numbered in the order in which they were made, within a block as well as outside.
+    """ConvNeXt: layers are numbered in the order in which they were made, inside blocks and outside.
 
     The layer scales are all called "Variable": TensorFlow keeps only the last under its name, and the others by their
-    place in the model's list of variables. That list, in which `variables` come, has them in the order of the blocks.
+    place in the model's list of variables. `variables` come in that list's order, which is the order of the blocks.
     """
     del net
     block = re.compile(r"convnext_block_(\d+)_(\d+)/")
@@ -206,7 +206,7 @@ def convnext(variables: Sequence[Variable], net: nn.Module) -> Renaming:
 
 
 def _in_order(variables: Iterable[Variable], targets: Sequence[str]) -> Renaming:
-    """Layers to targets: convolutions, norms and dense layers, each kind by the numbers Keras gave them."""
+    """Layers to targets: convolutions, norms and dense layers, each kind ordered by Keras' numbers."""
     layers: dict[str, list[Variable]] = {}
     for variable in variables:
         layers.setdefault(variable.name.rpartition("/")[0], []).append(variable)
@@ -220,7 +220,7 @@ def _in_order(variables: Iterable[Variable], targets: Sequence[str]) -> Renaming
 
 
 def _rank(layer: str) -> tuple[int, int]:
-    """Kinds in the order they follow each other in a block, then numbers; a layer without one came first."""
+    """Sort key: the kinds in their order within a block, then the numbers; a layer without a number came first."""
     name = layer.rpartition("/")[2]
     kinds = ("conv2d", "layer_normalization", "dense")
     kind = next((place for place, word in enumerate(kinds) if name.startswith(word)), len(kinds))
@@ -229,7 +229,7 @@ def _rank(layer: str) -> tuple[int, int]:
 
 
 def _places(net: nn.Module) -> list[str]:
-    """The prefix of every block of timm's tower, counted through all stages."""
+    """The prefix of every block of timm's tower, across all stages."""
     names = dict.fromkeys(match[0] for key in net.state_dict() if (match := re.match(r"blocks\.\d+\.\d+\.", key)))
     return list(names)
 

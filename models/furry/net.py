@@ -1,4 +1,4 @@
-"""The furry-image-model: a small convolutional tower and one little net of dense layers for each group of tags."""
+"""The furry-image-model: a small convolutional tower, and a few dense layers for each group of tags."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ACTIVATIONS = {
     "softplus": nn.Softplus,
     "leaky_relu": partial(nn.LeakyReLU, negative_slope=0.2),
 }
-"""Keras' names. Its leaky_relu has another slope than torch's."""
+"""By Keras' names. Keras' leaky_relu has another slope than torch's."""
 
 
 class Dense(nn.Module):
@@ -42,24 +42,24 @@ class Dense(nn.Module):
 
 
 class FurryNet(nn.Module):
-    """A tower with heads; forward gives all heads' outputs side by side, in the file's order."""
+    """A tower with heads; forward gives the outputs of all heads side by side, in the file's order."""
 
     def __init__(self, tower: nn.Module, heads: Mapping[str, Sequence[Dense]], mean: float, std: float) -> None:
-        """`mean` and `std` are what the view has normalised its pixels with."""
+        """`mean` and `std` are those that the view normalises pixels with."""
         super().__init__()
         self.tower = tower
         self.heads = nn.ModuleList(nn.Sequential(*layers) for layers in heads.values())
         self.mean, self.std = mean, std
 
     def features(self, x: Tensor) -> Tensor:
-        """[B, 3, N, N] to [B, F], float32, of the pixels before normalisation.
+        """[B, 3, N, N] to [B, F], float32: the features of the pixels without normalisation.
 
-        The original's `image_latent_vector` leaves normalisation out, also for models trained with it.
+        The original's `image_latent_vector` leaves normalisation out, even for models trained with it.
         """
         return self._tower(x * self.std + self.mean)
 
     def forward(self, x: Tensor) -> Tensor:
-        """[B, 3, N, N] to [B, labels], as the last activations give them."""
+        """[B, 3, N, N] to [B, labels], the outputs of the last activations."""
         features = self._tower(x)
         return torch.cat([head(features) for head in self.heads], dim=1)
 

@@ -1,4 +1,4 @@
-"""Writes a safetensors file one tensor at a time: the library's own function holds all of them in memory twice."""
+"""Writes a safetensors file one tensor at a time: the library's own function holds all tensors in memory twice."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class PlannedTensor(NamedTuple):
-    """A float32 tensor to be written: its shape, and how to get it when its turn comes."""
+    """A float32 tensor to write: its shape, and how to make it when its turn comes."""
 
     shape: tuple[int, ...]
     make: Callable[[], NDArray[np.float32]]

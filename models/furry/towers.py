@@ -1,4 +1,4 @@
-"""The convolutional towers of the furry models, as timm builds them: by name, and empty."""
+"""The convolutional towers of the furry models, as timm builds them, by name."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 EFFICIENTNETS = tuple(f"tf_efficientnetv2_{size}" for size in ("b3", "s", "b0", "b1", "b2", "m", "l"))
-"""The published ones first. The tf_ ones pad like TensorFlow; timm's own efficientnetv2_s gives other numbers."""
+"""The published ones come first. Those named tf_ pad like TensorFlow; timm's efficientnetv2_s gives other values."""
 CONVNEXTS = ("convnext_tiny", "convnext_small", "convnext_base", "convnext_large")
 MOBILENETS = (
     "tf_mobilenetv3_small_100",
@@ -25,6 +25,6 @@ def make_tower(name: str) -> nn.Module:
     """The tower without its classifier, to [B, F] features. Raises CorruptWeights."""
     import timm
 
-    if name not in TOWERS:  # the name comes from a file: timm must not be asked for just anything
+    if name not in TOWERS:  # the name comes from a file: it must not reach timm unchecked
         raise CorruptWeights(f"{one_line(name)!r} is not a tower of a furry model.")
     return timm.create_model(name, pretrained=False, num_classes=0)

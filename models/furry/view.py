@@ -1,4 +1,4 @@
-"""What TensorFlow's `tf.image.resize` makes of a picture, in numpy."""
+"""TensorFlow's `tf.image.resize`, in numpy."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SquashView:
-    """A View: both sides scaled to `size` by TensorFlow's bilinear resize, then (x / 255 - mean) / std.
+    """Both sides scaled to `size` by TensorFlow's bilinear resize, then (x / 255 - mean) / std.
 
-    That resize blends four neighbours without low-pass filter, so that large pictures alias; the nets were trained so.
-    Transparency is dropped, not composited. For equal pixels, equal to TensorFlow on the CPU to the last bit.
+    That resize blends four neighbours without a low-pass filter, so large pictures alias; the nets were trained so.
+    Transparency is dropped, not composited. For equal pixels, the result is bit for bit TensorFlow's on the CPU.
     """
 
     size: int
@@ -36,7 +36,7 @@ class SquashView:
 
 
 def resize(pixels: NDArray[np.uint8], size: int) -> NDArray[np.float32]:
-    """[h, w, c] to float32 [size, size, c], 0 to 255; only the pixels that count are touched."""
+    """[h, w, c] to float32 [size, size, c], 0 to 255; only the pixels that contribute are read."""
     top, bottom, down = _neighbours(pixels.shape[0], size)
     left, right, across = _neighbours(pixels.shape[1], size)
     across, down = across[None, :, None], down[:, None, None]
@@ -51,7 +51,7 @@ def _blend(one: NDArray[np.uint8], other: NDArray[np.uint8], share: NDArray[np.f
 
 
 def _neighbours(length: int, size: int) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float32]]:
-    """For every output: the pixels before and after it, and how far it lies towards the second."""
+    """For every output pixel: the input pixels before and after it, and its position between them, 0 to 1."""
     scale = np.float32(length) / np.float32(size)
     place = (np.arange(size, dtype=np.float32) + np.float32(0.5)) * scale - np.float32(0.5)
     below = np.floor(place)

@@ -13,7 +13,7 @@ WIDTHS = (1024, 128, 64, 16, 1)
 
 
 class AestheticHead(nn.Module):
-    """Nothing but linear layers: together one affine map, computed in the published order for the published bits."""
+    """Linear layers only: together one affine map, computed layer by layer to give the published bits."""
 
     def __init__(self, width: int, widths: Sequence[int] = WIDTHS) -> None:
         super().__init__()
@@ -37,5 +37,5 @@ class Aesthetic(nn.Module):
         self.head = head
 
     def forward(self, pixels: Tensor) -> Tensor:
-        """The original runs transformers' SigLIP, which approximates GELU by tanh, where timm and FARAMIR do not."""
+        """The original runs transformers' SigLIP, which approximates GELU by tanh; timm and FARAMIR do not."""
         return self.head(self.tower(pixels, tanh=True))[1]

@@ -1,4 +1,4 @@
-"""ARNIQA: a ResNet-50 that was taught to tell how pictures are damaged, and regressors from it to quality."""
+"""ARNIQA: a ResNet-50 trained to recognise how pictures are damaged, and regressors from its features to quality."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Encoder(nn.Module):
         return self.projector(self(pixels))
 
     def fold(self) -> None:
-        """Fold every normalisation into the convolution before it: the same function, and a pass over memory less."""
+        """Fold every normalisation into the convolution before it: the same function, one pass over memory less."""
         _fold(self.model, "0", "1")
         for block in self.model.modules():
             if isinstance(block, Bottleneck):
@@ -52,7 +52,7 @@ class Arniqa(nn.Module):
     """The published score: full and half scale, five crops each, a linear regressor, scaled to 0 to 1."""
 
     def __init__(self, encoder: Encoder, weight: Tensor, bias: Tensor, low: float, high: float, invert: bool) -> None:
-        """`low` and `high` are the opinion scores of the regressor's data set; `invert` where its high is bad."""
+        """`low` and `high` are the opinion scores of the regressor's data set; `invert` where high scores are bad."""
         super().__init__()
         self.encoder = encoder
         self.weight = nn.Parameter(weight.reshape(1, -1).float(), requires_grad=False)

@@ -11,16 +11,16 @@ from .resnet import numbered_resnet
 
 
 class ConcatPool(nn.Module):
-    """[B, C, H, W] becomes [B, 2C]: first the largest, then the mean of each channel, in fastai's order."""
+    """[B, C, H, W] becomes [B, 2C]: the maximum of each channel, then the means, in fastai's order."""
 
     def forward(self, features: Tensor) -> Tensor:
         return torch.cat([features.amax((2, 3)), features.mean((2, 3))], dim=1)
 
 
 class CoherenceNet(nn.Sequential):
-    """[B, 3, 224, 224], normalised, becomes class probabilities [B, classes]. Body and head are children 0 and 1.
+    """Normalised pixels [B, 3, 224, 224] become class probabilities [B, classes]. Body and head are children 0 and 1.
 
-    The numbers of the head's children are fastai's, which count a Flatten that pooling makes superfluous here.
+    The head's children have fastai's numbers, which count a Flatten; the pooling here makes that superfluous.
     """
 
     def __init__(self, *, width: int = 64, hidden: int = 512, classes: int = 3) -> None:
@@ -46,7 +46,7 @@ class CoherenceNet(nn.Sequential):
         return cast(nn.Sequential, self[0])
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002  the name that torch gives it
-        """Pixels may come in any memory format; the convolutions run channels-last, which is faster and as exact."""
+        """Pixels may have any memory format; the convolutions run channels-last, which is faster and as exact."""
         pixels = input.to(dtype=self.low, memory_format=torch.channels_last)
         features = self[0](pixels).float()
         return self[1](features).softmax(dim=1)

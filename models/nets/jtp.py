@@ -27,7 +27,7 @@ class PlainHead(nn.Module):
 
 
 class GatedHead(PlainHead):
-    """PILOT2's head: twice as many outputs, of which the second half gates the first."""
+    """PILOT2's head: twice as many outputs; the second half gates the first."""
 
     outputs = 2
 
@@ -55,5 +55,5 @@ class Tagger(nn.Module):
 
 
 def frozen(tensor: Tensor) -> nn.Parameter:
-    """A float32 parameter over the tensor's own memory where possible; nothing here is trained."""
+    """A float32 parameter that shares the tensor's memory where possible; nothing here is trained."""
     return nn.Parameter(tensor.float(), requires_grad=False)

@@ -1,4 +1,4 @@
-"""Residual nets as torchvision builds them, in the numbered form that fastai and others save, at any width."""
+"""torchvision's residual nets at any width, with the numbered children that fastai and others save."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def _stage(block: type[BasicBlock | Bottleneck], inside: int, planes: int, count
 
 
 def fold_batch_norms(body: nn.Sequential) -> None:
-    """Let every convolution of a net in evaluation mode do the work of the norm behind it: fewer passes over memory.
+    """Fold the norm after each convolution into it, for a net in evaluation mode: fewer passes over memory.
 
     The values change in the last bits of float32 only.
     """
@@ -59,7 +59,7 @@ def _fold_block(block: nn.Module) -> None:
 
 
 def _fold_neighbours(layers: nn.Sequential) -> None:
-    """A sequence that begins with a convolution and its norm."""
+    """Fold the first two layers of a sequence, a convolution and its norm."""
     convolution, norm = layers[0], layers[1]
     assert isinstance(convolution, nn.Conv2d)
     assert isinstance(norm, nn.BatchNorm2d)

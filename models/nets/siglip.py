@@ -1,7 +1,7 @@
 """SigLIP's image tower (ViT SO400M/14 at 384 pixels) under timm's names for its tensors.
 
-It is written out, not taken from timm, for three reasons: two published models use the same weights with different
-activations, and must share them; oneDNN's prepacked layers are about a quarter faster in float32 than timm's on a CPU;
+It is written out here, not taken from timm, for three reasons: two published models use the same weights with different
+activations and must share them; oneDNN's prepacked layers are about a quarter faster in float32 than timm's on a CPU;
 and timm takes longer to import than these weights take to load. Its outputs equal timm's.
 """
 
@@ -19,7 +19,7 @@ EPSILON = 1e-6
 
 
 class Layer(Protocol):
-    """A linear layer that can take along what follows it."""
+    """A linear layer that can be fused with what follows it."""
 
     def __call__(self, x: Tensor) -> Tensor: ...
     def gelu(self, x: Tensor, tanh: bool) -> Tensor: ...
@@ -30,22 +30,22 @@ class Dense(nn.Linear):
     """A linear layer as torch computes it."""
 
     def gelu(self, x: Tensor, tanh: bool) -> Tensor:
-        """The layer and GELU, exact or in its tanh approximation."""
+        """The layer, then GELU, exact or in its tanh approximation."""
         return F.gelu(self(x), approximate="tanh" if tanh else "none")
 
     def add(self, x: Tensor, to: Tensor) -> Tensor:
-        """The layer and the residual connection."""
+        """The layer, then the residual connection."""
         return to + self(x)
 
 
 class Packed(nn.Module):
-    """A linear layer in oneDNN's own order of weights: the same arithmetic, faster on a CPU.
+    """A linear layer with oneDNN's own weight order: the same arithmetic, faster on a CPU.
 
     It cannot be differentiated or moved to another device.
     """
 
     def __init__(self, weight: Tensor, bias: Tensor, rows: int) -> None:
-        """`rows` of input are expected at a time; other numbers work as well."""
+        """`rows` is the expected number of input rows; any other works too."""
         super().__init__()
         self.weight = torch.ops.mkldnn._reorder_linear_weight(weight, rows)
         self.bias = bias.clone()
@@ -54,11 +54,11 @@ class Packed(nn.Module):
         return torch.ops.mkldnn._linear_pointwise(x, self.weight, self.bias, "none", [], "")
 
     def gelu(self, x: Tensor, tanh: bool) -> Tensor:
-        """As Dense.gelu, in one go."""
+        """As Dense.gelu, fused."""
         return torch.ops.mkldnn._linear_pointwise(x, self.weight, self.bias, "gelu", [], "tanh" if tanh else "none")
 
     def add(self, x: Tensor, to: Tensor) -> Tensor:
-        """As Dense.add, in one go."""
+        """As Dense.add, fused."""
         return torch.ops.mkldnn._linear_pointwise.binary(x, to, self.weight, self.bias, "add")
 
 
@@ -71,7 +71,7 @@ class Attention(nn.Module):
         self.proj = Dense(width, width)
 
     def mix(self, x: Tensor) -> Tensor:
-        """[B, N, C] to the heads' joined answers [B, N, C], before the last layer."""
+        """[B, N, C] to the heads' joined outputs [B, N, C], before the last layer."""
         count, patches, width = x.shape
         heads = cast("Layer", self.qkv)(x).reshape(count, patches, 3, width // HEAD_WIDTH, HEAD_WIDTH)
         q, k, v = heads.permute(2, 0, 3, 1, 4).unbind(0)
@@ -87,7 +87,7 @@ class Mlp(nn.Module):
         self.fc2 = Dense(hidden, width)
 
     def add(self, x: Tensor, to: Tensor, tanh: bool) -> Tensor:
-        """`to` plus what the layers make of x."""
+        """`to` plus the layers' output for x."""
         first, second = cast("Layer", self.fc1), cast("Layer", self.fc2)
         return second.add(first.gelu(x, tanh), to)
 
@@ -107,17 +107,17 @@ class Block(nn.Module):
         return self.mlp.add(self.norm2(x), x, tanh)
 
     def pack(self, rows: int) -> None:
-        """Put all linear layers into oneDNN's order."""
+        """Put all linear layers into oneDNN's weight order."""
         for owner, name in ((self.attn, "qkv"), (self.attn, "proj"), (self.mlp, "fc1"), (self.mlp, "fc2")):
             dense = getattr(owner, name)
             setattr(owner, name, Packed(dense.weight.detach(), dense.bias.detach(), rows))
         for norm in (self.norm1, self.norm2):
             for value in norm.parameters():
-                value.data = value.data.clone()  # else they would keep the whole block's pages of the mapped file
+                value.data = value.data.clone()  # else they would keep the whole block of the mapped file in memory
 
 
 class AttentionPool(nn.Module):
-    """One learned question to all patches: [B, N, C] becomes [B, C]."""
+    """One learned query over all patches: [B, N, C] becomes [B, C]."""
 
     def __init__(self, width: int, hidden: int) -> None:
         super().__init__()
@@ -132,7 +132,7 @@ class AttentionPool(nn.Module):
         return self.finish(F.scaled_dot_product_attention(*self.ask(features)).flatten(1), tanh)
 
     def ask(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """The question [B, H, 1, D], and the patches' keys and values [B, H, N, D]."""
+        """The query [B, H, 1, D], and the patches' keys and values [B, H, N, D]."""
         count, patches, width = features.shape
         heads = width // HEAD_WIDTH
         q = self.q(self.latent.expand(count, -1, -1)).reshape(count, 1, heads, HEAD_WIDTH).transpose(1, 2)
@@ -145,7 +145,7 @@ class AttentionPool(nn.Module):
         return torch.softmax(q @ k.transpose(-2, -1) * HEAD_WIDTH**-0.5, dim=-1), v
 
     def finish(self, read: Tensor, tanh: bool = False) -> Tensor:
-        """From what the heads have read [B, C] to the pooled vector [B, C]."""
+        """From the heads' readings [B, C] to the pooled vector [B, C]."""
         x = self.proj(read)
         return self.mlp.add(self.norm(x), x, tanh)
 
@@ -184,7 +184,7 @@ class SigLip(nn.Module):
 
 
 class Pooled(nn.Module):
-    """SigLIP's pooled vector, scaled to the length 1: [B, 3, H, W] from -1 to 1 become [B, C]."""
+    """SigLIP's pooled vector, scaled to length 1: pixels [B, 3, H, W] from -1 to 1 become [B, C]."""
 
     def __init__(self, tower: SigLip) -> None:
         super().__init__()
@@ -195,7 +195,7 @@ class Pooled(nn.Module):
 
 
 def can_pack(dtype: torch.dtype = torch.float32) -> bool:
-    """Whether this torch has oneDNN's prepacked layers for a type of number, and they compute what they should."""
+    """Whether this torch has oneDNN's prepacked layers for a dtype, and they compute correctly."""
     if not torch.backends.mkldnn.is_available():
         return False
     try:
@@ -215,5 +215,5 @@ def can_pack(dtype: torch.dtype = torch.float32) -> bool:
         AttributeError,
         RuntimeError,
         NotImplementedError,
-    ):  # they are not public
+    ):  # these operators are not public
         return False

@@ -1,4 +1,4 @@
-"""A timm classifier as a tagger: each of its outputs is a probability by itself."""
+"""A timm classifier as a tagger: each output is a probability of its own."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 
 class WdNet(nn.Module):
-    """A net with `forward_features` and `forward_head`, as all of timm's, and a sigmoid."""
+    """A net with timm's `forward_features` and `forward_head`, and a sigmoid."""
 
     def __init__(self, net: nn.Module) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""From a description to a net: built without memory, filled from a file, or with fresh weights for training."""
+"""From a description to a net: filled from a file, or with fresh weights for training."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def make_net(shape: Shape, classes: int, view: Window) -> ResNetDetector | BasicDetector:
-    """A net with fresh weights, as torch's generator stands. Not for probes."""
+    """A net with fresh weights from torch's generator in its current state. Not for probes."""
     if shape.kind == "basic":
         return BasicDetector(shape.outputs or classes, size=view.size)
     assert shape.kind == "resnet"
@@ -30,7 +30,7 @@ def make_net(shape: Shape, classes: int, view: Window) -> ResNetDetector | Basic
 
 @dataclass(frozen=True)
 class Filled:
-    """A detector ready to be asked."""
+    """A detector ready for use."""
 
     module: Detector
     views: tuple[View, ...]

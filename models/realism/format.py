@@ -1,4 +1,4 @@
-"""What a detector's file says of itself: net, classes, view, and how it was trained. No torch here."""
+"""The description in a detector's file: net, classes, view, and how it was trained. No torch here."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ class Shape:
 
     kind: Kind
     blocks: tuple[int, ...] = (2, 2, 2, 2)
-    """Of each stage of a residual net."""
+    """The number of blocks in each stage of a residual net."""
     width: int = 64
     """Channels of a residual net's first stage; features of a probe's backbone."""
     outputs: int = 0
-    """Of the small net; 0 means as many as there are classes."""
+    """Outputs of the small net; 0 means one for each class."""
     base: str = ""
     """A probe's backbone, as "siglip" or "timm:convnext_tiny.fb_in22k"."""
 
 
 @dataclass(frozen=True)
 class Description:
-    """All that is needed to use a detector, and what a user wants to know of it."""
+    """Everything needed to use a detector, and what a user wants to know about it."""
 
     classes: tuple[str, ...]
     shape: Shape
@@ -39,9 +39,9 @@ class Description:
     trained: str = ""
     """ISO 8601, UTC."""
     training: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    """Recipe, data and course of the training, for reading."""
+    """Recipe, data and history of the training, for people to read."""
     metrics: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    """What it reached on images that it never saw."""
+    """Measured on held-out images."""
 
     def metadata(self) -> dict[str, str]:
         """The metadata of a safetensors file."""

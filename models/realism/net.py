@@ -1,4 +1,4 @@
-"""The nets of realism detectors: the study's two, a small one, and a linear probe; each can say where it looked."""
+"""The nets of realism detectors: a ResNet, the study's small net, and a linear probe; the first two have heatmaps."""
 
 from __future__ import annotations
 
@@ -55,8 +55,8 @@ class ResNetDetector(nn.Module):
 class BasicDetector(nn.Module):
     """The study's small convolutional net. [B, 3, size, size] to logits [B, outputs].
 
-    Quirk of the original: ten outputs, whatever the number of classes; those beyond the classes are only ever trained
-    to be small. Its first dense layer takes 16 maps of 53 x 53 (224 pixels) or 59 x 59 (250 pixels) numbers.
+    Quirk of the original: ten outputs, whatever the number of classes; training only ever makes those beyond the
+    classes small. The first dense layer reads 16 maps of 53 x 53 (224 pixels) or 59 x 59 (250 pixels) values.
     """
 
     linear = None
@@ -87,21 +87,21 @@ class BasicDetector(nn.Module):
         return self._hidden(self.body(pixels))
 
     def _hidden(self, maps: Tensor) -> Tensor:
-        # The original numbers the cells channel by channel, whatever the memory format.
+        # The original flattens channel by channel, whatever the memory format.
         return F.relu(self.fc2(F.relu(self.fc1(maps.contiguous().flatten(1)))))
 
 
 class Probe(nn.Module):
     """One linear layer over the features of a frozen backbone. Views to logits [B, classes].
 
-    The backbone is not among this module's own parameters: it is shared, and its weights are in files of their own.
+    The backbone's parameters are not among this module's: it is shared, and its weights have files of their own.
     """
 
     linear = None
 
     def __init__(self, features: Callable[..., Tensor], width: int, classes: int) -> None:
         super().__init__()
-        self._base = (features,)  # in a tuple, where torch does not take a module for a part of this one
+        self._base = (features,)  # in a tuple, where torch does not register a module as a child
         self.mean: Tensor
         self.scale: Tensor
         self.register_buffer("mean", torch.zeros(width))
@@ -112,16 +112,16 @@ class Probe(nn.Module):
         return self.head(self.features(*views))
 
     def features(self, *views: Tensor) -> Tensor:
-        """[B, width]: the backbone's features as they are."""
+        """[B, width]: the backbone's features, unscaled."""
         return self._base[0](*views).float()
 
     def head(self, features: Tensor) -> Tensor:
-        """The logits of features [B, width]; each is brought to mean 0 and spread 1 as in training."""
+        """The logits of features [B, width]; each feature is standardised to mean 0 and spread 1 as in training."""
         return self.fc((features - self.mean) * self.scale)
 
 
 class Detector(nn.Module):
-    """What a classifier asks: [B, ...] views to the probabilities [B, classes] of the named classes, and heatmaps."""
+    """What a classifier calls: views [B, ...] to the probabilities [B, classes] of the named classes, and heatmaps."""
 
     def __init__(self, net: ResNetDetector | BasicDetector | Probe, classes: int) -> None:
         super().__init__()
@@ -137,7 +137,7 @@ class Detector(nn.Module):
         return self.net.features(*self._lowered(views))
 
     def heatmap(self, *views: Tensor, targets: Tensor | None, method: Method) -> tuple[Tensor, Tensor, Tensor]:
-        """As `core.heatmap.Explainable`. The maps of a residual net cost one weighted sum beside its run."""
+        """As `Explainable` in core/heatmaps. A residual net's map costs one weighted sum beside the forward pass."""
         net = self.net
         if isinstance(net, Probe):
             raise NotExplainable("A linear probe has no heatmap: the features it reads have no place in the picture.")

@@ -1,4 +1,4 @@
-"""What a linear probe reads: the features of a backbone that is here already, or of any of timm's."""
+"""What a linear probe reads: the features of a backbone that Keepers has, or of any of timm's."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Base:
 
 
 def base_files(base: str, look_up: LookUp) -> tuple[WeightFile, ...]:
-    """The files of a backbone; `look_up` finds a model of Keepers by its id. Raises UnknownName."""
+    """The files of a backbone; `look_up` finds a model of Keepers by id. Raises UnknownName."""
     if base == "siglip":
         from ..siglip import SIGLIP
 
@@ -46,7 +46,7 @@ def base_files(base: str, look_up: LookUp) -> tuple[WeightFile, ...]:
 def backbone(base: str, given: Build, look_up: LookUp) -> Base:
     """The backbone with its weights: "siglip", "timm:NAME", or a model of Keepers that has features.
 
-    Raises UnknownName, KeepersError for a model without features, and what the readers of weight files raise.
+    Raises UnknownName, KeepersError for a model without features, and what the weight readers raise.
     """
     if base == "siglip":
         from ..aesthetic import VIEW
@@ -91,6 +91,6 @@ def _timm(base: str, given: Build) -> Base:
     net.eval()
     known: Mapping[str, Any] = net.pretrained_cfg  # pyright: ignore[reportAssignmentType]  timm sets it on its nets
     mean, std = (tuple(float(value) for value in known[key]) for key in ("mean", "std"))
-    # No scaling, as for the other detectors: it would wipe out what a generator leaves in the pixels.
+    # Not scaled, as for the other detectors: scaling would wipe out a generator's traces in the pixels.
     view = Preprocess(known["input_size"][-1], "window", mean=(mean[0], mean[1], mean[2]), std=(std[0], std[1], std[2]))
     return Base(net, (view,), (net,))

@@ -1,15 +1,15 @@
 """Realism: detectors that users train on their own images, real against generated, or any classes they name.
 
 After cpondoc/diffusion-model-analysis (Pondoc, O'Brien, Guman: "Seeing Through the Facade", ICML 2023 workshop), which
-published no weights: `keepers train realism` makes them. How other parts use it:
+published no weights: `keepers train realism` makes them. How to use it:
 
     REGISTRY.spec("realism", store)              the detector trained last; without one, a spec that says how to train
     REGISTRY.spec("realism:flux-vs-photo", store) the one of that name
     spec.labels()                                its classes, as ("real", "ai")
     prediction["ai"]                             its probability; they add up to 1
-    core.heatmap.heatmaps(classifier, images)    where it saw that (residual and small nets; probes have no heatmap)
+    core.heatmaps.heatmap.heatmaps(classifier, images)  where it saw that (not for probes)
 
-Trained files are <model folder>/realism/<name>.safetensors, and say everything of themselves (`realism_format`).
+Trained files are <model folder>/realism/<name>.safetensors and describe themselves (`realism/format.py`).
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ if TYPE_CHECKING:
 
 FOLDER = "realism"
 FAST_TOLERANCE = 0.03
-"""By how much bfloat16 may move a probability; nearer to a threshold, the picture is computed again exactly."""
+"""How far bfloat16 may move a probability; a picture closer to a threshold than that is computed again exactly."""
 
 PROBE_TOLERANCE = 0.1
-"""The same for probes, whose last layer scales every feature of a backbone in bfloat16 by its own spread."""
+"""The same for probes, whose last layer scales every bfloat16 feature of the backbone by the feature's spread."""
 
 HOW = "keepers train realism --class real=FOLDER --class ai=FOLDER"
 
@@ -54,7 +54,7 @@ PRETRAINED = WeightFile(
         ),
     ),
 )
-"""ResNet-18 as torchvision trained it on ImageNet, to start from. Detectors in use do not need it."""
+"""torchvision's ResNet-18, trained on ImageNet: where training starts. Trained detectors do not need it."""
 
 
 def weight_file(name: str) -> WeightFile:
@@ -63,12 +63,12 @@ def weight_file(name: str) -> WeightFile:
 
 
 def find(store: WeightStore, look_up: LookUp) -> Iterable[ModelSpec]:
-    """The detectors in the model folders, in order of their names; the first folder wins where names are equal."""
+    """The detectors in the model folders, by name; of equal names the first folder wins."""
     return [_spec(name, path, look_up) for name, path in own_files(store, FOLDER)]
 
 
 def latest(store: WeightStore, look_up: LookUp) -> ModelSpec:
-    """The detector that "realism" means: the one trained last. Where there is none, a spec that says how to train."""
+    """What "realism" means: the detector trained last, or a spec that says how to train one."""
     found = [(_trained(path), name, path) for name, path in own_files(store, FOLDER)]
     if not found:
         return SPEC
@@ -133,7 +133,7 @@ def _cost(known: Description) -> float:
 
 
 def build(given: Build, file: WeightFile, look_up: LookUp) -> Network:
-    """The net that a file describes, with its tensors. Raises WrongWeights."""
+    """The net that a file describes, filled with its tensors. Raises WrongWeights."""
     from .build import filled
 
     described = FORMAT.describe(given.metadata(file), given.path(file))

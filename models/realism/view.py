@@ -1,4 +1,4 @@
-"""What a realism detector sees of a picture: its middle, never scaled, as scaling wipes out a generator's traces."""
+"""What a realism detector sees of a picture: its middle, never scaled, since scaling wipes out a generator's traces."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ __all__ = ["HALF", "IMAGENET_MEAN", "IMAGENET_STD", "Window", "normalised"]
 
 @dataclass(frozen=True)
 class Window:
-    """The middle `size` x `size` pixels of a picture, black around smaller ones, grey unless told otherwise.
+    """The middle `size` x `size` pixels of a picture, padded with black; in grey by default.
 
-    The same bits as torchvision's Grayscale(3), CenterCrop(size), ToTensor and Normalize, on which the study was built.
-    Transparency is dropped, not composited, as there.
+    Bit for bit torchvision's Grayscale(3), CenterCrop(size), ToTensor and Normalize, which the study used.
+    Transparency is dropped, not composited, as in the study.
     """
 
     size: int = 224
@@ -37,18 +37,20 @@ class Window:
         return normalised(torch.from_numpy(self.pixels(image))[None], self)[0]
 
     def pixels(self, image: Image.Image, margin: int = 0) -> NDArray[np.uint8]:
-        """The window before normalisation, [1 or 3, size + 2 margin, ...] as the picture is grey or not."""
+        """The window before normalisation, [1 or 3, size + 2 margin, size + 2 margin]: one channel if grey."""
         side = self.size + 2 * margin
         canvas = np.zeros((1 if self.grey else 3, side, side), dtype=np.uint8)
         (to_y, from_y, tall), (to_x, from_x, wide) = (_overlap(length, side) for length in image.size[::-1])
-        part = image.crop((from_x, from_y, from_x + wide, from_y + tall))  # pixels alone are converted, so crop first
+        part = image.crop(
+            (from_x, from_y, from_x + wide, from_y + tall)
+        )  # converting works pixel by pixel, so crop first
         found = np.asarray(part.convert("L" if self.grey else "RGB"))
         planes = found[None] if self.grey else np.moveaxis(found, 2, 0)
         canvas[:, to_y : to_y + tall, to_x : to_x + wide] = planes
         return canvas
 
     def region(self, size: tuple[int, int]) -> tuple[float, float, float, float]:
-        """What of a picture of this size is seen: left, top, right, bottom; beyond the picture where it is smaller."""
+        """The part of a picture of this size that is seen: left, top, right, bottom; beyond a small one's edges."""
         corners = [from_ - to for to, from_, _ in (_overlap(length, self.size) for length in size)]
         return (corners[0], corners[1], corners[0] + self.size, corners[1] + self.size)
 
@@ -63,7 +65,7 @@ def normalised(pixels: Tensor, window: Window) -> Tensor:
 
 
 def _overlap(side: int, size: int) -> tuple[int, int, int]:
-    """Where the picture starts on the canvas, where on the picture that is, and how much they share, as torchvision."""
+    """Where the overlap starts on the canvas and on the picture, and its length, rounded as torchvision does."""
     if side <= size:
         return (size - side) // 2, 0, side
     return 0, round((side - size) / 2.0), size

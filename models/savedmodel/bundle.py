@@ -24,7 +24,7 @@ OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
 VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
 STRING, BFLOAT16 = 7, 14
 DTYPES = {1: "<f4", 2: "<f8", 3: "<i4", 4: "u1", 5: "<i2", 6: "i1", 9: "<i8", 10: "?", 19: "<f2"}
-"""TensorFlow's numbers for the types a net's variables may have; bfloat16 is widened."""
+"""TensorFlow's numbers for the dtypes that a net's variables may have; bfloat16 is widened."""
 MOST_TENSORS = 20_000
 
 
@@ -52,9 +52,9 @@ class Variable:
 
 
 class Bundle:
-    """The tensors of `variables.index` and its data files. Nothing is copied before it is asked for.
+    """The tensors of `variables.index` and its data files. Nothing is copied until it is needed.
 
-    Raises CorruptWeights from every method.
+    Every method raises CorruptWeights.
     """
 
     def __init__(self, index: memoryview, shards: Sequence[memoryview]) -> None:
@@ -66,7 +66,7 @@ class Bundle:
         self.entries = {_decode(key): _entry(value) for key, value in table.items()}
 
     def array(self, key: str) -> NDArray[Any]:
-        """A tensor, its checksum verified; read-only and not copied, bfloat16 as float32."""
+        """A tensor with its checksum verified; read-only, not copied, bfloat16 as float32."""
         entry = self.entries[key]
         data = self._bytes(key)
         if crc32c(data) != unmask(entry.masked_crc):
@@ -78,7 +78,7 @@ class Bundle:
 
     @cached_property
     def variables(self) -> tuple[Variable, ...]:
-        """All variables by their full names, those of the model itself in its own order, the others after them."""
+        """All variables with their full names: the model's own in its order, then the others."""
         graph = _graph(self._object_graph())
         known = [Variable(key, name, self.entries[key].shape) for key, name in graph.values() if key in self.entries]
         named = {variable.key for variable in known}
@@ -86,7 +86,7 @@ class Bundle:
         return (*known, *(Variable(key, "", self.entries[key].shape) for key in sorted(left)))
 
     def _object_graph(self) -> memoryview:
-        """The one string tensor: its length, a checksum of that, and its bytes."""
+        """The one string tensor: its length, a checksum of the length, and its bytes."""
         entry = self.entries.get(OBJECT_GRAPH)
         if entry is None or entry.dtype != STRING or entry.shape:
             raise CorruptWeights("it does not hold the names of its variables")
@@ -94,7 +94,7 @@ class Bundle:
         length, position = varint(data, 0)
         if position + 4 + length != len(data):
             raise CorruptWeights("the names of its variables are cut off")
-        # The checksum is not over what is stored: the length counts as a plain number of four bytes.
+        # The checksum does not cover the stored bytes: the length counts as a plain number of four bytes.
         if crc32c(length.to_bytes(4, "little") + bytes(data[position:])) != unmask(entry.masked_crc):
             raise CorruptWeights("the names of its variables have a wrong checksum; download the file again")
         return data[position + 4 :]
@@ -153,7 +153,7 @@ def _shape(message: memoryview) -> tuple[int, ...]:
 
 
 def _graph(message: memoryview) -> Mapping[int, tuple[str, str]]:
-    """The key and full name of every variable by its node, the model's own list of variables first and in its order."""
+    """The key and full name of every variable by node; those in the model's own list come first, in its order."""
     nodes = [nested(value) for field, value in fields(message) if field == 1]
     held = {index: pair for index, node in enumerate(nodes) if (pair := _held(node))}
     children = [_children(node) for node in nodes[:1]]

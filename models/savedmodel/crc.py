@@ -1,7 +1,7 @@
-"""CRC-32C (Castagnoli) over arrays at memory speed, as TensorFlow guards its tensors with.
+"""CRC-32C (Castagnoli), the checksum of TensorFlow's tensors, over arrays at memory speed.
 
-The checksum is linear: the data is cut into lanes of LANE bytes whose checksums numpy computes side by side, and
-checksums of neighbours are joined by tables that stand for appending zero bytes.
+The checksum is linear: numpy computes the checksums of lanes of LANE bytes side by side, and tables that stand for
+appending zero bytes join the checksums of neighbours.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ LANE = 256
 BLOCK_LEVEL = 14
 """Lanes are taken in blocks of 2 ** 14, which is 4 MB of data."""
 FEW = 4096
-"""Bytes for which numpy's calls cost more than a plain loop."""
+"""Bytes below which numpy's calls cost more than a plain loop."""
 ONES = 0xFFFFFFFF
 
 
@@ -38,13 +38,13 @@ def crc32c(data: memoryview | bytes) -> int:
 
 
 def unmask(masked: int) -> int:
-    """The checksum that TensorFlow stored rotated and shifted."""
+    """The checksum behind TensorFlow's rotated and shifted one."""
     rotated = (masked - 0xA282EAD8) & ONES
     return ((rotated >> 17) | (rotated << 15)) & ONES
 
 
 def _lanes(block: memoryview) -> int:
-    """The checksum of at most a block of whole lanes, begun from 0."""
+    """The checksum of whole lanes, at most one block, starting from 0."""
     words = np.ascontiguousarray(np.frombuffer(block, dtype="<u4").reshape(-1, LANE // 4).T)
     states = np.zeros(words.shape[1], dtype=np.uint32)
     tables = _byte_tables()[::-1]
@@ -69,7 +69,7 @@ def _look_up(tables: NDArray[np.uint32], states: NDArray[np.uint32]) -> NDArray[
 
 
 def _append_zeros(state: int, lanes: int) -> int:
-    """The state after that many lanes of zeros."""
+    """The state after so many lanes of zeros."""
     states = np.array([state], dtype=np.uint32)
     for level in range(lanes.bit_length()):
         if lanes >> level & 1:

@@ -1,4 +1,4 @@
-"""Reads what Keras 2 says of a saved model in `keras_metadata.pb`: its layers, and how they hang together."""
+"""Reads Keras 2's description of a saved model, `keras_metadata.pb`: its layers, and how they are connected."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ...core.errors import CorruptWeights, one_line
 from .proto import fields, nested, text
 
 TRANSPARENT = ("Dropout", "Flatten")
-"""Layers that do nothing to a feature vector when a model is asked."""
+"""Layers that leave a feature vector unchanged in inference."""
 
 
 @dataclass(frozen=True)
@@ -21,25 +21,25 @@ class DenseLayer:
     name: str
     units: int
     activation: str
-    """Keras' name of it."""
+    """By Keras' name."""
 
 
 @dataclass(frozen=True)
 class KerasModel:
-    """A tower with chains of dense layers over it."""
+    """A tower with chains of dense layers on top."""
 
     size: int
     """Pixels of the square input."""
     tower: str
-    """The name of the layer that makes features of pixels."""
+    """The name of the layer that turns pixels into features."""
     handle: str
-    """Where that came from (a hub address), as far as it is told."""
+    """Where the tower came from (a hub address); empty if the file does not say."""
     chains: Mapping[str, tuple[DenseLayer, ...]]
-    """The dense layers from the features to each output, by the output's group, in the order of the outputs."""
+    """By the output's group, in the order of the outputs: the dense layers from the features to it."""
 
 
 def read_model(metadata: memoryview) -> KerasModel:
-    """The structure of a functional model. Raises CorruptWeights for what is damaged or not such a model."""
+    """The structure of a functional model. Raises CorruptWeights for a damaged file or another kind of model."""
     try:
         config = _root(metadata)["config"]
         layers = {str(layer["name"]): layer for layer in config["layers"]}
@@ -63,7 +63,7 @@ def read_model(metadata: memoryview) -> KerasModel:
 
 
 def _root(metadata: memoryview) -> dict[str, Any]:
-    """The JSON about the model itself; other nodes are about its layers."""
+    """The JSON of the model itself; other nodes describe its layers."""
     for number, node in fields(metadata):
         if number != 1:
             continue

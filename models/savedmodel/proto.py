@@ -1,4 +1,4 @@
-"""Just enough of protobuf's wire format to read what TensorFlow has written."""
+"""Just enough of protobuf's wire format to read TensorFlow's files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Finds the files of a SavedModel in a folder or in a zip, and maps them; a zip is never unpacked by its own names."""
+"""Finds the files of a SavedModel in a folder or a zip, and maps them. Names in a zip never become paths on disk."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ SMALL, LARGE = 256 << 20, 4 << 30
 MOST_MEMBERS = 10_000
 MOST_SHARDS = 64
 RATIO = 1000
-"""How many times smaller than its content a zip may be: weights shrink little."""
+"""The largest compression ratio a zip may have: weights compress little."""
 
 
 @dataclass(frozen=True)
 class SavedModel:
-    """The parts of a SavedModel that are read, mapped."""
+    """The parts of a SavedModel that are read, memory-mapped."""
 
     name: str
     """Of the zip without its ending, or of the folder."""
@@ -39,9 +39,9 @@ class SavedModel:
 
 @contextmanager
 def open_savedmodel(path: Path, scratch: Path | None = None) -> Iterator[SavedModel]:
-    """The SavedModel in a folder or zip; the arrays it gives must not be used afterwards.
+    """The SavedModel in a folder or zip; its arrays must not be used after the block.
 
-    Data from a zip lies in a temporary file meanwhile, in `scratch` or the system's folder for such files.
+    Until then, data from a zip lies in a temporary file, in `scratch` or the system's folder for such files.
     Raises CorruptWeights and UnsafeWeights.
     """
     with ExitStack() as stack:
@@ -101,7 +101,7 @@ def _zip(path: Path, stack: ExitStack, scratch: Path | None) -> Read:
 
 
 def _members(archive: zipfile.ZipFile, path: Path) -> dict[str, zipfile.ZipInfo]:
-    """The files of a zip; a zip that tries to leave its folder is refused as a whole. Raises UnsafeWeights."""
+    """The files of a zip. A zip with an entry outside its folder is refused as a whole. Raises UnsafeWeights."""
     entries = archive.infolist()
     if len(entries) > MOST_MEMBERS:
         raise UnsafeWeights(f"{one_line(str(path))} has {len(entries):,} entries, which no SavedModel has.")
@@ -137,7 +137,7 @@ def _mapped(file: IO[bytes], stack: ExitStack) -> memoryview:
 
 
 def _close(buffer: mmap.mmap) -> None:
-    """Close a mapping, unless an array still looks at it; then it closes with that."""
+    """Close a mapping; one that an array still uses closes with the array."""
     try:
         buffer.close()
     except BufferError:

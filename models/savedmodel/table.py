@@ -1,4 +1,4 @@
-"""Reads the sorted table that `variables.index` is: LevelDB's format, as TensorFlow writes it."""
+"""Reads `variables.index`, a sorted table in LevelDB's format as TensorFlow writes it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def read_table(data: memoryview) -> dict[bytes, memoryview]:
 
 
 def _handle(data: memoryview, position: int) -> tuple[tuple[int, int], int]:
-    """Where a block starts and how long it is, and the position after that."""
+    """The offset and length of a block, and the position after them."""
     offset, position = varint(data, position)
     size, position = varint(data, position)
     return (offset, size), position
@@ -53,7 +53,7 @@ def _block(data: memoryview, handle: tuple[int, int]) -> memoryview:
 
 
 def _entries(block: memoryview) -> Iterator[tuple[bytes, memoryview]]:
-    """Keys and values; a key shares its start with the key before."""
+    """Keys and values; each key shares a prefix with the key before."""
     if len(block) < 4:
         raise CorruptWeights("an empty block in its index")
     end = len(block) - 4 - 4 * int.from_bytes(block[-4:], "little")

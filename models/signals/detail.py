@@ -1,4 +1,4 @@
-"""Failures that show in how detail is spread over the scales: pure noise and extreme blur."""
+"""Failures that show in how detail is distributed over scales: pure noise and extreme blur."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 FINE = 8
-"""Pixels per side of the block that separates fine from coarse; also that of a latent pixel."""
+"""Pixels per side of the block that separates fine from coarse detail; also the size of a latent pixel."""
 
 CELL = 64
-"""Pixels per side of the part of a shrunk picture in which an edge is looked for."""
+"""Pixels per side of the cells of a shrunk picture in which edges are looked for."""
 SMALLEST = 200
 """Pixels of the shorter side below which blur is not measured."""
 
 
 def measure_noise(grey: Image.Image, halved: Image.Image) -> float:
-    """How near a picture is to pure noise: 1 for white noise, 0 for a picture whose detail is all large.
+    """How close a picture is to pure noise: 1 for white noise, 0 for a picture with large detail only.
 
     The aggregated-variance method (Taqqu, Teverovsky, Willinger, "Estimators for long-range dependence", 1995): the
-    variance of the means over blocks of m x m pixels falls as 1 / m^2 for white noise and hardly at all for pictures,
+    variance of the means over blocks of m x m pixels falls as 1 / m^2 for white noise, and hardly at all for pictures,
     so whiteness is log(var(a) / var(b)) / log((b / a)^2) for blocks of a and b pixels. What counts is the larger of
     - the smaller whiteness of the brightness from 1 to 8 and from 8 to 64 pixels: noise of pixels;
     - the smallest whiteness of brightness and both colour differences from 8 to 64 pixels, where colours vary by 12
-      levels at least: noise of latents, which a decoder has turned into motley blots of about 8 pixels.
+      levels at least: noise of latents, which a decoder has turned into coloured blots of about 8 pixels.
     Gravel, grass and brick are white from 8 pixels on, but neither below that nor in colour.
-    0 for pictures of few bright points (kurtosis above 6), such as a starry sky, which are white but no noise.
+    0 for pictures of few bright points (kurtosis above 6), such as a starry sky, which are white but not noise.
     `grey` is the picture in mode L, `halved` the picture averaged over 2x2 pixels, in mode L or RGB.
     """
     widest = min(64, _power_of_two(min(grey.size) / 12))
@@ -44,7 +44,7 @@ def measure_noise(grey: Image.Image, halved: Image.Image) -> float:
     if widest == middle:
         return pixels
     coarse = _coarse_whiteness(blocks, widest // middle)
-    if coarse < 0.5:  # far from noise: colour could not make it so
+    if coarse < 0.5:  # far from noise, whatever the colours are
         return min(pixels, coarse)
     return max(min(pixels, coarse), min(coarse, _colour_whiteness(halved, widest // middle)))
 
@@ -76,7 +76,7 @@ def _moments(grey: Image.Image) -> tuple[float, float]:
 
 
 def _whiteness(narrow: float, wide: float, factor: int) -> float:
-    """How much of the fall of variance that white noise has happens between two block sizes."""
+    """The fall of variance between two block sizes, as a share of what white noise would show."""
     if narrow <= 0:
         return 0.0
     return float(np.clip(np.log(narrow / max(wide, 1e-6)) / np.log(factor**2), 0.0, 1.0))
@@ -93,9 +93,9 @@ def measure_blur(small: NDArray[np.uint8]) -> float:
 
     A step of height h that is blurred by sigma has the slope h / (sigma * sqrt(2 pi)). In each cell of 64 x 64 pixels
     h is taken as the range of levels and the slope as the steepest one; the smallest sigma counts, so one sharp subject
-    in fog is enough. Cells with less than 16 levels, or a quarter of the picture's contrast, say nothing.
-    0 where an edge is as sharp as pixels allow (sigma below 2 of them), and where blur cannot be told: where a side is
-    below 200 pixels, or a smooth gradient (a polynomial of degree 4) explains 94 % of the variance.
+    in fog is enough. Cells with less than 16 levels, or a quarter of the picture's contrast, are ignored.
+    0 where an edge is as sharp as pixels allow (sigma below 2 pixels), and where blur cannot be told: a side is under
+    200 pixels, or a smooth gradient (a polynomial of degree 4) explains 94 % of the variance.
     `small` [H, W] is the picture shrunk so that its shorter side has 256 to 511 pixels, if it had more.
     """
     values = small.astype(np.float32)

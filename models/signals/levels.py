@@ -1,4 +1,4 @@
-"""Failures that show in the brightness levels alone: black, blank and solid frames, and mass clipping."""
+"""Failures that show in the brightness levels alone: black, blank and solid frames, and heavy clipping."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ if TYPE_CHECKING:
     from PIL import Image
 
 IGNORED = 1e-5
-"""The share of pixels that may be anything: 15 of a picture of 1024x1536."""
+"""The share of pixels left out as outliers: 15 of a picture of 1024x1536."""
 END = 4
-"""Levels this near to 0 or 255 count as clipped: compression moves them a little."""
+"""Levels this close to 0 or 255 count as clipped: compression moves them a little."""
 
 
 class Levels(NamedTuple):
     """Levels go from 0 to 255."""
 
     brightest: float
-    """The highest level of any channel, `IGNORED` left out."""
+    """The highest level of any channel, without `IGNORED`."""
     darkest: float
-    """The lowest level of any channel, `IGNORED` left out."""
+    """The lowest level of any channel, without `IGNORED`."""
     spread: float
-    """Highest minus lowest level of the channel where that is largest, `IGNORED` left out."""
+    """The widest channel's highest minus lowest level, without `IGNORED`."""
 
 
 def measure_levels(halved: Image.Image) -> Levels:
     """The extremes of a picture in mode L or RGB that was averaged over 2x2 pixels.
 
-    Averaging takes the grain out of a solid frame and leaves a star or a line of one pixel well visible.
+    Averaging removes the grain of a solid frame; a star or a line of one pixel stays well visible.
     """
     counts = np.asarray(halved.histogram(), dtype=np.int64).reshape(-1, 256)
     ignored = IGNORED * halved.width * halved.height
@@ -40,10 +40,10 @@ def measure_levels(halved: Image.Image) -> Levels:
 
 
 def measure_clipping(small: Image.Image) -> float:
-    """How much of a picture is burnt: the share of the values of all channels that lie at an end of the scale.
+    """How much of a picture is burnt out: the share of all channels' values at an end of the scale.
 
-    0 for what is often meant so, namely where
-    - less than a fifth of the values is at either end: night, a white ground, silhouettes;
+    0 where clipping is often intended:
+    - fewer than a fifth of the values are at one of the ends: night, a white ground, silhouettes;
     - channels clip together in all but 5 % of the values: ink on paper, and all pictures without colour;
     - the values between the ends have less than 6.5 bits of entropy: flat graphics and pixel art.
     """

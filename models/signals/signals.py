@@ -1,4 +1,4 @@
-"""The classifier that needs no weights: it finds failed generations by looking at their pixels."""
+"""The classifier that needs no weights: it finds failed generations by their pixels."""
 
 from __future__ import annotations
 
@@ -43,14 +43,14 @@ LABELS = Labels(
     ranges=tuple(_RANGES.values()),
 )
 RUN_LABELS = (DUPLICATE,)
-"""Values that `core.near_duplicates.with_duplicate` fills in for one run; the store keeps them as they were, 0."""
+"""Values that `core.judging.near_duplicates.with_duplicate` fills in for one run; the store keeps them at 0."""
 
 SMALLEST_SIDE = 32
 _WORK_SIDE = 256
 
 
 def name_failure(values: Floats) -> tuple[str, float]:
-    """The first failure in this order that the values show, or "ok"; with an infinite margin, since they are exact."""
+    """The first failure, in this order, that the values show, or "ok". The margin is infinite: the values are exact."""
     value = dict(zip(LABELS.names, values.tolist(), strict=True))
     failures = {
         "tiny": value["side"] < SMALLEST_SIDE,
@@ -66,7 +66,7 @@ def name_failure(values: Floats) -> tuple[str, float]:
 
 
 def flatten(image: Image.Image) -> Image.Image:
-    """The picture in mode L or RGB; what is transparent lies on mid grey, so hidden colours do not count."""
+    """The picture in mode L or RGB, composited on mid grey, so that colours hidden by transparency do not count."""
     if image.mode in ("L", "RGB"):
         return image
     if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
@@ -80,10 +80,10 @@ def flatten(image: Image.Image) -> Image.Image:
 
 @dataclass(frozen=True)
 class Measure:
-    """The view of this classifier: all values are measured here, and the net passes them on."""
+    """The view of this classifier: it measures all values, and the net passes them on."""
 
     def __call__(self, image: Image.Image) -> Tensor:
-        """The values of one image, float32 [len(LABELS)], as the ranges of `LABELS` say."""
+        """The values of one image, float32 [len(LABELS)], in the units of `LABELS`."""
         import torch
 
         return torch.from_numpy(measure(image))
@@ -112,7 +112,7 @@ def measure(image: Image.Image) -> Floats:
 
 
 def build(build: Build) -> Network:  # noqa: ARG001 (the contract of every model)
-    """The net, which has nothing to compute: the view has done it."""
+    """A net that computes nothing: the view has done everything."""
     from torch import nn
 
     return Network(module=nn.Identity(), labels=LABELS, views=(Measure(),), name=name_failure)

@@ -13,15 +13,15 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 LINES = 32
-"""Rows, and columns, that are looked at."""
+"""Rows, and columns, that are compared."""
 SMALLEST = 1 / 8
-"""The smallest share of a side that is a part of a picture; what repeats in smaller steps is a pattern on something."""
+"""The smallest share of a side that counts as a part; repetition in smaller steps is a pattern on something."""
 RICHNESS = 12
 """Lines with fewer independent components (stripes have 0, a chessboard 1, dots about 10) ..."""
 SHADES = 5.5
 """... and fewer bits of entropy than this are a pattern, not a picture."""
 EXACT = 0.985
-"""From this repetition on two parts are copies; the rest is what compression adds."""
+"""From this repetition on, two parts are copies; the rest is compression."""
 
 
 def measure_repetition(grey: NDArray[np.uint8]) -> float:
@@ -30,7 +30,7 @@ def measure_repetition(grey: NDArray[np.uint8]) -> float:
     The difference function of YIN (de Cheveigne, Kawahara, "YIN, a fundamental frequency estimator", 2002) over the
     rows and over the columns: 1 - d(s) / mean(d(1..s)), where d(s) is the mean squared difference of pixels s apart.
     The largest value for s from 1/8 to 1/2 of the side counts. 0 if the picture repeats exactly in smaller steps than
-    that, is constant along the lines, or is too poor to be a picture.
+    that, is constant along the lines, or has too little content to be a picture.
     """
     if min(grey.shape) < 16:
         return 0.0

@@ -7,10 +7,10 @@ from torch import Tensor, nn
 
 
 class Probe(nn.Module):
-    """The probability of keep: a sigmoid over a weighted sum of the base's columns."""
+    """The probability of keep: the sigmoid of a weighted sum of the base's columns."""
 
     def __init__(self, base: nn.Module, columns: Tensor, weight: Tensor, bias: Tensor) -> None:
-        """`columns` are positions among the base's outputs, `weight` [len(columns)] and `bias` [1] belong to them."""
+        """`columns` are positions among the base's outputs; `weight` is [len(columns)], `bias` [1]."""
         super().__init__()
         self.base = base
         self.columns: Tensor

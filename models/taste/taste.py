@@ -1,4 +1,4 @@
-"""Taste: a linear probe on another model's numbers, learned from the user's keeps and rejects: `taste:NAME.keep`."""
+"""Taste: a linear probe on another model's values, learned from the user's keeps and rejects: `taste:NAME.keep`."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ FOLDER = "taste"
 HOW = "keepers tune taste --name NAME"
 LABELS = Labels(("keep",))
 GROUPS = {"faramir": ("logit", "raw", "gate", "free", "aesthetic"), "jtp": (), "siglip": (siglip_vector.GROUP,)}
-"""The models that a taste can stand on, each with the groups of labels that a probe reads; none means all."""
+"""The models that a taste can be learned on, each with the groups of labels that a probe reads; () means all."""
 
 FAST_SHARE = 0.05
-"""How far bfloat16 may move a probe's probability, for weights of the length 1 over inputs of spread 1.
+"""How far bfloat16 may move a probe's probability, for weights of length 1 over inputs of spread 1.
 
 Measured on random nets for SigLIP's vector: up to 0.009.
 """
@@ -49,7 +49,7 @@ def base_file(base: ModelSpec) -> WeightFile:
 
 
 def columns_of(base: str, labels: Labels) -> list[int]:
-    """The positions of what a probe reads among the base's labels."""
+    """Which of the base's labels a probe reads, as positions."""
     wanted = GROUPS[base]
     return [index for index in range(len(labels)) if not wanted or labels.group(index) in wanted]
 
@@ -84,7 +84,7 @@ def _spec(name: str, path: Path, look_up: LookUp) -> ModelSpec:
 
 
 def build(given: Build, file: WeightFile, look_up: LookUp) -> Network:
-    """The base with the probe behind it. Raises WrongWeights."""
+    """The base with the probe on top. Raises WrongWeights."""
     from .net import Probe
 
     known = _checked(given, file, look_up)
@@ -120,7 +120,7 @@ def _read(probe: Probe, values: Floats) -> Floats:
 
 
 def name(values: Floats) -> tuple[str, float]:
-    """keep from 0.5 on."""
+    """keep from 0.5, else reject; the margin is the distance from 0.5."""
     keep = float(values[0])
     if np.isnan(keep):
         return "", 0.0
@@ -128,7 +128,7 @@ def name(values: Floats) -> tuple[str, float]:
 
 
 def _checked(given: Build, file: WeightFile, look_up: LookUp) -> Provenance:
-    """The file's description, after its base was seen to be the one it was learned on. Raises WrongWeights."""
+    """The file's description, once its base is known to be the one it was learned on. Raises WrongWeights."""
     path = given.path(file)
     known = provenance.FORMAT.describe(given.metadata(file), path)
     if known.kind != "probe" or known.base not in GROUPS:
@@ -161,7 +161,7 @@ def _tolerance(known: Provenance) -> float:
 
 
 def _nothing(given: Build) -> Network:
-    given.tensors(SPEC.weights[0])  # is never there: says how to make one
+    given.tensors(SPEC.weights[0])  # never there: the error says how to make one
     raise AssertionError("a taste has a name")
 
 
