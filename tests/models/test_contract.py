@@ -242,8 +242,8 @@ def test_the_answer_is_a_known_word_that_holds_within_its_margin(
         for _ in range(20):
             moved = 0.99 * prediction.margin * random.uniform(-1, 1, len(prediction.values))
             assert name((prediction.values + moved).astype(np.float32))[0] == prediction.label
-    nowhere = np.full(len(classifier.labels), np.nan, np.float32)
-    assert name(nowhere)[0] in {"", *tiny(model).words}
+    if classifier.spec.weights:  # what is measured without a net is never NaN
+        assert name(np.full(len(classifier.labels), np.nan, np.float32))[0] == "", "NaN is no answer"
 
 
 def rounding(module: nn.Module, values: NDArray[np.float32]) -> float:
@@ -263,7 +263,6 @@ def test_a_batch_of_three_is_three_singles(model: str, classifiers: Callable[[st
     batch = np.stack([prediction.values for prediction in predictions(classifier)])
     singles = np.stack([classifier.classify([picture])[0].values for picture in PICTURES])
     bound = rounding(classifier.network.module, singles)
-    print(model, np.abs(batch - singles).max(), bound, np.ptp(singles, axis=0).max())
     assert np.abs(batch - singles).max() <= bound
     assert np.ptp(singles, axis=0).max() > 4 * bound, "equal answers for all pictures would prove nothing"
 

@@ -70,7 +70,7 @@ def siglip_layout() -> dict[str, Shape]:
     return shapes(lambda: timm.create_model(SIGLIP_NET, num_classes=0))
 
 
-def jtp_layout(head: Mapping[str, Shape]) -> Layout:
+def jtp_layout(head: dict[str, Shape]) -> Layout:
     return Layout(
         f"{TIMM}, {SIGLIP_NET}; the head as the authors' inference_gradio.py builds it", siglip_layout() | head
     )
