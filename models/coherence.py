@@ -128,4 +128,10 @@ SPEC = ModelSpec(
         "for a person to review. So its usual gate sends semi-incoherent ones to review."
     ),
 )
-SPEC = replace(SPEC, variants=(replace(SPEC, id="coherence:crop", build=partial(build, view=CROP)),))
+CROPPED = replace(
+    SPEC,
+    id="coherence:crop",
+    build=partial(build, view=CROP),
+    gate='accept: coherence:crop.label == "coherent"; review: coherence:crop.label == "semi-incoherent"',
+)
+SPEC = replace(SPEC, variants=(CROPPED,))

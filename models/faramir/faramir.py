@@ -61,6 +61,13 @@ SPEC = ModelSpec(
 )
 SPEC = replace(
     SPEC,
-    variants=(replace(SPEC, id="faramir:fixed", build=partial(build, faithful=False)),),
+    variants=(
+        replace(
+            SPEC,
+            id="faramir:fixed",
+            build=partial(build, faithful=False),
+            gate="accept: faramir:fixed.accept >= 0.5",
+        ),
+    ),
     find=partial(tuned.find, SPEC),
 )

@@ -199,7 +199,8 @@ def find(store: WeightStore, look_up: LookUp) -> Iterable[ModelSpec]:  # noqa: A
     for name in found:
         title = name.removeprefix("furry_").removesuffix(".safetensors")
         if re.fullmatch(r"[A-Za-z0-9_-]+", title):
-            yield replace(_spec(f"furry:{title}", f"furry-image-model {title}", WeightFile(name), 20.0), labels=None)
+            file = WeightFile(name, page="keepers convert furry ZIP", licence=LICENCE)
+            yield replace(_spec(f"furry:{title}", f"furry-image-model {title}", file, 20.0), labels=None)
 
 
 def _variants() -> Iterable[ModelSpec]:

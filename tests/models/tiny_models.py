@@ -39,6 +39,7 @@ from keepers.models.furry import furry
 from keepers.models.furry.format import Layout as FurryLayout
 from keepers.models.furry.labels import GROUPS, built_in_tags
 from keepers.models.furry.towers import make_tower
+from keepers.models.furry.view import SquashView
 from keepers.models.nets.aesthetic import AestheticHead
 from keepers.models.nets.arniqa import Encoder
 from keepers.models.nets.coherence import CoherenceNet
@@ -50,7 +51,7 @@ from keepers.models.realism.format import Description, Shape
 from keepers.models.realism.view import Window
 from keepers.models.siglip import SIGLIP
 from keepers.models.taste import taste
-from keepers.tests.parity.faramir_pictures import random_tensor
+from keepers.tests.parity.faramir_pictures import random_tensor, scene
 from keepers.tests.random_weights import random_weights
 
 MINE = "mine"
@@ -165,7 +166,9 @@ def write_taste(folder: Path) -> None:
 def write_coherence(folder: Path) -> None:
     with torch.device("meta"):
         net = CoherenceNet(width=4, hidden=8)
-    save_file(random_state(net), place(folder, coherence.PUBLISHED))
+    tensors = random_state(net)
+    tensors["1.8.weight"] *= 0.03  # else the softmax knows one class only
+    save_file(tensors, place(folder, coherence.PUBLISHED))
 
 
 SMALL_DETECTOR = Shape("resnet", blocks=(1, 1), width=4)
@@ -287,11 +290,24 @@ def write_wd_tags(folder: Path) -> None:
 # Furry
 
 
+def settled(tower: nn.Module) -> dict[str, Tensor]:
+    """The tensors of a tower whose norms have the statistics of pictures: else all pictures look alike to it."""
+    for module in tower.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.momentum = None
+            module.reset_running_stats()
+    view = SquashView(64, 0.5, 0.225)
+    with torch.no_grad():
+        tower.train()(torch.stack([view(scene(200, 150, seed)) for seed in range(6)]))
+    return tower.state_dict()
+
+
 def write_furry(folder: Path) -> None:
     """Files as `keepers convert furry` makes them, all with the smallest tower that it knows."""
     tags = {group: built_in_tags()[group] for group in GROUPS}
     tower = make_tower("tf_mobilenetv3_small_075")
-    tensors = {f"tower.{name}": tensor for name, tensor in random_state(tower).items()}
+    tower.load_state_dict(random_state(tower))
+    tensors = {f"tower.{name}": tensor for name, tensor in settled(tower).items()}
     for group, names in tags.items():
         layers = ((f"heads.{group}.0", (8, 1024)), (f"heads.{group}.1", (len(names), 8)))
         for name, shape in layers:
