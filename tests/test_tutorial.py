@@ -106,11 +106,12 @@ def test_the_tutorial_is_found_in_the_page() -> None:
         "models/nets/warmth.py",
         "models/warmth.py",
         "my-models/make_warmth.py",
+        "tests/data/contract/warmth/warmth.safetensors.json",
         "tests/models/test_warmth.py",
         "nodes/warmth.py",
     ]
     assert sum(not step.new and not step.old for step in found) == 3
-    blocks = len(re.findall(r"^```(?:python|diff)$", TEXT, re.MULTILINE))
+    blocks = len(re.findall(r"^```(?:python|diff|json)$", TEXT, re.MULTILINE))
     assert blocks == sum(bool(step.new or step.old) for step in found), (
         "a block of code has no line that names its file"
     )
