@@ -1,4 +1,4 @@
-"""Caption files: what becomes of what is there, collisions, and taking back."""
+"""Caption files: what happens to existing ones, collisions, and undo."""
 
 from __future__ import annotations
 

@@ -273,7 +273,7 @@ def test_print_and_parse_are_inverses(gate: Gate) -> None:
 
 
 def plain(node: Node, answers: Mapping[str, Answer]) -> bool | None:
-    """Kleene's logic in the plainest way, as a second opinion; None where it cannot be judged."""
+    """Kleene's logic in the plainest form, as a second opinion; None if it cannot be judged."""
     if isinstance(node, Not):
         part = plain(node.part, answers)
         return None if part is None else not part
@@ -352,7 +352,7 @@ def test_asking_only_the_named_models_suffices(gate: Gate, answers: dict[str, An
 def test_what_cannot_be_judged_never_leads_to_accept(
     gate: Gate, answers: dict[str, Answer], model: str, value: float, word: str
 ) -> None:
-    """An image is accepted despite a failure only where it would be for whatever the model could have said."""
+    """An image is accepted despite a failure only if it would be, whatever the model could have said."""
     failed = {**answers, model: Failure(model, "model_failed", "out of memory")}
     if final(gate, failed) != "accept":
         return

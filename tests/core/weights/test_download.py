@@ -1,4 +1,4 @@
-"""Downloads from a server of this machine that behaves badly in every way that real ones do."""
+"""Downloads from a local server that misbehaves in every way that real ones do."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Server:
     body: bytes = BODY
     etag: str = '"one"'
     drop_after: list[int] = field(default_factory=list[int])
-    """Bytes sent before the connection ends; one entry a request, then no more drops."""
+    """Bytes sent before the connection ends; one entry per request, then no more drops."""
     ranges: bool = True
     conditional: bool = True
     """Whether If-Range is honoured."""
@@ -48,7 +48,7 @@ class Server:
     redirect: str = ""
     redirect_headers: dict[str, str] = field(default_factory=dict[str, str])
     statuses: list[int] = field(default_factory=list[int])
-    """Answers before the file is given."""
+    """Answers sent before the file."""
     pause: Callable[[], None] = lambda: None
     chunked: bool = False
     requests: list[dict[str, str]] = field(default_factory=list[dict[str, str]])
@@ -225,7 +225,7 @@ def test_range_ignored(server: Server, tmp_path: Path) -> None:
 
 
 def test_no_validator_no_checksum_no_resume(server: Server, tmp_path: Path) -> None:
-    """Nothing would tell that the second half belongs to the first."""
+    """Nothing would show that the second half belongs to the first."""
     server.etag, server.drop_after = "", [100_000]
     assert get(server, tmp_path).read_bytes() == BODY
     assert server.asked_ranges() == ["", ""]
@@ -246,7 +246,7 @@ def test_file_changed_between_two_halves(server: Server, tmp_path: Path) -> None
 
 
 def test_server_that_sends_a_changed_file_as_the_rest(server: Server, tmp_path: Path) -> None:
-    """It ignores If-Range; the new ETag of its answer tells."""
+    """It ignores If-Range; the new ETag in its answer gives that away."""
     server.drop_after = [100_000, 0, 0, 0, 0]
     with pytest.raises(DownloadFailed):
         get(server, tmp_path)
@@ -281,7 +281,7 @@ def test_endless_trickle(server: Server, tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(module, "ENOUGH", 256 << 10)
     monkeypatch.setattr(module, "WINDOW", 0.1)
     monkeypatch.setattr(module, "SLOWEST", 10_000_000)
-    server.etag = ""  # every attempt begins at the start
+    server.etag = ""  # every attempt starts from the beginning
     server.pause = lambda: time.sleep(0.06)
     with pytest.raises(DownloadFailed, match=r"only \d+ bytes a second"):
         get(server, tmp_path)

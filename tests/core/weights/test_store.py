@@ -1,4 +1,4 @@
-"""Weight files are found where they lie, and what is missing is told exactly."""
+"""Weight files are found where they are, and errors say exactly what is missing."""
 
 from __future__ import annotations
 

@@ -398,7 +398,7 @@ def hook(event, args):
     writes = event == "open" and "w" in str(args[1])
     if writes or event in ("exec", "compile", "import", "os.system", "subprocess.Popen", "pickle.find_class"):
         seen.append((event, str(args)[:200]))
-read_tensors(paths[0])  # what reading itself imports late is there from now on
+read_tensors(paths[0])  # from here on, what reading imports late is there
 before = set(sys.modules)
 sys.addaudithook(hook)
 for path in paths:
@@ -486,7 +486,7 @@ def test_module_that_contains_itself(tmp_path: Path) -> None:
 
 
 def test_module_that_repeats_itself(tmp_path: Path) -> None:
-    """Thirty modules, each twice inside the next: a thousand million visits, were nobody counting."""
+    """Thirty modules, each twice inside the next: a billion visits if nobody counted."""
     net = nn.Sequential()
     for _ in range(30):
         net = nn.Sequential(net, net)
@@ -523,9 +523,9 @@ def text(value: str) -> bytes:
 
 
 LAUGHS = b"]q\x000" + b"]q\x01(h\x00h\x00eq\x000" * 40 + b"h\x00"
-"""A list of two lists of two lists ...: to print or to compare it would take for ever."""
+"""A list of two lists of two lists ...: printing or comparing it would take forever."""
 DEEP = b"N" + b"\x85" * 300_000
-"""A tuple in a tuple in a tuple ...: to hash it would exhaust the stack."""
+"""A tuple in a tuple in a tuple ...: hashing it would exhaust the stack."""
 HUGE = b"\x8b" + struct.pack("<i", 1 << 20) + b"\x7f" * (1 << 20)
 """A number of millions of digits, which Python refuses to print."""
 
@@ -554,7 +554,7 @@ def test_values_that_explode_when_touched(value: bytes, part: str, tmp_path: Pat
     assert read_tensors(scalar(tmp_path))["a"].item() == 2.5
     with pytest.raises((CorruptWeights, UnsafeWeights)) as caught:
         read_tensors(scalar(tmp_path, **{part: value}))
-    assert "damaged" not in str(caught.value), "the program itself is sound"
+    assert "damaged" not in str(caught.value), "the program itself is intact"
     assert len(str(caught.value)) < 1000
 
 
