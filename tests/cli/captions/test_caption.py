@@ -175,7 +175,7 @@ def test_missing_weights_are_one_clear_error(folder: Path, monkeypatch: pytest.M
         (["--extension", ".png"], "image"),
         (["--recipe", "nowhere.toml"], "nowhere.toml"),
         (["--gate", "accept: colours.blue_see > 1"], "blue_sea"),
-        (["--training", "out", "--name", "../x"], "folders in it"),
+        (["--training", "out", "--name", "../x"], "must not contain slashes"),
         (["--training", "out"], "needs a name"),
     ],
 )
