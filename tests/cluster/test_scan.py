@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import tarfile
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -24,16 +22,10 @@ from ray.exceptions import RayError
 from keepers.cluster.output.manifest import survey
 from keepers.cluster.output.output import IMAGES, SETTINGS, Output, OutputError
 from keepers.cluster.output.schema import ImageRow
-from keepers.cluster.running.connect import ClusterError, ClusterNode, connected, try_model, worker_error
-from keepers.cluster.running.duplicates import BANDS, MOST, banded, meetings
+from keepers.cluster.running.connect import ClusterError, ClusterNode, connected, worker_error
 from keepers.cluster.running.finish import NOBODY, nearest_earlier
-from keepers.cluster.running.job import Finished, Sources, Workers, run_scan, stages_of
-from keepers.cluster.running.pools import plan_pools
-from keepers.cluster.running.stages import Classify, Look, Prepare, Write
-from keepers.cluster.running.task import Task
-from keepers.cluster.running.work import Work
-from keepers.cluster.sources.sources import list_items
-from keepers.collection.scan import Scanned, window_of
+from keepers.cluster.running.job import Finished, Sources, Workers, run_scan
+from keepers.collection.scan import Scanned
 from keepers.collection.store import Store
 from keepers.core.captions.recipe import CaptionRecipe, Tagger
 from keepers.core.captions.writer import CaptionWriter, taggers
@@ -42,18 +34,7 @@ from keepers.core.judging.classifier import model_fingerprint
 from keepers.core.prediction import Prediction
 from keepers.core.weights.store import WeightStore
 from keepers.tests.cluster.sources.s3_server import CLEARED, ENVIRONMENT, serving
-from keepers.tests.cluster.world import (
-    GATE,
-    Watch,
-    fetched,
-    file_server,
-    image_rows,
-    make_images,
-    picture,
-    plain,
-    registry,
-    task,
-)
+from keepers.tests.cluster.world import Watch, fetched, file_server, image_rows, picture, plain, registry, task
 
 SIGNALS = 'accept: signals.label == "ok"\nreview: signals.label == "duplicate"'
 
@@ -68,20 +49,6 @@ def nodes() -> Iterator[tuple[ClusterNode, ...]]:
             patch.setenv(name, value)
         with connected() as found:
             yield found
-
-
-@pytest.fixture(scope="module")
-def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("images")
-    make_images(folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("models")
-    registry(folder)
-    return folder
 
 
 def same(rows: dict[str, ImageRow], scanned: Sequence[Scanned], stored: dict[str, dict[str, Prediction]]) -> None:
@@ -140,48 +107,6 @@ def test_it_is_the_plain_scan(
     counts = found.counts
     assert counts.listed == len(rows) == watch.written == watch.begun[0]
     assert counts.missing == 0 and counts.skipped == 0 and counts.error == 3 and counts.duplicates == 6
-
-
-def looked_at(given: Task, images: Path) -> dict[str, ImageRow]:
-    """What the stages make of a folder, one after another in this process; duplicates are not looked for."""
-    models = tuple(dict.fromkeys((*given.parsed.models, *given.taggers)))
-    given = replace(given, models=tuple(try_model(given, model) for model in models))
-    stages: list[Any] = [Classify(given, model) for model in given.staged]
-    later = [[Prepare(given, model), stage] for model, stage in zip(given.staged[1:], stages[1:], strict=True)]
-    listed, done = list(list_items([str(images)])), list[Work]()
-    for start in range(0, len(listed), window_of(given.batch)):
-        part = listed[start : start + window_of(given.batch)]
-        batch: dict[str, Any] = {name: np.array([getattr(item, name) for item in part]) for name in vars(part[0])}
-        for stage in (Look(given), *stages[:1], *itertools.chain.from_iterable(later)):
-            batch = stage(batch)
-        done += list(batch["work"])
-    write = Write(given, "")
-    return {work.item.name: write.row(work) for work in done}
-
-
-@pytest.mark.parametrize(
-    ("gate", "precision"),
-    [
-        ("accept: cheap.good >= dear.good", "fast"),
-        ("reject: cheap.good < 0.3\nreject: half.good < 0.25\naccept: dear.good >= half.good", "fast"),
-        ("accept: half.good >= 0.25 and dear.good < 0.5 and cheap.good >= 0.4", "exact"),
-        ("accept: dear.good < slow.good and dear.good >= slow.good\nreject: cheap.good < 0.5", "exact"),
-    ],
-)
-def test_gates_that_set_models_beside_each_other(
-    gate: str, precision: str, images: Path, models: Path, tmp_path: Path
-) -> None:
-    """Two numbers near each other, one that follows from another, a file without bytes that no cheap model sees."""
-    with Store(tmp_path / "plain.db") as store:
-        scanned = plain(images, models, store, gate, precision)
-    found = looked_at(task(models, gate, precision=precision), images)
-    wanted = {str(one.path): (one.verdict.outcome, one.error) for one in scanned}
-    assert {name: (row.verdict.outcome, row.error) for name, row in found.items()} == wanted
-    assert len({outcome for outcome, _ in wanted.values()}) > 1
-    if precision == "exact":
-        assert {name: row.verdict.reason for name, row in found.items()} == {
-            str(one.path): one.verdict.reason for one in scanned
-        }
 
 
 def scan(
@@ -319,20 +244,6 @@ def test_captions_and_sparse_tags(nodes: tuple[ClusterNode, ...], models: Path, 
     assert len({row.caption for row in rows.values()}) > 2
 
 
-def test_captions_can_be_written_anew_from_what_is_kept(models: Path) -> None:
-    """A verdict that hangs on duplicates is settled from the files, where no tag of a caption may be missing."""
-    for recipe, floor in (
-        (CaptionRecipe(taggers=(Tagger("words"),), threshold=0.3), 0.3),
-        (CaptionRecipe(taggers=(Tagger("words", weight=2.0, threshold=0.2),)), 0.1),
-        (CaptionRecipe(taggers=(Tagger("words"),), thresholds=(("general", 0.25),)), 0.25),
-        (CaptionRecipe(taggers=(Tagger("words"),), top=3), 0.0),
-        (CaptionRecipe(taggers=(Tagger("words"),), threshold=0.9), 0.6),
-    ):
-        given = task(models, SIGNALS, taggers=("words",), recipe=recipe, floor=0.6)
-        given = replace(given, models=tuple(try_model(given, model) for model in ("signals", "words")))
-        assert given.columns[1].floor == floor
-
-
 def test_weights_are_fetched_once(nodes: tuple[ClusterNode, ...], images: Path, tmp_path: Path) -> None:
     """Two workers hold the net, and the node asked for its file once."""
     models = tmp_path / "models"
@@ -344,36 +255,6 @@ def test_weights_are_fetched_once(nodes: tuple[ClusterNode, ...], images: Path, 
     assert asked == ["/fetched.safetensors"]
     assert (models / "fetched.safetensors").stat().st_size == 5000
     assert {row.verdict.outcome for row in image_rows(tmp_path / "out").values() if not row.error} == {"accept"}
-
-
-@pytest.mark.parametrize("count", [0, 1, 300])
-def test_the_join_finds_what_comparing_all_with_all_finds(count: int) -> None:
-    random = np.random.RandomState(count)
-    bits = random.randint(0, 1 << 62, count, dtype=np.int64).astype(np.uint64)
-    bits[::7] = bits[:1]  # some again and again
-    for place in range(1, count, 2):  # some near the image before, at all distances up to nine
-        flips = random.choice(64, random.randint(0, 10), replace=False)
-        bits[place] = bits[place - 1] ^ np.bitwise_or.reduce(
-            np.uint64(1) << flips.astype(np.uint64), initial=np.uint64(0)
-        )
-    images = {"number": random.permutation(count).astype(np.int64), "bits": bits}
-    every = meetings(images)
-    joined: dict[int, int] = {}
-    bands = banded(images)
-    for band in np.unique(bands["band"]):
-        met = meetings({name: bands[name][bands["band"] == band] for name in ("number", "bits")})
-        for number, rank in zip(met["number"].tolist(), met["rank"].tolist(), strict=True):
-            joined[number] = min(rank, joined.get(number, rank))
-    assert joined == dict(zip(every["number"].tolist(), every["rank"].tolist(), strict=True))
-    by_number = dict(zip(images["number"].tolist(), bits.tolist(), strict=True))
-    near: dict[int, int] = {}
-    for number, earlier in itertools.combinations(sorted(by_number, reverse=True), 2):
-        distance = (by_number[number] ^ by_number[earlier]).bit_count()
-        if distance <= MOST:
-            near[number] = min(distance << 40 | earlier, near.get(number, 1 << 62))
-    assert joined == near
-    assert len(bands["band"]) == BANDS * count
-    assert count < 300 or len(joined) > 50
 
 
 def test_ray_joins_as_one_machine_does(
@@ -400,47 +281,6 @@ def nearest(output: Output, *, small: bool) -> set[tuple[int, int]]:
     blocks = ray.get(nearest_earlier(output, output.parts(), column, ray.put(survey(output)), small=small))
     each = (zip(*(block.get(name, ()) for name in ("number", "rank")), strict=True) for block in blocks)
     return {(int(number), int(rank)) for pairs in each for number, rank in pairs if number != NOBODY}
-
-
-def test_pools_fit_the_cluster() -> None:
-    here = [ClusterNode("a", "a", 3.0, 0.0)]
-    assert (plan_pools(here, 0).looks, plan_pools(here, 0).writes) == (1, 1)
-    two = plan_pools(here, 2)
-    workers = two.looks + two.prepares + 2 * two.actors + two.writes
-    assert two.share * workers <= 2.0 and two.threads == 2
-    farm = [ClusterNode(str(number), "n", 32.0, 4.0) for number in range(3)]
-    cards = plan_pools(farm, 2)
-    assert (cards.actors, cards.gpus, cards.threads) == (12, 0.5, 0)
-    assert cards.looks + cards.prepares + cards.writes <= 95
-    assert cards.looks // 10 < cards.writes <= cards.looks // 8 + 1
-    assert plan_pools(farm, 1, actors=6, gpus_per_actor=2.0).actors == 6
-    with pytest.raises(KeepersError, match="do not fit"):
-        plan_pools(farm, 2, actors=7, gpus_per_actor=1.0)
-    with pytest.raises(KeepersError, match="has none"):
-        plan_pools(here, 1, gpus_per_actor=1.0)
-
-
-@pytest.mark.parametrize("sizes", [(2.0, 2.0), (3.0, 3.0, 2.0), (4.0, 3.0), (1.0, 1.0, 1.0), (2.0,)])
-def test_a_whole_processor_is_left_somewhere(sizes: tuple[float, ...]) -> None:
-    """However the workers are placed: what Ray itself does needs one, and would wait for it for ever."""
-    here = [ClusterNode(str(number), "n", size, 0.0) for number, size in enumerate(sizes)]
-    for nets in range(4):
-        try:
-            pools = plan_pools(here, nets)
-        except KeepersError:  # the cluster is too small
-            continue
-        workers = pools.looks + pools.writes + max(0, nets - 1) * pools.prepares + nets * pools.actors
-        left = sum(sizes) - workers * pools.share
-        assert left >= (1 if pools.share == 1 else len(sizes)) - 1e-6, (nets, pools)
-
-
-def test_every_stage_is_counted(models: Path) -> None:
-    """Also that of a model which needs no files but comes after one that does."""
-    for gate in ("accept: deadly.good >= 0.5 and signals.ok >= 0.5", "accept: signals.ok >= 0.5", GATE):
-        given = task(models, gate, taggers=("words",))
-        names = (*given.parsed.models, "words")
-        tried = replace(given, models=tuple(try_model(given, model) for model in names))
-        assert stages_of(given, names) == len(tried.staged), gate
 
 
 def test_errors_of_workers_are_told_once(nodes: tuple[ClusterNode, ...]) -> None:
