@@ -86,8 +86,8 @@ class KnownOutputs(LabelStore):
         yield from super().every(model, fingerprint)
         for place, column in self._serving(model, fingerprint):
             for _, found in pieces(self._outputs[place][0], ("content", model)):
-                said = zip(found["content"].to_pylist(), predictions(found, column), strict=True)
-                yield {content: prediction for content, prediction in said if content and prediction is not None}
+                pairs = zip(found["content"].to_pylist(), predictions(found, column), strict=True)
+                yield {content: prediction for content, prediction in pairs if content and prediction is not None}
 
     def other_fingerprints(self, contents: Iterable[str], model: str, fingerprint: str) -> set[str]:
         """Which of these images the same model scored with weights of another fingerprint."""
@@ -101,8 +101,8 @@ class KnownOutputs(LabelStore):
 
     def unusable(self, model: str, fingerprint: str) -> list[str]:
         """Why outputs cannot serve a model, one line each."""
-        told = (unusable(output.where, found.column(model), model, fingerprint) for output, found in self._outputs)
-        return list(filter(None, told))
+        reasons = (unusable(output.where, found.column(model), model, fingerprint) for output, found in self._outputs)
+        return list(filter(None, reasons))
 
     def _serving(self, model: str, fingerprint: str) -> list[tuple[int, ModelColumn]]:
         """The outputs that hold a model's complete predictions, by position, with the column."""

@@ -65,23 +65,23 @@ class OutputSettings:
 
     def differences(self, other: OutputSettings) -> list[str]:
         """How the other settings differ, one line each."""
-        told: list[str] = []
+        lines: list[str] = []
         if self.gate != other.gate:
-            told.append(f"the gate there is\n{self.gate}")
+            lines.append(f"the gate there is\n{self.gate}")
         if (self.exact, self.everything) != (other.exact, other.everything):
-            told.append(f"there: {_mode(self)}; here: {_mode(other)}")
+            lines.append(f"there: {_mode(self)}; here: {_mode(other)}")
         if self.captions != other.captions:
-            told.append("the captions are written by another recipe")
+            lines.append("the captions are written by another recipe")
         mine, others = ({one.model: one for one in each.models} for each in (self, other))
         for model in {**mine, **others}:
             here, there = others.get(model), mine.get(model)
             if here is None or there is None:
-                told.append(f"{model} is asked {'there' if there else 'here'} only")
+                lines.append(f"{model} is asked {'there' if there else 'here'} only")
             elif here.fingerprint != there.fingerprint:
-                told.append(f"{model} has other files: fingerprint {there.fingerprint} there, {here.fingerprint} here")
+                lines.append(f"{model} has other files: fingerprint {there.fingerprint} there, {here.fingerprint} here")
             elif here != there:
-                told.append(f"the tags of {model} are kept from {there.floor} on there, from {here.floor} on here")
-        return told
+                lines.append(f"the tags of {model} are kept from {there.floor} on there, from {here.floor} on here")
+        return lines
 
     def column(self, model: str) -> ModelColumn | None:
         """How a model's predictions are stored; None if it was not asked."""
@@ -90,8 +90,8 @@ class OutputSettings:
     def facts(self) -> dict[str, Any]:
         """As JSON values."""
         models = [_model_facts(one) for one in self.models]
-        told = {"gate": self.gate, "exact": self.exact, "everything": self.everything, "captions": self.captions}
-        return {"format": FORMAT, **told, "models": models}
+        common = {"gate": self.gate, "exact": self.exact, "everything": self.everything, "captions": self.captions}
+        return {"format": FORMAT, **common, "models": models}
 
     @classmethod
     def of(cls, found: Mapping[str, Any]) -> OutputSettings:
@@ -100,8 +100,8 @@ class OutputSettings:
         names = [*COLUMNS.names, *(one.model for one in models)]
         if len(set(names)) < len(names):
             raise ValueError("two models, or a model and a column, have the same name")
-        told = str(found["gate"]), bool(found["exact"]), bool(found["everything"])
-        return cls(*told, models, str(found["captions"]))
+        common = str(found["gate"]), bool(found["exact"]), bool(found["everything"])
+        return cls(*common, models, str(found["captions"]))
 
 
 @dataclass(frozen=True)
@@ -279,8 +279,8 @@ def _mode(settings: OutputSettings) -> str:
 def _model_facts(one: ModelColumn) -> dict[str, Any]:
     ranges = [[_number(found.low), _number(found.high), found.unit] for found in one.labels.ranges]
     labels = {"names": list(one.labels.names), "groups": list(one.labels.groups), "ranges": ranges}
-    told = {"model": one.model, "fingerprint": one.fingerprint, "labels": labels}
-    return {**told, "floor": one.floor, "kept": list(one.kept)}
+    facts = {"model": one.model, "fingerprint": one.fingerprint, "labels": labels}
+    return {**facts, "floor": one.floor, "kept": list(one.kept)}
 
 
 def _model_of(found: Mapping[str, Any]) -> ModelColumn:

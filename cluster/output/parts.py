@@ -50,9 +50,9 @@ def image_rows(found: pa.Table, models: Sequence[ModelColumn]) -> list[ImageRow]
     """As `schema.from_table`, but fast where predictions have thousands of values."""
     there = [one for one in models if one.model in found.column_names]
     plain = from_table(found.select([name for name in found.column_names if name in COLUMNS.names]), ())
-    said = {one.model: predictions(found, one) for one in there}
+    stored = {one.model: predictions(found, one) for one in there}
     listed: list[ImageRow] = []
     for place, row in enumerate(plain):
-        fresh: Mapping[str, Answer] = {m: answer for m, all_ in said.items() if (answer := all_[place]) is not None}
+        fresh: Mapping[str, Answer] = {m: answer for m, every in stored.items() if (answer := every[place]) is not None}
         listed.append(replace(row, answers={**row.answers, **fresh}))
     return listed

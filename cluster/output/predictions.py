@@ -18,20 +18,20 @@ if TYPE_CHECKING:
 
 def predictions(found: pa.Table, column: ModelColumn) -> list[Prediction | None]:
     """One per row; None where the model was not asked. Values that a sparse column left out are 0."""
-    said = found[column.model].combine_chunks()
-    values = _whole(said, column) if column.floor is None else _sparse(said, column)
+    stored = found[column.model].combine_chunks()
+    values = _whole(stored, column) if column.floor is None else _sparse(stored, column)
     values.flags.writeable = False
-    told = zip(*(said.field(name).to_pylist() for name in ("label", "margin", "tolerance")), strict=True)
-    there = said.is_valid().to_pylist()
+    details = zip(*(stored.field(name).to_pylist() for name in ("label", "margin", "tolerance")), strict=True)
+    there = stored.is_valid().to_pylist()
     return [
-        Prediction(column.model, column.labels, row, *words, fingerprint=column.fingerprint) if one else None
-        for one, row, words in zip(there, values, told, strict=True)
+        Prediction(column.model, column.labels, row, *rest, fingerprint=column.fingerprint) if one else None
+        for one, row, rest in zip(there, values, details, strict=True)
     ]
 
 
-def unsound(said: pa.ChunkedArray, column: ModelColumn) -> str:
+def unsound(stored: pa.ChunkedArray, column: ModelColumn) -> str:
     """What a column of the right type holds that we never write, as one line; empty if it is sound."""
-    for part in said.chunks:
+    for part in stored.chunks:
         there = part.filter(part.is_valid())
         fields = [there.field(place) for place in range(there.type.num_fields)]
         inner = [one.flatten() for one in fields if hasattr(one, "flatten")]
@@ -70,19 +70,19 @@ def unusable(where: str, column: ModelColumn | None, model: str, fingerprint: st
     return ""
 
 
-def _whole(said: pa.StructArray, column: ModelColumn) -> Floats:
+def _whole(stored: pa.StructArray, column: ModelColumn) -> Floats:
     """[rows, labels]"""
-    lists, width = said.field("values"), len(column.labels)
+    lists, width = stored.field("values"), len(column.labels)
     flat = lists.values[lists.offset * width : (lists.offset + len(lists)) * width]
     return flat.to_numpy(zero_copy_only=False).reshape(len(lists), width).astype(np.float32)
 
 
-def _sparse(said: pa.StructArray, column: ModelColumn) -> Floats:
+def _sparse(stored: pa.StructArray, column: ModelColumn) -> Floats:
     """[rows, labels]"""
-    tags, scores = said.field("tags"), said.field("scores")
-    values = np.zeros((len(said), len(column.labels)), dtype=np.float32)
+    tags, scores = stored.field("tags"), stored.field("scores")
+    values = np.zeros((len(stored), len(column.labels)), dtype=np.float32)
     starts = tags.offsets.to_numpy()
-    rows = np.repeat(np.arange(len(said)), np.diff(starts))
+    rows = np.repeat(np.arange(len(stored)), np.diff(starts))
     places = tags.values.to_numpy()[starts[0] : starts[-1]]
     ends = scores.offsets.to_numpy()
     values[rows, places] = scores.values.to_numpy(zero_copy_only=False)[ends[0] : ends[-1]]

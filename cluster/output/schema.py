@@ -78,10 +78,10 @@ class ModelColumn:
     @property
     def type(self) -> pa.DataType:
         """A struct; null if the model was not asked."""
-        told = [("label", _TEXT), ("margin", pa.float64()), ("tolerance", pa.float64())]
+        details = [("label", _TEXT), ("margin", pa.float64()), ("tolerance", pa.float64())]
         if self.floor is None:
-            return pa.struct([("values", pa.list_(pa.float32(), len(self.labels))), *told])
-        return pa.struct([("tags", pa.list_(pa.int32())), ("scores", pa.list_(pa.float32())), *told])
+            return pa.struct([("values", pa.list_(pa.float32(), len(self.labels))), *details])
+        return pa.struct([("tags", pa.list_(pa.int32())), ("scores", pa.list_(pa.float32())), *details])
 
 
 @dataclass(frozen=True)
@@ -156,13 +156,13 @@ def _encoded(row: ImageRow, models: Sequence[ModelColumn]) -> dict[str, Any]:
 def _packed(answer: Answer | None, column: ModelColumn) -> dict[str, Any] | None:
     if not isinstance(answer, Prediction):
         return None
-    told = {"label": answer.label, "margin": float(answer.margin), "tolerance": float(answer.tolerance)}
+    details = {"label": answer.label, "margin": float(answer.margin), "tolerance": float(answer.tolerance)}
     if column.floor is None:
-        return {"values": answer.values, **told}
+        return {"values": answer.values, **details}
     kept = ~(answer.values < np.float32(column.floor))  # NaN is kept: it means that the model could not judge
     kept[[column.labels.index(label) for label in column.kept]] = True
     places = np.flatnonzero(kept)
-    return {"tags": places.astype(np.int32), "scores": answer.values[places], **told}
+    return {"tags": places.astype(np.int32), "scores": answer.values[places], **details}
 
 
 def _decoded(row: Mapping[str, Any], models: Sequence[ModelColumn]) -> ImageRow:
@@ -176,8 +176,8 @@ def _decoded(row: Mapping[str, Any], models: Sequence[ModelColumn]) -> ImageRow:
     answers: dict[str, Answer] = {one["model"]: Failure(**one) for one in row.get("failures") or ()}
     answers |= {one.model: _unpacked(found, one) for one in models if (found := row[one.model]) is not None}
     verdict = Verdict(outcome(row.get("verdict") or ""), row.get("reason") or "")
-    told = row.get("error") or "", answers, row.get("caption"), row.get("duplicate_of") or "", row.get("distance")
-    return ImageRow(item, image, verdict, *told, key=row.get("key") or b"")
+    others = row.get("error") or "", answers, row.get("caption"), row.get("duplicate_of") or "", row.get("distance")
+    return ImageRow(item, image, verdict, *others, key=row.get("key") or b"")
 
 
 def _unpacked(found: Mapping[str, Any], column: ModelColumn) -> Prediction:
@@ -187,8 +187,8 @@ def _unpacked(found: Mapping[str, Any], column: ModelColumn) -> Prediction:
     else:
         values = np.zeros(len(column.labels), dtype=np.float32)
         values[found["tags"]] = found["scores"]
-    told = found["label"], found["margin"], found["tolerance"]
-    return Prediction(column.model, column.labels, values, *told, fingerprint=column.fingerprint)
+    details = found["label"], found["margin"], found["tolerance"]
+    return Prediction(column.model, column.labels, values, *details, fingerprint=column.fingerprint)
 
 
 def outcome(text: str) -> Outcome:

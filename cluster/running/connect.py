@@ -125,12 +125,12 @@ def cores() -> int:
 
 def advice(address: str, error: Exception) -> str:
     """Why there is no cluster, with advice."""
-    said = " ".join(str(error).split())
-    if "ersion mismatch" in said:
-        return f"The cluster at {address} runs another version of Ray or Python ({said[:300]}). Install the same here."
+    text = " ".join(str(error).split())
+    if "ersion mismatch" in text:
+        return f"The cluster at {address} runs another version of Ray or Python ({text[:300]}). Install the same here."
     if address:
-        return f"There is no Ray cluster at {address} ({said[:200]}). Without --address, one is started here."
-    return f"Ray could not be started on this machine ({said[:300]})."
+        return f"There is no Ray cluster at {address} ({text[:200]}). Without --address, one is started here."
+    return f"Ray could not be started on this machine ({text[:300]})."
 
 
 def prepare_nodes(task: Task, models: Sequence[str], found: Sequence[ClusterNode]) -> None:
@@ -142,14 +142,14 @@ def prepare_nodes(task: Task, models: Sequence[str], found: Sequence[ClusterNode
 
     remote = ray.remote(num_cpus=0)(_node_facts)
     asked = [remote.options(scheduling_strategy=_on(node)).remote(task, models) for node in found]
-    told: list[Mapping[str, str]] = []
+    reports: list[Mapping[str, str]] = []
     for node, reference in zip(found, asked, strict=True):
         facts = task_result(reference, f"node {node.name}")
         if facts["version"] != __version__:
             raise ClusterError(f"Node {node.name} has Keepers {facts['version']}, but this machine has {__version__}.")
-        told.append(facts)
+        reports.append(facts)
     for model in models:
-        differing = {facts[model]: node.name for facts, node in zip(told, found, strict=True)}
+        differing = {facts[model]: node.name for facts, node in zip(reports, found, strict=True)}
         if len(differing) > 1:
             raise ClusterError(f"The nodes {', '.join(differing.values())} have different files for {model}.")
 

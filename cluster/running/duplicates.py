@@ -39,10 +39,10 @@ def hashes(output: Output, part: str, column: ModelColumn, listing: Listing) -> 
     """The comparable images of one file: "number" in the manifest, and "bits". Raises OutputError."""
     found = output.part(part, ["key", column.model])
     numbers, _ = listing.find(found["key"])
-    told = found[column.model].combine_chunks()
-    ok = pc.equal(told.field("label"), "ok").fill_null(False)
-    usable = pc.and_(pc.and_(told.is_valid(), ok), pa.array(numbers >= 0))
-    values = told.filter(usable).field("values").flatten().to_numpy().reshape(-1, len(column.labels))
+    predicted = found[column.model].combine_chunks()
+    ok = pc.equal(predicted.field("label"), "ok").fill_null(False)
+    usable = pc.and_(pc.and_(predicted.is_valid(), ok), pa.array(numbers >= 0))
+    values = predicted.filter(usable).field("values").flatten().to_numpy().reshape(-1, len(column.labels))
     words = values[:, list(column.labels.members(HASH_GROUP))]
     bits = np.array([join_words(row) for row in words], dtype=np.uint64)
     return {"number": numbers[usable.to_numpy(zero_copy_only=False)], "bits": bits}

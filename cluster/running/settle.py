@@ -60,8 +60,8 @@ def settle_part(output: Output, part: str, write: Write, listing: Listing, found
     whole = output.part(part)
     columns = write.columns
     old = from_table(whole.filter(pa.array(changed)), columns)
-    told = zip(old, names[changed].tolist(), distances[changed].tolist(), strict=True)
-    new = [_decided(row, write, name, distance) for row, name, distance in told]
+    settled = zip(old, names[changed].tolist(), distances[changed].tolist(), strict=True)
+    new = [_decided(row, write, name, distance) for row, name, distance in settled]
     replace_part(output, part, pa.concat_tables([whole.filter(pa.array(~changed)), to_table(new, columns)]))
     return len(new)
 
@@ -79,8 +79,8 @@ def _nearest(found: pa.Table, numbers: NDArray[np.int64]) -> tuple[NDArray[np.ob
 
 
 def _decided(row: ImageRow, write: Write, earlier: str, distance: int) -> ImageRow:
-    told = replace(row, duplicate_of=earlier, distance=distance if earlier else None)
-    return write.decided(told)
+    settled = replace(row, duplicate_of=earlier, distance=distance if earlier else None)
+    return write.decided(settled)
 
 
 def count_part(output: Output, part: str, listing: Listing, missing: NDArray[np.bool_]) -> Counts:

@@ -81,14 +81,14 @@ class Mind:
 
     def answers(self, work: Work) -> dict[str, Answer]:
         """The models' answers, with their labels."""
-        return {model: self._answer(model, said) for model, said in work.answers.items()}
+        return {model: self._answer(model, answer) for model, answer in work.answers.items()}
 
-    def _answer(self, model: str, said: BarePrediction | Failure) -> Answer:
-        if isinstance(said, Failure):
-            return said
+    def _answer(self, model: str, answer: BarePrediction | Failure) -> Answer:
+        if isinstance(answer, Failure):
+            return answer
         asked = self.task.tried[model]
-        told = said.values, said.label, said.margin, said.tolerance
-        return Prediction(model, asked.labels, *told, fingerprint=asked.fingerprint)
+        values = answer.values, answer.label, answer.margin, answer.tolerance
+        return Prediction(model, asked.labels, *values, fingerprint=asked.fingerprint)
 
     def wants(self, work: Work, model: str) -> bool:
         """Whether a model has to be asked about an image."""

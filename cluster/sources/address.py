@@ -50,7 +50,7 @@ def without_secrets(uri: str) -> str:
     user, _, bare = host.rpartition("@")
     if ":" in user or (scheme.lower() == "s3" and user != "anonymous"):
         host = bare
-    told = parse_qsl(query, keep_blank_values=True)
-    if any(_SECRET.search(name) or _USER.search(value) for name, value in told):
+    parameters = parse_qsl(query, keep_blank_values=True)
+    if any(_SECRET.search(name) or _USER.search(value) for name, value in parameters):
         mark = query = ""
     return f"{scheme}{colons}{host}{slash}{path}{mark}{query}"

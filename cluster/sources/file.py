@@ -85,9 +85,9 @@ def open_unchanged(item: SourceItem, place: Place) -> Any:
 def _mtime_ns(file: Any, place: Place) -> int:
     """When a file was last changed, to the second. S3 reports this on opening; other file systems are asked again."""
     if isinstance(place.files, fs.S3FileSystem):
-        said = file.metadata().get("Last-Modified", b"")
+        changed = file.metadata().get("Last-Modified", b"")
         try:
-            return int(datetime.fromisoformat(said.decode().replace("Z", "+00:00")).timestamp()) * SECOND
+            return int(datetime.fromisoformat(changed.decode().replace("Z", "+00:00")).timestamp()) * SECOND
         except ValueError:
             return 0
     return (place.files.get_file_info(place.path).mtime_ns or 0) // SECOND * SECOND

@@ -60,9 +60,9 @@ def save_checkpoint(
         for name, value in values.items():
             if value is not None:
                 tensors[f"{OPTIMISER}{number}.{name}"] = torch.as_tensor(value)
-    told = json.dumps({"key": key, **asdict(state)})
+    described = json.dumps({"key": key, **asdict(state)})
     ready = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}
-    atomic_write(path, save(ready, metadata={KEY: told}))
+    atomic_write(path, save(ready, metadata={KEY: described}))
 
 
 def load_checkpoint(
@@ -76,11 +76,11 @@ def load_checkpoint(
         return None
     try:
         found = read_tensors(path)
-        told: dict[str, Any] = json.loads(found.metadata[KEY])
-        if told.pop("key") != key:
+        described: dict[str, Any] = json.loads(found.metadata[KEY])
+        if described.pop("key") != key:
             return None
-        history = [Epoch(**epoch) for epoch in told.pop("history")]
-        state = State(**told, history=history)
+        history = [Epoch(**epoch) for epoch in described.pop("history")]
+        state = State(**described, history=history)
         net.load_state_dict(_part(found, NET))
         _restore(optimiser, _part(found, OPTIMISER))
         return state, _part(found, BEST)

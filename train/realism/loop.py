@@ -216,9 +216,9 @@ class Training:
     def key(self) -> str:
         """Identifies net, data and recipe: a training resumes only from its own checkpoint."""
         data = self.data
-        told = json.dumps([asdict(self.recipe), asdict(data.window), data.margin, self.seed, data.classes])
+        described = json.dumps([asdict(self.recipe), asdict(data.window), data.margin, self.seed, data.classes])
         shapes = [(name, tuple(tensor.shape)) for name, tensor in self.net.state_dict().items()]
-        digest = hashlib.sha256(f"{told} {shapes}".encode())
+        digest = hashlib.sha256(f"{described} {shapes}".encode())
         for part in (data.train, data.validation):
             digest.update(part.astype("<i8").tobytes())
             digest.update(data.labels[part].astype("<i8").tobytes())

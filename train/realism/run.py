@@ -164,11 +164,11 @@ def _train_net(
         for places in (parts.test, parts.train)
     ]
     history = [{name: _short(value) for name, value in asdict(epoch).items()} for epoch in course.history]
-    told = {"start": start, "recipe": asdict(preset.recipe), **course_summary(history, course.best)}
+    facts = {"start": start, "recipe": asdict(preset.recipe), **course_summary(history, course.best)}
     right = float(np.mean(answers[1].argmax(1) == labels[parts.train]))
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in net.state_dict().items()}
     return TrainedDetector(
-        share, len(parts.train), Tested(classes, labels[parts.test], answers[0]), told, tensors, right
+        share, len(parts.train), Tested(classes, labels[parts.test], answers[0]), facts, tensors, right
     )
 
 
@@ -193,9 +193,9 @@ def _train_probe(
     probed = fit_realism_probe(found, labels, parts.train, parts.validation, len(collected.classes))
     answers = probed.probabilities(found)
     right = float(np.mean(answers[parts.train].argmax(1) == labels[parts.train]))
-    told = {"start": f"features of {preset.shape.base}", "strength": probed.strength, "epochs": 0, "history": []}
+    facts = {"start": f"features of {preset.shape.base}", "strength": probed.strength, "epochs": 0, "history": []}
     tested = Tested(collected.classes, labels[parts.test], answers[parts.test])
-    return TrainedDetector(share, len(parts.train), tested, {**told, "width": read.width}, probed.tensors(), right)
+    return TrainedDetector(share, len(parts.train), tested, {**facts, "width": read.width}, probed.tensors(), right)
 
 
 def describe_detector(prepared: PreparedTraining, outcome: TrainedDetector) -> Description:

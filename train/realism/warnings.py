@@ -27,18 +27,18 @@ def warnings(collected: Collected, split: Split, size: int) -> list[str]:
 
 
 def _about_counts(collected: Collected) -> list[str]:
-    told: list[str] = []
+    found: list[str] = []
     named = dict(zip(collected.classes, collected.counts(), strict=True))
     listed = ", ".join(f"{name} {count:,}" for name, count in named.items())
     if max(named.values()) > UNEQUAL * min(named.values()):
-        told.append(f"The classes are unequal ({listed}): each image of a smaller class counts for more in training.")
+        found.append(f"The classes are unequal ({listed}): each image of a smaller class counts for more in training.")
     if min(named.values()) < FEW:
-        told.append(f"Few images ({listed}): expect wide intervals, and a detector that knows only these.")
-    return told
+        found.append(f"Few images ({listed}): expect wide intervals, and a detector that knows only these.")
+    return found
 
 
 def _about_giveaways(collected: Collected) -> list[str]:
-    told: list[str] = []
+    found: list[str] = []
     properties: tuple[tuple[str, Callable[[Sample], Hashable], str], ...] = (
         ("file formats", lambda sample: sample.format, "its traces of compression"),
         ("picture sizes", lambda sample: (sample.width, sample.height), "what depends on size"),
@@ -47,11 +47,11 @@ def _about_giveaways(collected: Collected) -> list[str]:
         share, common = _told_by(collected, of)
         if share >= TELLING and share - _guess(collected) >= 0.1:
             kinds = "; ".join(f"{name}: {_say(kind)}" for name, kind in common.items())
-            told.append(
+            found.append(
                 f"The {what} alone tell the class of {share:.0%} of the images ({kinds}). A detector may learn "
                 f"{learns} instead of what you mean. Better: bring all classes into the same form first."
             )
-    return told
+    return found
 
 
 def _told_by(collected: Collected, of: Callable[[Sample], Hashable]) -> tuple[float, dict[str, Hashable]]:
@@ -84,14 +84,14 @@ def _about_small(collected: Collected, size: int) -> list[str]:
 
 
 def _about_groups(collected: Collected, split: Split) -> list[str]:
-    told: list[str] = []
+    found: list[str] = []
     if collected.shared:
-        told.append(f"{len(collected.shared):,} pairs of files are in two classes, and were left out of both.")
+        found.append(f"{len(collected.shared):,} pairs of files are in two classes, and were left out of both.")
     if collected.repeated:
-        told.append(f"{collected.repeated:,} files repeat another of their class, and were left out.")
+        found.append(f"{collected.repeated:,} files repeat another of their class, and were left out.")
     if split.largest > max(20, len(collected.samples) // 10):
-        told.append(
+        found.append(
             f"{split.largest:,} images are one group of near-duplicates, or of names with the same number, and stay in "
             "one part together."
         )
-    return told
+    return found

@@ -66,8 +66,8 @@ def threshold_for_rate(
 def _at(
     keep: NDArray[np.bool_], scores: NDArray[np.float64], value: float, interval: Interval, *, reached: bool
 ) -> Threshold:
-    said = scores >= value
-    hits, called, kept = int((said & keep).sum()), int(said.sum()), int(keep.sum())
+    accepted = scores >= value
+    hits, called, kept = int((accepted & keep).sum()), int(accepted.sum()), int(keep.sum())
     return Threshold(
         value,
         interval,

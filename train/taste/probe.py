@@ -119,9 +119,9 @@ def _newton(inputs: Values, keep: Bools, penalty: float, start: Values) -> Value
     solution = start
     loss = _loss(full, keep, held, solution)
     for _ in range(NEWTON_STEPS):
-        said = sigmoid(full @ solution)
-        slope = full.T @ (said - keep) + held * solution
-        curve = (full * (said * (1 - said))[:, None]).T @ full + np.diag(held)
+        given = sigmoid(full @ solution)
+        slope = full.T @ (given - keep) + held * solution
+        curve = (full * (given * (1 - given))[:, None]).T @ full + np.diag(held)
         move = np.asarray(np.linalg.solve(curve, slope), dtype=np.float64)
         solution, loss, moved = _descend(full, keep, held, solution, loss, move)
         if moved < CLOSE:
