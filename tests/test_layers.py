@@ -1,69 +1,172 @@
-"""Imports point one way, nothing heavy is imported early, and no marker of a package breaks a host."""
+"""Imports point down, none goes in a circle, nothing heavy is imported early, and no package marker breaks a host."""
 
 from __future__ import annotations
 
-import ast
+import graphlib
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
+from keepers.tests.imports import ROOT, TREES, imports, modules, statements
+
 MAY_IMPORT = {
     "core": set[str](),
     "collection": {"core"},
     "models": {"core"},
-    "train": {"core", "models", "collection"},
-    "cluster": {"core", "models", "collection"},
-    "cli": {"core", "models", "collection", "train", "cluster"},
-    "nodes": {"core", "models", "collection"},
-    "extension": {"core", "models", "collection"},
     "library": {"core", "models"},
+    "train": {"core", "collection", "models"},
+    "cluster": {"core", "collection", "models"},
+    "nodes": {"core", "collection", "models"},
+    "extension": {"core", "collection", "models"},
+    "cli": {"core", "collection", "models", "train", "cluster"},
 }
+"""The trees, and the others that each may import."""
+
+FLOORS = """
+core/errors
+core/prediction core/paths core/places
+core/files
+core/weights/formats/
+core/weights/
+core/gates/
+core/pictures/
+core/judging/near_duplicates
+core/spec
+core/runtime
+core/metadata/
+core/judging/ core/captions/
+core/heatmaps/
+
+collection/marks collection/statistics/
+collection/
+collection/sorting/
+
+models/nets/ models/savedmodel/
+models/
+models/faramir/ models/furry/ models/realism/ models/signals/ models/taste/
+models/registry models/presets
+
+train/realism/ train/taste/
+
+cluster/sources/
+cluster/output/
+cluster/planning/
+cluster/running/
+
+library/
+
+nodes/
+
+extension/
+
+cli/
+"""
+"""Files and folders from the ground up, a floor a line. Each may import what is inside it and what lies on the lines
+above it here, never what stands beside it. A folder ends in "/" and stands for all in it that is not named itself."""
+
 HOSTS = {"comfy", "comfy_api", "comfy_execution", "folder_paths", "server", "modules", "gradio", "launch"}
-FOLDERS = sorted(MAY_IMPORT)
+MOST_FILES = 20
+"""Files of Python in one folder."""
 
 
-def sources(folder: str) -> list[Path]:
-    return sorted((ROOT / folder).rglob("*.py"))
+def floors() -> dict[str, int]:
+    """The number of the floor on which each named file or folder stands, from the ground up."""
+    lines = (line.split() for line in FLOORS.splitlines() if line)
+    return {unit: number for number, units in enumerate(lines) for unit in units}
 
 
-def imported(path: Path) -> list[tuple[int, str]]:
-    """Level and name of every import statement in a file, wherever it stands."""
-    found: list[tuple[int, str]] = []
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom):
-            found.append((node.level, node.module or ""))
-        elif isinstance(node, ast.Import):
-            found += [(0, alias.name) for alias in node.names]
+def unit_of(name: str) -> str:
+    """The file or folder of `FLOORS` that a file belongs to: the nearest one that is named."""
+    known = floors()
+    inside = (f"{parent.as_posix()}/" for parent in Path(name).parents)
+    found = next((one for one in (name, *inside) if one in known), None)
+    assert found, f"{name} stands on no floor: name its folder in FLOORS"
     return found
 
 
-@pytest.mark.parametrize("folder", FOLDERS)
-def test_imports_point_down(folder: str) -> None:
-    for path in sources(folder):
-        depth = len(path.relative_to(ROOT).parts) - 1
-        for level, name in imported(path):
-            if level > depth and name:
-                target = name.split(".")[0]
-                allowed = MAY_IMPORT[folder] | {folder}
-                assert target in allowed, f"{path.relative_to(ROOT)} imports {target}"
-            assert not (level == 0 and name.split(".")[0] == "keepers"), f"{path} imports Keepers by its name"
+@cache
+def graph() -> dict[str, set[str]]:
+    return imports()
 
 
-@pytest.mark.parametrize("folder", ["core", "models", "train", "cluster", "cli", "library"])
-def test_no_host_below_the_doors(folder: str) -> None:
-    for path in sources(folder):
-        names = {name.split(".")[0] for level, name in imported(path) if level == 0}
-        assert not names & HOSTS, f"{path.relative_to(ROOT)} imports {names & HOSTS}"
+@pytest.mark.parametrize("tree", TREES)
+def test_trees_import_only_what_they_may(tree: str) -> None:
+    allowed = {tree, *MAY_IMPORT[tree]}
+    across = {
+        f"{name} imports {target}"
+        for name, targets in graph().items()
+        for target in targets
+        if name.startswith(f"{tree}/") and target.split("/")[0] not in allowed
+    }
+    assert across == set()
 
 
-def test_only_the_command_line_uses_its_extra() -> None:
-    for folder in ("core", "models", "train", "cluster", "nodes", "extension", "library"):
-        for path in sources(folder):
-            names = {name.split(".")[0] for level, name in imported(path) if level == 0}
-            assert not names & {"typer", "rich", "click"}, path.relative_to(ROOT)
+def test_floors_import_only_those_below() -> None:
+    known = floors()
+    wrong: list[str] = []
+    for name, targets in graph().items():
+        unit = unit_of(name)
+        for target in sorted(targets):
+            other = unit_of(target)
+            same_tree = name.split("/")[0] == target.split("/")[0]
+            if same_tree and other != unit and known[other] >= known[unit]:
+                wrong.append(
+                    f"{name} imports {target}, which is {'above' if known[other] > known[unit] else 'beside'} it"
+                )
+    assert wrong == []
+
+
+def test_every_floor_is_there() -> None:
+    there = {unit_of(name) for name in graph()}
+    assert set(floors()) - there == set(), "named, and holds nothing"
+
+
+def test_no_import_goes_in_a_circle() -> None:
+    try:
+        graphlib.TopologicalSorter(graph()).prepare()
+    except graphlib.CycleError as error:
+        pytest.fail(" imports ".join(reversed(error.args[1])))
+
+
+def test_no_folder_is_a_hall() -> None:
+    count: dict[str, int] = {}
+    for name in modules():
+        folder = name.rpartition("/")[0]
+        count[folder] = count.get(folder, 0) + 1
+    assert {folder: files for folder, files in count.items() if files > MOST_FILES} == {}
+
+
+def test_nothing_imports_keepers_by_its_name() -> None:
+    """It has another name in each host."""
+    named = [
+        name
+        for name, path in modules().items()
+        for level, module, _ in statements(path)
+        if level == 0 and module.split(".")[0] == "keepers"
+    ]
+    assert named == []
+
+
+def outside(tree: str) -> dict[str, set[str]]:
+    """The packages that the files of a tree import, by file."""
+    return {
+        name: {module.split(".")[0] for level, module, _ in statements(path) if level == 0}
+        for name, path in modules().items()
+        if name.startswith(f"{tree}/")
+    }
+
+
+@pytest.mark.parametrize("tree", [tree for tree in TREES if tree not in ("nodes", "extension")])
+def test_no_host_below_the_doors(tree: str) -> None:
+    assert {name for name, found in outside(tree).items() if found & HOSTS} == set()
+
+
+@pytest.mark.parametrize("tree", [tree for tree in TREES if tree != "cli"])
+def test_only_the_command_line_uses_its_extra(tree: str) -> None:
+    assert {name for name, found in outside(tree).items() if found & {"typer", "rich", "click"}} == set()
 
 
 def test_no_package_marker_below_the_root() -> None:
@@ -73,13 +176,14 @@ def test_no_package_marker_below_the_root() -> None:
     files = (
         listed.stdout.splitlines()
         if listed.returncode == 0
-        else [str(p.relative_to(ROOT)) for p in ROOT.glob("*/*.py")]
+        else [path.relative_to(ROOT).as_posix() for tree in TREES for path in (ROOT / tree).rglob("*.py")]
     )
     assert [name for name in files if name.endswith("/__init__.py")] == []
 
 
 def run_python(code: str) -> str:
-    environment = {"PYTHONPATH": str(ROOT / ".venv" / "src"), "PATH": ""}
+    """What a fresh interpreter prints; it writes no bytecode, which would make folders."""
+    environment = {"PYTHONPATH": str(ROOT / ".venv" / "src"), "PATH": "", "PYTHONDONTWRITEBYTECODE": "1"}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, timeout=120)
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
@@ -96,7 +200,6 @@ def test_the_registry_loads_neither_torch_nor_timm() -> None:
 def test_importing_keepers_reaches_for_nothing() -> None:
     code = (
         "import sys\n"
-        "sys.dont_write_bytecode = True\n"  # the folders for it are Python's own doing
         "events = []\n"
         "def hook(event, args):\n"
         "    if event in ('socket.connect', 'subprocess.Popen', 'os.mkdir', 'os.system', 'pickle.find_class'):\n"
