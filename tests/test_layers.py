@@ -27,7 +27,7 @@ MAY_IMPORT = {
 
 FLOORS = """
 core/errors
-core/prediction core/paths core/places
+core/prediction core/paths core/places core/progress
 core/files
 core/weights/formats/
 core/weights/
@@ -60,7 +60,12 @@ library/
 
 nodes/
 
-extension/
+extension/options/
+extension/host/
+extension/job/ extension/sorting
+extension/panel extension/api/
+extension/extras extension/script
+extension/register
 
 cli/
 """
@@ -68,7 +73,7 @@ cli/
 above it here, never what stands beside it. A folder ends in "/" and stands for all in it that is not named itself."""
 
 HOSTS = {"comfy", "comfy_api", "comfy_execution", "folder_paths", "server", "modules", "gradio", "launch"}
-MOST_FILES = 20
+MOST_FILES = 22
 """Files of Python in one folder."""
 
 
