@@ -36,7 +36,7 @@ def build_uninitialised(make: Callable[[], Module]) -> Module:
     """The module that `make` builds, in evaluation mode, with parameters that still mean nothing: assign the weights.
 
     For modules with computed buffers that are never saved; the meta device would lose them. All others are built with
-    `build_on_meta`, which takes no memory either.
+    `build_on_meta`, which takes no memory at all.
     """
     with torch.inference_mode(False), _Unfilled():
         return make().eval()
