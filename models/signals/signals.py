@@ -42,9 +42,6 @@ LABELS = Labels(
     groups=tuple(HASH_GROUP if name.startswith("hash") else "signal" for name in _RANGES),
     ranges=tuple(_RANGES.values()),
 )
-RUN_LABELS = (DUPLICATE,)
-"""Values that `core.judging.near_duplicates.with_duplicate` fills in for one run; the store keeps them at 0."""
-
 SMALLEST_SIDE = 32
 _WORK_SIDE = 256
 
