@@ -1,4 +1,4 @@
-"""`python -m keepers.benchmarks [NAME …]`: the benchmarks, all or by name. Ratios within one run are what counts."""
+"""`python -m keepers.benchmarks [NAME …]`: the benchmarks, all or by name. Compare ratios within one run."""
 
 from __future__ import annotations
 

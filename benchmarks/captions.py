@@ -1,6 +1,6 @@
 """Captions from 10,000 predictions of 9,083 tags, against a plain loop over all tags of each prediction.
 
-python -m benchmarks.captions
+python -m keepers.benchmarks captions
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from keepers.models.jtp import built_in_labels
 
 COUNT = 10_000
 SAMPLE = 300
-"""Predictions for the plain loop, which takes too long for all."""
+"""Predictions for the plain loop, which is too slow for all of them."""
 THRESHOLD = 0.2
 RECIPE = CaptionRecipe(
     threshold=THRESHOLD,
@@ -33,7 +33,7 @@ PLAIN = CaptionRecipe(threshold=THRESHOLD)
 
 
 def values(count: int) -> Iterator[Floats]:
-    """Probabilities as a tagger gives them: some 45 of 9,083 above the threshold."""
+    """Probabilities as a tagger gives them: about 45 of 9,083 above the threshold."""
     random = np.random.RandomState(0)
     for _ in range(count):
         found = random.rand(9083).astype(np.float32) * np.float32(0.1)
@@ -49,7 +49,7 @@ def predictions(count: int) -> Iterator[Prediction]:
 
 
 def plain(found: Floats) -> str:
-    """What a first script does: every tag is looked at, sorted and joined."""
+    """What a first script does: look at every tag, sort, join."""
     names = built_in_labels().names
     kept = [(name, float(value)) for name, value in zip(names, found, strict=True) if value >= THRESHOLD]
     kept.sort(key=lambda pair: -pair[1])
@@ -58,13 +58,13 @@ def plain(found: Floats) -> str:
 
 def seconds(work: Callable[[], object]) -> float:
     """How long a piece of work takes."""
-    start = time.process_time()  # of this process alone: the work has one thread, and the machine may be shared
+    start = time.process_time()  # this process alone: the work has one thread, and the machine may be shared
     work()
     return time.process_time() - start
 
 
 def per_thousand(recipe: CaptionRecipe, count: int) -> float:
-    """Seconds for a thousand captions, without the making of the predictions."""
+    """Seconds for a thousand captions, not counting the predictions."""
     writer, total = CaptionWriter(recipe), 0.0
     for prediction in predictions(count):
         total += seconds(lambda prediction=prediction: writer([prediction]))
@@ -72,7 +72,7 @@ def per_thousand(recipe: CaptionRecipe, count: int) -> float:
 
 
 def peak(count: int) -> float:
-    """MiB that the captions' making holds at most beside what it yields."""
+    """Peak MiB while captions are made, not counting the captions."""
     writer = CaptionWriter(RECIPE)
     tracemalloc.start()
     for prediction in predictions(count):
@@ -83,7 +83,7 @@ def peak(count: int) -> float:
 
 
 def main() -> None:
-    """Prints figures of this machine, and the ratio that counts."""
+    """Print this machine's figures, and the ratios that carry over to others."""
     writer = CaptionWriter(PLAIN)
     sample = list(predictions(SAMPLE))
     assert all(writer([one]).text == plain(one.values) for one in sample), "both ways must write the same captions"

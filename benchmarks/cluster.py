@@ -1,4 +1,4 @@
-"""A scan on Ray: against the plain scan, against what was planned, and what it holds in memory."""
+"""A scan on Ray against the plain scan and against the plan, and its peak memory."""
 
 from __future__ import annotations
 
@@ -45,12 +45,12 @@ from .timing import peak_megabytes
 
 IMAGES = 2000
 DISTINCT = 100
-"""Pictures among them; the rest are the same with other bytes behind their end."""
+"""Distinct pictures among them; the rest repeat these, with other bytes appended."""
 WARM = 64
-"""Images of a scan that is all start and end."""
+"""Images of a scan that is nearly all start-up and shutdown."""
 MANY = 100_000
 SLOW = 0.05
-"""Seconds of the sleeping net for one image."""
+"""Seconds that the sleeping net takes for one image."""
 LABELS = Labels(("good", "bad"))
 FILE = WeightFile(name="benchmark.safetensors", licence="none")
 GATE = "accept: busy.good >= 0.5"
@@ -73,7 +73,7 @@ class BusyNet(nn.Module):
 
 
 class SleepingNet(nn.Module):
-    """Takes its time elsewhere."""
+    """Takes time without using the processor."""
 
     def forward(self, views: Tensor) -> Tensor:
         """[B, 2], always good."""
@@ -82,7 +82,7 @@ class SleepingNet(nn.Module):
 
 
 def build(kind: type[nn.Module], side: int, given: Build) -> Network:
-    """One of the two nets; its file only has to be there."""
+    """One of the two nets; its weight file need only exist."""
     given.path(FILE)
     return Network(kind(), LABELS, (Preprocess(side, "squash", "bicubic"),), partial(argmax_label, LABELS))
 
@@ -119,7 +119,7 @@ class Clock:
 
 
 def repeat(folder: Path, count: int) -> None:
-    """Further files like those of a folder, until there are so many; each has other bytes, behind the picture's end."""
+    """Fill a folder up to `count` files with copies of those in it, each with other bytes after the picture's end."""
     files = sorted(folder.iterdir())
     for number in range(len(files), count):
         data = files[number % len(files)].read_bytes()
@@ -127,7 +127,7 @@ def repeat(folder: Path, count: int) -> None:
 
 
 def plain(folder: Path, models: Path, count: int) -> float:
-    """Seconds of the plain scan, its store included."""
+    """Seconds that the plain scan takes, store included."""
     judge = Judge(REGISTRY, WeightStore([models]), Runtime(device="cpu"))
     judge.classifier("busy")
     with Store(models / "plain.db") as store:
@@ -139,7 +139,7 @@ def plain(folder: Path, models: Path, count: int) -> float:
 
 
 def on_ray(folder: Path, models: Path, out: Path, gate: str = GATE) -> tuple[float, float]:
-    """Seconds of looking at everything, and of all that comes before and after."""
+    """Seconds for looking at all images, and for what comes before and after."""
     start, clock = perf_counter(), Clock()
     task = Task(gate, weights=Weights((models,)), device="cpu", registry=REGISTRY)
     with connected() as nodes:
@@ -150,7 +150,7 @@ def on_ray(folder: Path, models: Path, out: Path, gate: str = GATE) -> tuple[flo
 
 
 def equal(models: Path, out: Path) -> str:
-    """How many of the numbers on Ray are those of the plain scan, to the last bit."""
+    """How many of the numbers from Ray equal those of the plain scan to the last bit."""
     rows = list(Output.at(str(out)).image_rows())
     column = Output.at(str(out)).require_settings().models[0]
     with Store(models / "plain.db") as store:
@@ -166,7 +166,7 @@ def equal(models: Path, out: Path) -> str:
 
 
 def throughput(root: Path) -> None:
-    """The same images here and on Ray, and as planned."""
+    """The same images in a plain scan, on Ray, and as planned."""
     models = root / "models"
     few, many = root / "few", root / "many"
     for folder, count in ((few, WARM), (many, IMAGES)):
@@ -194,7 +194,7 @@ def throughput(root: Path) -> None:
 
 
 def pressure(root: Path) -> None:
-    """With a net of 50 ms that needs no processor, how much waits for it?"""
+    """How much data waits for a net that takes 50 ms and no processor?"""
     import ray
 
     folder, most, stop = root / "many", [0.0], threading.Event()
@@ -230,7 +230,7 @@ print(peak_megabytes(), looking)
 
 
 def memory(root: Path) -> None:
-    """Peak memory of the process that drives a scan of many and of very many tiny images."""
+    """Peak memory of the driver in scans of many and of very many tiny images."""
     for count in (MANY // 10, MANY):
         folder = root / f"tiny-{count}"
         folder.mkdir()
@@ -241,11 +241,11 @@ def memory(root: Path) -> None:
         line = [sys.executable, "-c", MEMORY, str(folder), str(root / "models"), str(root / f"out-{count}")]
         done = subprocess.run(line, capture_output=True, text=True, check=True)
         megabytes, seconds = done.stdout.split()[-2:]
-        print(f"{count:,} tiny images: the driver holds {float(megabytes):.0f} MB at most; {float(seconds):.0f} s")
+        print(f"{count:,} tiny images: the driver peaks at {float(megabytes):.0f} MB; {float(seconds):.0f} s")
 
 
 def main() -> None:
-    """Print one line a question."""
+    """Print one line for each question."""
     print(f"this process: {peak_megabytes():.0f} MB before")
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)

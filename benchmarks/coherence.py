@@ -1,4 +1,4 @@
-"""`coherence` against the same net run plainly: eager float32, channels first. Random weights: speed is the same."""
+"""`coherence` against the same net run plainly: eager float32, channels first. The weights are random."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .timing import interleaved
 
 
 def write_weights(folder: Path) -> None:
-    """The published layout, with random weights whose classes are spread and not saturated."""
+    """Write random weights in the published layout, such that the classes are spread and not saturated."""
     torch.manual_seed(0)
     tensors = {name: tensor.clone() for name, tensor in CoherenceNet().state_dict().items()}
     tensors["1.8.weight"] *= 3
@@ -34,7 +34,7 @@ def plain_forward(net: CoherenceNet, views: torch.Tensor) -> torch.Tensor:
 
 
 def main() -> None:
-    """Print seconds, ratios, and how far fast is off."""
+    """Print milliseconds, ratios, and how far `fast` is off."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_weights(folder)
@@ -63,7 +63,7 @@ def main() -> None:
 
 
 def compare(reference: CoherenceNet, exact: Classifier, fast: Classifier, pictures: list[Image.Image]) -> None:
-    """How far the values are apart, and whether a verdict changes."""
+    """Print how far the values differ, and how many labels stay the same."""
     prepared = [exact.prepare(picture) for picture in pictures]
     plain = plain_forward(reference, torch.stack([view for (view,) in prepared])).numpy()
     for name, classifier in (("exact", exact), ("fast", fast)):

@@ -1,4 +1,4 @@
-"""ComfyUI: what the pack adds to its start, and what a gate costs over scores that it has already.
+"""ComfyUI: what the pack adds to its start, and what a gate costs when the scores are known.
 
 Runs in a real ComfyUI: COMFYUI_DIR names its checkout, COMFYUI_PYTHON the interpreter it runs with.
 """
@@ -69,7 +69,7 @@ print("FOUND" + json.dumps(found))
 
 
 def main() -> None:
-    """Print import time and gate overhead of the ComfyUI that the environment names."""
+    """Print import time and gate overhead in the ComfyUI that the environment names."""
     folder, python = os.environ.get("COMFYUI_DIR"), os.environ.get("COMFYUI_PYTHON")
     if not folder or not python:
         print("needs a real ComfyUI: set COMFYUI_DIR to its checkout and COMFYUI_PYTHON to its interpreter")

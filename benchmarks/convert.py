@@ -1,8 +1,8 @@
-"""Converting a furry SavedModel: seconds and memory beside the size of its tensor data.
+"""Converting a furry SavedModel: seconds, and memory relative to its tensor data.
 
-python -m benchmarks.convert [ZIP OR FOLDER …]
+python -m keepers.benchmarks.convert [ZIP OR FOLDER …]
 
-Without arguments, a SavedModel of ConvNeXt-T's size is made up of random numbers.
+Without arguments, it makes a SavedModel of ConvNeXt-T's size from random numbers.
 """
 
 from __future__ import annotations
@@ -48,14 +48,14 @@ def made_up(folder: Path) -> Path:
 def peak() -> float:
     """The largest resident memory of this program so far, in MB, mapped files included.
 
-    Not getrusage: after a fork that tells the largest of the program before, too.
+    Not getrusage: after a fork, that includes the peak of the parent program.
     """
     status = Path("/proc/self/status").read_text()
     return int(status.split("VmHWM:")[1].split()[0]) / 1024
 
 
 def one(path: Path) -> None:
-    """Convert one; the memory of the imports is taken off."""
+    """Convert one; memory taken by the imports is subtracted."""
     import timm
     import torch
 

@@ -1,8 +1,8 @@
-"""FARAMIR at full width on random weights: images a second, start, memory, share of the machine's peak, cascade.
+"""FARAMIR at full width on random weights: images a second, start-up, memory, share of peak FLOP/s, cascade.
 
-With FARAMIR_DIR (a checkout) set, the original's net runs beside ours on the same weights; with FARAMIR_PYTHON (an
-interpreter with Pillow below 12, timm and torch) also its start is measured. FARAMIR_WORK names a folder where the
-weights are kept from run to run. It needs about 6 GB of memory, and 2 GB of disk.
+With FARAMIR_DIR set to a checkout, the original's net runs beside ours on the same weights. With FARAMIR_PYTHON set to
+an interpreter that has Pillow below 12, timm and torch, its start-up is measured too. FARAMIR_WORK names a folder that
+keeps the weights from run to run. It needs about 6 GB of memory and 2 GB of disk.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ def load(folder: Path, precision: Precision) -> Classifier:
 
 
 def original(folder: Path) -> nn.Module:
-    """The original's net with the same weights; its preprocessing is not loaded."""
+    """The original's net with the same weights, without its preprocessing."""
     import timm
 
     sys.path.insert(0, ORIGINAL)
@@ -141,7 +141,7 @@ def original(folder: Path) -> nn.Module:
 
 @torch.no_grad()
 def ask_original(net: nn.Module, prepared: Prepared) -> Tensor:
-    """As the original's inference.py asks it."""
+    """Ask it as the original's inference.py does."""
     return net(*(view[None].to(memory_format=torch.channels_last) for view in prepared))
 
 
@@ -193,7 +193,7 @@ def compare_speed(folder: Path) -> None:
 
 
 def compare_starts(folder: Path) -> None:
-    """From a cold process to the first verdict, and the memory that it took beyond the libraries'."""
+    """Seconds from a cold process to the first verdict, and memory beyond what the libraries take."""
     picture = folder.parent / "start.png"
     scene(1024, 1536, 2).save(picture)
     found = {p: _start(sys.executable, OURS, folder, p, picture) for p in ("exact", "fast")}
@@ -220,7 +220,7 @@ def _start(python: str, program: str, *arguments: object) -> dict[str, float]:
 
 
 def cascade(folder: Path) -> None:
-    """The mean cost of an image with `coherence` in front, by the share of images that it refuses."""
+    """The mean cost of an image with `coherence` in front, by the share of images it refuses."""
     write_coherence(folder)
     judge = Judge(Registry(coherence.SPEC, faramir.SPEC), WeightStore([folder]), Runtime(device="cpu"))
     subjects = [Subject(lambda seed=seed: scene(1024, 1024, seed)) for seed in range(4)]

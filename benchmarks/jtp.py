@@ -1,6 +1,6 @@
-"""JTP on the CPU beside a plain loop: timm's net, one picture at a time, eager float32. Random weights at full width.
+"""JTP on the CPU against a plain loop: timm's net, one picture at a time, eager float32. Random weights at full width.
 
-python -m benchmarks.jtp
+python -m keepers.benchmarks jtp
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ PRECISIONS: tuple[Precision, ...] = ("exact", "fast")
 
 
 def main() -> None:
-    """Print load times, images a second, and how far the answers are apart."""
+    """Print load times, images a second, and how far the answers differ."""
     images = [picture(seed) for seed in range(IMAGES)]
     with TemporaryDirectory() as folder:
         path = Path(folder) / jtp.PILOT.name
@@ -64,7 +64,7 @@ def picture(seed: int) -> Image.Image:
 
 @torch.no_grad()
 def write_weights(path: Path) -> None:
-    """Random weights in the published layout; some 2 in 100 tags come out above the threshold."""
+    """Random weights in the published layout; about 2 in 100 tags come out above the threshold."""
     net = timm.create_model(ARCHITECTURE, num_classes=9083)
     torch.manual_seed(0)
     for name, value in net.named_parameters():
@@ -79,7 +79,7 @@ def write_weights(path: Path) -> None:
 
 
 def load_plain(path: Path) -> torch.nn.Module:
-    """As the published code loads it."""
+    """The net, loaded as the published code does."""
     net = timm.create_model(ARCHITECTURE, pretrained=False, num_classes=9083)
     load_model(net, str(path))
     return net.eval()
@@ -91,7 +91,7 @@ def load(folder: Path, precision: Precision) -> Classifier:
 
 
 def timed(work: Any) -> tuple[Any, float]:
-    """What a work gives, and its seconds."""
+    """What a piece of work returns, and its seconds."""
     start = perf_counter()
     result = work()
     return result, perf_counter() - start
@@ -118,7 +118,7 @@ def answers(classifier: Classifier, images: Sequence[Image.Image]) -> list[np.nd
 
 
 def tell_answers(precision: str, classifier: Classifier, images: Sequence[Image.Image], plain: Sequence[Any]) -> None:
-    """How far ours are from the plain ones, and how many decisions at the threshold stay the same."""
+    """Print how far ours are from the plain ones, and how many decisions at the threshold stay the same."""
     ours, theirs = np.stack(answers(classifier, images)), np.stack(plain)
     same = ((ours >= THRESHOLD) == (theirs >= THRESHOLD)).mean()
     above = (theirs >= THRESHOLD).mean()

@@ -1,8 +1,8 @@
-"""Realism: training against the study's own loop, inference and heatmaps against plain ones; all as ratios in one run.
+"""Realism: training against the study's own loop, inference and heatmaps against plain ones, as ratios in one run.
 
     python -m keepers.benchmarks.realism [train] [infer] [heatmap]
 
-`heatmap` compares with torch-cam too where that is installed.
+`heatmap` also compares with torch-cam where that is installed.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ FILES, BATCH, SIDE, ROUNDS = 48, 16, 1024, 5
 
 
 def write_files(folder: Path, form: str) -> dict[str, list[Path]]:
-    """Two classes of files of 1024 x 1024, JPEG as the study's DALL-E images or PNG as its Stable Diffusion images."""
+    """Two classes of 1024 x 1024 files: JPEG as the study's DALL-E images, or PNG as its Stable Diffusion images."""
     random = np.random.RandomState(0)
     found = {"ai": [folder / "ai"], "real": [folder / "real"]}
     for (path,) in found.values():
@@ -49,7 +49,7 @@ def write_files(folder: Path, form: str) -> dict[str, list[Path]]:
 
 
 class Original(torch.utils.data.Dataset[tuple[Any, int]]):
-    """The study's data set: opened, decoded and cropped anew whenever an image is wanted."""
+    """The study's data set: each access opens, decodes and crops the image again."""
 
     def __init__(self, folders: Mapping[str, list[Path]], window: Window) -> None:
         named = enumerate(folders.values())
@@ -66,7 +66,7 @@ class Original(torch.utils.data.Dataset[tuple[Any, int]]):
 
 
 def original_epoch(net: nn.Module, data: Original) -> Callable[[], None]:
-    """One epoch of the study's loop, with no workers, as its DataLoader had none."""
+    """One epoch of the study's loop; like its DataLoader, without workers."""
     loss_of, optimizer = nn.CrossEntropyLoss(), optim.SGD(net.parameters(), lr=0.001, momentum=0.9)
 
     def epoch() -> None:
@@ -83,7 +83,7 @@ def original_epoch(net: nn.Module, data: Original) -> Callable[[], None]:
 
 
 def our_epoch(training: Training) -> Callable[[], None]:
-    """One epoch of ours, without validation, which the study's loop has not."""
+    """One epoch of ours, without validation, since the study's loop has none."""
 
     def epoch() -> None:
         training.net.train()
@@ -95,7 +95,7 @@ def our_epoch(training: Training) -> Callable[[], None]:
 
 
 def trainings(name: str, folder: Path, folders: Mapping[str, list[Path]]) -> dict[str, Callable[[], None]]:
-    """Both loops over the same files, the net of a preset."""
+    """Both loops over the same files, for the net of a preset."""
     preset: DetectorPreset = PRESETS[name]
     found = decoded_pictures(folders, preset.window, 0, folder / name, force=False, progress=lambda *_: None, threads=2)
     labels = np.array([sample.label for sample in found.collected.samples])
@@ -147,7 +147,7 @@ def measure_inference() -> None:
 
 
 def measure_heatmaps() -> None:
-    """What a map costs beside an answer, and SmoothGradCAM++ against torch-cam's."""
+    """What a map costs on top of an answer, and SmoothGradCAM++ against torch-cam's."""
     theirs, ours = pair()
     detector = Detector(ours, 2).eval()
     for batch in (1, 8):

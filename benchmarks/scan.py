@@ -1,4 +1,4 @@
-"""The scan: does it keep the processor busy, how fast is what it knows, and does its memory stay where it is?"""
+"""The scan: does it keep the processor busy, how fast are known files, and does memory stay flat?"""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ KNOWN = 100_000
 MANY = 10_000
 LABELS = Labels(("good", "bad"))
 SLOW = 0.005
-"""Seconds that the net of the saturation test takes for an image, without using the processor."""
+"""Seconds that the net of the saturation test takes for an image without using the processor."""
 
 
 class SleepingNet(nn.Module):
@@ -101,7 +101,7 @@ def net_alone(classifier: Classifier, files: list[Found]) -> float:
 
 
 def throughput(folder: Path, models: Path) -> None:
-    """A scan against the slower of its two parts, and against itself once all is known."""
+    """A scan against the slower of its two parts, and against a second scan in which all is known."""
     files = listed(folder)
     judge = Judge(REGISTRY, WeightStore([models]), Runtime(device="cpu"))
     gate = "accept: coherence.coherent >= 0.5"
@@ -122,7 +122,7 @@ def throughput(folder: Path, models: Path) -> None:
 
 
 def saturation(folder: Path) -> None:
-    """With a net that takes 5 ms elsewhere, decoding decides alone."""
+    """With a net that takes 5 ms off the processor, decoding alone sets the pace."""
     files = listed(folder)
     judge = Judge(Registry(SLEEPING), WeightStore([folder]), Runtime(device="cpu"))
     ratios = [decode_all(files) / scan(judge, "accept: sleeping.good >= 0.5", files)[0] for _ in range(3)]
@@ -130,7 +130,7 @@ def saturation(folder: Path) -> None:
 
 
 def known(folder: Path) -> None:
-    """Files that were scanned before: the plan, and the results."""
+    """Files that were scanned before: seconds for the plan, and for the results."""
     judge = Judge(REGISTRY, WeightStore([folder]), Runtime(device="cpu"))
     gate = "accept: coherence.coherent >= 0.5"
     files = [Found(folder / f"{number // 1000}" / f"{number}.png", 1, 2) for number in range(KNOWN)]
@@ -169,7 +169,7 @@ print(peak_megabytes())
 
 
 def memory(folder: Path) -> None:
-    """Peak memory of a scan of few and of many small files, each in a process of its own."""
+    """Peak memory of scans of few and of many small files, each in its own process."""
     for number in range(MANY):
         pixels = np.random.RandomState(number).randint(0, 256, (48, 48, 3)).astype(np.uint8)
         Image.fromarray(pixels).save(folder / f"{number:05}.png", compress_level=1)
@@ -185,7 +185,7 @@ def memory(folder: Path) -> None:
 
 
 def main() -> None:
-    """Print one line a question."""
+    """Print one line for each question."""
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
         for part in ("pictures", "models", "small"):

@@ -1,4 +1,4 @@
-"""How long `signals` takes for an image of 1024x1536, beside decoding the same image from PNG."""
+"""How long `signals` takes for a 1024 x 1536 image, against decoding it from PNG."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SEEN = 100_000
 
 
 def milliseconds(work: Callable[[], object]) -> float:
-    """The shortest time of one call, which other work on the machine disturbs least, after one call to warm up."""
+    """The shortest time of one call after a warm-up call: the one least disturbed by other work on the machine."""
     work()
     times: list[float] = []
     for _ in range(ROUNDS):
@@ -38,7 +38,7 @@ def decode(file: io.BytesIO) -> Image.Image:
 
 
 def main() -> None:
-    """Print one line per picture, and the price of looking through a long run for near-duplicates."""
+    """Print one line per picture, and the cost of the search for near-duplicates in a long run."""
     torch.set_num_threads(1)
     pictures = {"mountains": mountains(SIZE)}
     pictures |= {name: ORDINARY[name]().resize(SIZE) for name in ("spheres", "fog", "line_art", "film")}

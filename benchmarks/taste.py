@@ -1,4 +1,4 @@
-"""How long learning a taste takes from 1,000 labels, cross-validation included; no image is opened, no net is run."""
+"""How long learning a taste from 1,000 labels takes, cross-validation included. No image is opened, and no net runs."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ROUNDS = 3
 
 
 def seconds(work: Callable[[], object]) -> tuple[float, float]:
-    """The shortest of a few runs, and the shortest processor time (other programs may share the machine)."""
+    """The shortest time of a few runs, and the shortest processor time, since the machine may be shared."""
     walls: list[float] = []
     cpus: list[float] = []
     for _ in range(ROUNDS):

@@ -1,4 +1,4 @@
-"""How the benchmarks measure: A B A B in one process, because the machine may be shared and noisy."""
+"""How the benchmarks measure: A B A B in one process, since the machine may be shared and noisy."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from time import perf_counter
 
 
 def interleaved(works: Mapping[str, Callable[[], object]], rounds: int = 5) -> dict[str, float]:
-    """The median seconds of each work, run in turn after one round to warm up."""
+    """The median seconds of each piece of work, run in turn after a warm-up round."""
     times: dict[str, list[float]] = {name: [] for name in works}
     for number in range(rounds + 1):
         for name, work in works.items():
@@ -21,5 +21,5 @@ def interleaved(works: Mapping[str, Callable[[], object]], rounds: int = 5) -> d
 
 
 def peak_megabytes() -> float:
-    """The largest resident memory of this process so far."""
+    """The peak resident memory of this process so far, in MB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

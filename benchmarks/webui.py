@@ -1,6 +1,6 @@
-"""What Keepers adds in the WebUI: at its start, to an image with Keepers off and on, and what unloading gives back.
+"""What Keepers costs in the WebUI: at start-up, for an image with Keepers off and on; and what unloading frees.
 
-The host's side is the stub that the tests use, so that a net's noise does not drown milliseconds.
+The host is the stub that the tests use, since a real net's noise would drown milliseconds.
 """
 
 # pyright: reportMissingImports=false
@@ -42,7 +42,7 @@ print((loaded - begin) * 1000, (time.perf_counter() - loaded) * 1000)
 
 
 def start() -> None:
-    """The host has torch, numpy, Pillow and gradio in memory when it comes to extensions."""
+    """The host has loaded torch, numpy, Pillow and gradio before it loads extensions."""
     environment = {"PYTHONPATH": str(STUBS), "PATH": ""}
     found: list[list[float]] = []
     for _ in range(5):
@@ -55,7 +55,7 @@ def start() -> None:
 
 
 def hooks(side: int) -> None:
-    """A job of one image, all but sampling and saving; they take turns, and the least disturbed time of each counts."""
+    """A job of one image, without sampling and saving. Variants take turns, and the shortest time of each counts."""
     shared = importlib.import_module("modules.shared")
     shared.opts.data |= {"samples_save": False, "grid_save": False, "return_grid": False}
     picture = mountains((side, side)).convert("RGB")
@@ -82,7 +82,7 @@ def _job(name: str, picture: Image.Image) -> float:
 
 
 def memory() -> None:
-    """Memory of this process, with coherence on the CPU; what the first use of torch leaves is not counted."""
+    """Memory of this process with coherence on the CPU, not counting what the first use of torch leaves behind."""
     lent = importlib.import_module("keepers.extension.host.host")
     picture = mountains((512, 512)).convert("RGB")
     _predict(picture)

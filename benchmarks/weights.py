@@ -1,4 +1,4 @@
-"""How fast weight files are opened, beside the libraries' own loaders: as many bytes as a large vision tower has."""
+"""How fast weight files the size of a large vision tower are opened, against the libraries' own loaders."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from keepers.tests.writers import STATE_DICT_WRITERS
 
 ROUNDS = 3
 BLOCKS = 27
-"""As many as SO400M has; the file is 0.86 GB."""
+"""As many parameters as SO400M has; the file is 0.86 GB."""
 
 
 def seconds(work: Callable[[], object]) -> float:
-    """The shortest of a few runs, with the file in the system's cache."""
+    """The shortest time of a few runs, with the file in the system's cache."""
     times: list[float] = []
     for _ in range(ROUNDS):
         start = perf_counter()
@@ -32,13 +32,13 @@ def seconds(work: Callable[[], object]) -> float:
 
 
 def torch_load(path: Path) -> dict[str, Any]:
-    """The usual way, from an open file, which cannot be mapped."""
+    """The usual way, from an open file, which torch cannot map."""
     with path.open("rb") as file:
         return torch.load(file, map_location="cpu", weights_only=True)
 
 
 def main() -> None:
-    """Print one line per kind of file, and the price of the checks."""
+    """Print one line per kind of file, and the cost of the checks."""
     tower: dict[str, Tensor] = {f"blocks.{i}.weight": torch.randn(1152, 6912) for i in range(BLOCKS)}
     tower |= {f"blocks.{i}.small.{j}": torch.randn(1152) for i in range(BLOCKS) for j in range(11)}
     theirs = {"safetensors": load_file, "zip": torch_load, "legacy": torch_load}

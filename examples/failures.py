@@ -1,4 +1,4 @@
-"""Makes the failures of image generators from scratch or from a sound picture, at a chosen strength."""
+"""Makes the failures of image generators, from scratch or from a sound picture, at a chosen strength."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .pictures import Size, clouds, to_image
 
 
 def solid(size: Size, colour: tuple[int, int, int], grain: float = 0, seed: int = 0) -> Image.Image:
-    """One colour everywhere, with grain of a standard deviation in levels: what a VAE in float16 gives for NaN."""
+    """One colour everywhere, with grain (standard deviation in levels): what a VAE in float16 makes of NaN."""
     noise = (
         np.random.RandomState(seed).normal(0, grain, (size[1], size[0], 1))
         if grain
@@ -31,7 +31,7 @@ def pixel_noise(size: Size, deviation: float = 60, coloured: bool = True, seed: 
 
 
 def latent_noise(size: Size, deviation: float = 60, seed: int = 0) -> Image.Image:
-    """Motley blots of 8 pixels with fine grain: what a decoder makes of a latent that was never denoised."""
+    """Blots of 8 pixels in many colours, with fine grain: what a decoder makes of a latent that was never denoised."""
     random = np.random.RandomState(seed)
     blots = to_image(random.normal(128, deviation, (size[1] // 8, size[0] // 8, 3))).resize(
         size, Image.Resampling.BICUBIC
@@ -40,19 +40,19 @@ def latent_noise(size: Size, deviation: float = 60, seed: int = 0) -> Image.Imag
 
 
 def blurred(picture: Image.Image, thousandths: float) -> Image.Image:
-    """The picture out of focus by a Gaussian, its sigma in thousandths of the shorter side."""
+    """The picture blurred by a Gaussian whose sigma is in thousandths of the shorter side."""
     return picture.convert("RGB").filter(ImageFilter.GaussianBlur(thousandths * min(picture.size) / 1000))
 
 
 def burnt(picture: Image.Image, gain: float) -> Image.Image:
-    """Contrast and colour far beyond the scale, as with a guidance that is much too strong."""
+    """Contrast and colour far out of range, as with guidance that is much too strong."""
     colours = np.asarray(picture.convert("RGB"), dtype=np.float64)
     middle = np.median(colours, axis=(0, 1))
     return to_image(128 + gain * (colours - middle) * [1.2, 1.0, 1.3])
 
 
 def tiled(picture: Image.Image, across: int, down: int) -> Image.Image:
-    """The whole picture, made smaller, again and again: `across` times `down` copies."""
+    """The whole picture, scaled down and repeated: `across` times `down` copies."""
     copy = np.asarray(picture.resize((picture.width // across, picture.height // down), Image.Resampling.LANCZOS))
     return Image.fromarray(np.tile(copy, (down, across) + (1,) * (copy.ndim - 2)))
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-if not __package__:  # run by its path, as `make examples` does
+if not __package__:  # run by path, as `make examples` does
     sys.path.insert(0, str(Path(__file__).resolve().parent.parent / ".venv" / "src"))
     runpy.run_module("keepers.examples.make_images", run_name="__main__")
     sys.exit()
@@ -19,7 +19,7 @@ from . import failures, metadata, pictures
 
 FOLDER = Path(__file__).resolve().parent / "images"
 CUT = 0.55
-"""The share of the truncated file that is left."""
+"""How much of the truncated file is left."""
 
 
 def _asked(prompt: str, seed: int, picture: Image.Image) -> metadata.Generation:
@@ -49,14 +49,14 @@ def _encode(picture: Image.Image, kind: str, **options: object) -> bytes:
 
 
 def again(picture: Image.Image) -> Image.Image:
-    """The picture a little closer and brighter: what a second seed of a low variation strength gives."""
+    """The picture a little closer and brighter, as a variation seed of low strength gives."""
     width, height = picture.size
     closer = picture.resize(picture.size, Image.Resampling.BICUBIC, box=(3, 2, width - 3, height - 2))
     return closer.point([min(255, level + 5) for level in range(256)] * 3)
 
 
 def sticker() -> Image.Image:
-    """The fox cut out; below the transparent part lie colours that nobody sees."""
+    """The fox cut out; the transparent part hides colours."""
     fox = np.asarray(pictures.cartoon((384, 384)))
     blue = np.abs(fox.astype(int) - fox[2, 2]).sum(axis=2) < 90
     hidden = np.random.RandomState(5).randint(0, 256, (24, 24, 3), dtype=np.uint8).repeat(16, 0).repeat(16, 1)
@@ -65,7 +65,7 @@ def sticker() -> Image.Image:
 
 
 def make() -> dict[str, bytes]:
-    """The files by name; the same bytes every time with the same version of Pillow."""
+    """The files by name; one version of Pillow gives the same bytes every time."""
     mountains, town, balls = pictures.mountains(), pictures.night(), pictures.spheres((512, 640))
     fog, sea = pictures.fog(), pictures.sea()
     whole = webui(pictures.mountains((512, 384), 21, 1), "PNG", "mountain lake at noon, clear sky", 3141592653)
@@ -92,7 +92,7 @@ def make() -> dict[str, bytes]:
 
 
 def main() -> None:
-    """Write the files, and say what was written."""
+    """Write the files, and print their names."""
     FOLDER.mkdir(exist_ok=True)
     for name, content in make().items():
         (FOLDER / name).write_bytes(content)

@@ -13,7 +13,7 @@ USER_COMMENT, EXIF_FOLDER, MAKE, MODEL = 0x9286, 0x8769, 0x010F, 0x0110
 
 @dataclass(frozen=True)
 class Generation:
-    """What an image was asked for with."""
+    """The settings an image was generated with."""
 
     prompt: str
     seed: int
@@ -49,7 +49,7 @@ def webui_exif(asked: Generation) -> Image.Exif:
 
 
 def comfy_prompt(asked: Generation) -> dict[str, Any]:
-    """The graph in ComfyUI's API form: what was executed."""
+    """The graph in ComfyUI's API form, as it was executed."""
 
     def node(kind: str, title: str, **inputs: Any) -> dict[str, Any]:
         return {"inputs": inputs, "class_type": kind, "_meta": {"title": title}}
@@ -85,7 +85,7 @@ _LINKS = [
     [8, 4, 2, 8, 1, "VAE"],
     [9, 8, 0, 9, 0, "IMAGE"],
 ]
-"""Link, from node, its slot, to node, its slot, type."""
+"""Link id, from node and slot, to node and slot, type."""
 _SLOTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "CheckpointLoaderSimple": ((), ("MODEL", "CLIP", "VAE")),
     "EmptyLatentImage": ((), ("LATENT",)),

@@ -1,4 +1,4 @@
-"""Draws ordinary pictures of many kinds, always the same ones: scenes that no detector of failures may flag."""
+"""Draws ordinary pictures of many kinds, always the same: scenes that no failure detector may flag."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Size = tuple[int, int]
 
 
 def clouds(size: Size, seed: int, slope: float = 1.8) -> Array:
-    """Noise [H, W] from 0 to 1 whose spectrum falls as 1 / f^slope, as that of clouds and hills does."""
+    """Noise [H, W] from 0 to 1 with a spectrum of 1 / f^slope, like that of clouds and hills."""
     width, height = size
     white = np.random.RandomState(seed).standard_normal((height, width))
     distance = np.hypot(np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width)[None, :])
@@ -24,17 +24,17 @@ def clouds(size: Size, seed: int, slope: float = 1.8) -> Array:
 
 
 def ridge(width: int, seed: int, slope: float = 1.4) -> Array:
-    """The outline [W] of a mountain chain, from 0 to 1."""
+    """The outline [W] of a mountain range, from 0 to 1."""
     return clouds((2 * width, 1), seed, slope)[0, :width]
 
 
 def blend(low: tuple[float, ...], high: tuple[float, ...], weight: Array) -> Array:
-    """Colours [H, W, 3] from 0 to 255 between two, by a weight [H, W] from 0 to 1."""
+    """Colours [H, W, 3] from 0 to 255, mixed from two by a weight [H, W] from 0 to 1."""
     return np.asarray(low) + (np.asarray(high) - np.asarray(low)) * weight[..., None]
 
 
 def to_image(colours: Array) -> Image.Image:
-    """An image in mode RGB or L of values from 0 to 255."""
+    """An image in mode RGB or L from values of 0 to 255."""
     return Image.fromarray(np.clip(colours, 0, 255).round().astype(np.uint8))
 
 
@@ -45,7 +45,7 @@ def grid(size: Size) -> tuple[Array, Array]:
 
 
 def mountains(size: Size = (768, 512), seed: int = 1, colours: int = 0) -> Image.Image:
-    """Mountain chains in the haze below a low sun."""
+    """Mountain ranges in haze below a low sun."""
     tops, hazes, rocks = [
         ((70, 96, 160), (255, 190, 130), (38, 34, 60)),
         ((52, 120, 190), (240, 235, 215), (24, 56, 50)),
@@ -357,7 +357,7 @@ def page(size: Size = (512, 768), seed: int = 16) -> Image.Image:
 
 
 def gradient(size: Size = (512, 512), seed: int = 17) -> Image.Image:
-    """A smooth wallpaper of two colours, with nothing in it."""
+    """A smooth wallpaper of two colours and nothing else."""
     x, y = grid(size)
     angle = np.random.RandomState(seed).uniform(0, 2 * np.pi)
     across = np.cos(angle) * x / size[0] + np.sin(angle) * y / size[1]
