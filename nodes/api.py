@@ -1,4 +1,4 @@
-"""The one place where ComfyUI's node interface is imported: its third version, in the part that 0.3.64 has already."""
+"""The one place that imports ComfyUI's node interface: version 3, limited to what 0.3.64 already has."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ CATEGORY = "keepers"
 """Where the nodes stand in the menu."""
 
 BLOCKED = ExecutionBlocker(None)
-"""Stands in an output that has nothing: what is wired to it is skipped in silence, and the prompt goes on."""
+"""The value of an empty output: nodes wired to it are silently skipped, and the prompt goes on."""
 
 ScoresSocket = io.Custom("KEEPERS_SCORES")
-"""The type of a wire that carries scores (see scores.Scores)."""
+"""The type of a wire that carries scores.Scores."""
 
 
 def named(*outputs: Any) -> list[Any]:
-    """The outputs under their ids as names; without this, ComfyUI 0.3.64 would call them all by their types."""
+    """The outputs, named after their ids; without this, ComfyUI 0.3.64 would name them after their types."""
     for each in outputs:
         each.display_name = each.display_name or each.id.replace("_", " ")
     return list(outputs)

@@ -1,4 +1,4 @@
-"""The node Caption: captions written anew from captions, tags and the prompt."""
+"""The node Caption: rewrites captions from captions, tags and the prompt."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from .parallel import matches
 from .scores import Scores, joined
 
 _WORDS = "captions"
-"""What the tags of a wired caption are called where models have their ids."""
+"""The name of a wired caption's tags, in the place of a model id."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class KeepersCaption(io.ComfyNode):
             description="Writes captions from tags, captions and the prompt, by a template or a recipe.",
             is_input_list=True,
             inputs=[
-                captions_input("Captions to write anew, one for every image."),
+                captions_input("Captions to rewrite, one for every image."),
                 scores_input("From Tag: the tags with their scores, used instead of captions."),
                 text_area(
                     "prompt",
@@ -65,8 +65,8 @@ class KeepersCaption(io.ComfyNode):
                     "recipe",
                     options=[NONE, *recipes()],
                     default=NONE,
-                    tooltip="A recipe from a .toml file in models/keepers. It brings its own style; template and words "
-                    "above go before it where they are filled in.",
+                    tooltip="A recipe from a .toml file in models/keepers. It sets its own style; the template and "
+                    "words above override it where they are filled in.",
                 ),
             ],
             outputs=named(
@@ -95,20 +95,20 @@ class KeepersCaption(io.ComfyNode):
         captions: list[str] | None = None,
         scores: list[Scores] | None = None,
     ) -> io.NodeOutput:
-        """One caption for every image that came in as a caption, a score or a prompt of its own."""
+        """One caption for every image that came in as a caption, a score or its own prompt."""
         given = {"template": one(template), "first": one(trigger), "last": one(last)}
         filled = {name: value for name, value in given.items() if value}
         if one(recipe) == NONE:
             filled["style"] = one(style)
         chosen = _recipe(one(recipe), filled)
-        told = _told(scores, captions)
-        count = len(told) if told else len(prompt)
-        if told:
+        tags = _tags(scores, captions)
+        count = len(tags) if tags else len(prompt)
+        if tags:
             matches("prompts", len(prompt), count)
         known = taggers_of(taggers()) | {_WORDS: {"": 0.0}}
         writer = CaptionWriter(chosen, known)
         written = [
-            writer(told[i] if told else [], _Prompt(prompt[i if len(prompt) == count else 0])).text
+            writer(tags[i] if tags else [], _Prompt(prompt[i if len(prompt) == count else 0])).text
             for i in range(count)
         ]
         return io.NodeOutput(written)
@@ -125,8 +125,8 @@ def _recipe(name: str, given: dict[str, Any]) -> CaptionRecipe:
     return changed(base, given)
 
 
-def _told(scores: list[Scores] | None, captions: list[str] | None) -> Sequence[Sequence[Prediction]]:
-    """What is said of every image: the taggers' answers, or the parts of its caption in their order."""
+def _tags(scores: list[Scores] | None, captions: list[str] | None) -> Sequence[Sequence[Prediction]]:
+    """For every image, the taggers' answers, or the parts of its caption in order."""
     if scores:
         return [[a for a in each.answers.values() if isinstance(a, Prediction)] for each in joined(scores).images]
     return [[_as_tags(caption)] for caption in captions or ()]

@@ -1,4 +1,4 @@
-"""An image as the bytes of a file, with the workflow in it as ComfyUI writes it, and our record."""
+"""An image as the bytes of a file, with ComfyUI's workflow and our record in it."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ Format = Literal["png", "webp", "webp lossless", "jpeg"]
 SUFFIX: Mapping[Format, str] = {"png": ".png", "webp": ".webp", "webp lossless": ".webp", "jpeg": ".jpg"}
 
 _MODEL, _MAKE = 0x0110, 0x010F
-"""The EXIF tags in which ComfyUI keeps the prompt, and, counting down, the workflow and others."""
+"""The EXIF tags in which ComfyUI stores the prompt and, counting down, the workflow and the rest."""
 
 
 @dataclass(frozen=True)
 class Workflow:
-    """What ComfyUI hands to nodes that save."""
+    """What ComfyUI passes to nodes that save."""
 
     prompt: Mapping[str, Any] | None = None
     extra: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     def texts(self) -> dict[str, str]:
-        """Keyword and JSON, the prompt first."""
+        """JSON texts by keyword, the prompt first."""
         prompt = {} if self.prompt is None else {"prompt": json.dumps(self.prompt)}
         return prompt | {key: json.dumps(value) for key, value in self.extra.items()}
 
@@ -39,7 +39,7 @@ class Workflow:
 def encode(
     image: Image.Image, form: Format, quality: int, workflow: Workflow | None, record: Record | None
 ) -> tuple[bytes, str]:
-    """The file's bytes, and a note when something of the metadata found no room in it."""
+    """The file's bytes, and a note if part of the metadata did not fit."""
     if form == "png":
         return _png(image, workflow, record), ""
     data, note = _with_exif(image, form, quality, workflow)
@@ -64,7 +64,7 @@ def _png(image: Image.Image, workflow: Workflow | None, record: Record | None) -
 
 def _with_exif(image: Image.Image, form: Format, quality: int, workflow: Workflow | None) -> tuple[bytes, str]:
     if form == "jpeg" and image.mode not in ("RGB", "L"):
-        image = image.convert("RGB")  # a JPEG has no alpha; the colours stay as they are
+        image = image.convert("RGB")  # a JPEG has no alpha; the colours do not change
     exif = image.getexif()
     tags = [_MODEL, *range(_MAKE, 0, -1)]
     for tag, (key, text) in zip(tags, workflow.texts().items() if workflow else (), strict=False):

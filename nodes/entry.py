@@ -18,16 +18,16 @@ from .tag_categories import KeepersTagCategories
 
 
 class Extension(ComfyExtension):
-    """What ComfyUI asks for when it loads the pack."""
+    """What ComfyUI calls when it loads the pack."""
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
-        """All nodes that have a model; our model folder is made known first, because the menus look into it."""
+        """All nodes that have a model. Our model folder is registered first, because the menus read it."""
         register_folder()
         return all_nodes()
 
 
 def all_nodes() -> list[type[io.ComfyNode]]:
-    """The nodes in the order of their work, without those for which the registry has no model."""
+    """The nodes in workflow order, without those for which the registry has no model."""
     nodes: list[type[io.ComfyNode]] = [KeepersScore, KeepersGate, KeepersSave, KeepersLoad, KeepersCaption]
     nodes += [KeepersTag, KeepersTagCategories] if taggers() else []
     nodes += [KeepersHeatmap] if variants(FAMILIES) else []

@@ -1,4 +1,4 @@
-"""Names for saved images: inside the output folder, never taken before, one number for image and caption."""
+"""Names for saved images: inside the output folder, never reused, with one number for image and caption."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SUBFOLDER = {"accept": "", "review": "review", "reject": "rejected"}
 
 @dataclass
 class Series:
-    """The files of one run: `prefix_00001_.png` and so on, as ComfyUI counts; review and rejected in sub-folders."""
+    """The files of one run, numbered as ComfyUI does: `prefix_00001_.png` …; review and rejected in subfolders."""
 
     folder: Path
     stem: str
@@ -28,7 +28,7 @@ class Series:
 
     @classmethod
     def start(cls, prefix: str, width: int, height: int) -> Series:
-        """The series of a prefix, after the highest number that is taken in its folder or in the sub-folders.
+        """The series of a prefix, after the highest number in use in its folder or the subfolders.
 
         ComfyUI fills in its own %placeholders%. Raises OutsideFolder; no folder is created then.
         """
@@ -70,7 +70,7 @@ class Series:
 
 
 def shown(path: Path, *, output: Path | None = None) -> dict[str, str]:
-    """A saved file as ComfyUI's frontend asks for it."""
+    """A saved file, in the form in which ComfyUI's frontend requests it."""
     folder = (output or Path(folder_paths.get_output_directory())).resolve()
     return {"filename": path.name, "subfolder": path.parent.relative_to(folder).as_posix().strip("."), "type": "output"}
 

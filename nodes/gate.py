@@ -1,4 +1,4 @@
-"""The node Gate: parts the accepted images from those for review and the rejected ones, and all that runs beside."""
+"""The node Gate: separates accepted, review and rejected images, with everything that runs beside them."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ BLOCK, BEST_ONE, ERROR = "pass nothing on", "pass the best one", "stop with an e
 
 
 class KeepersGate(JudgingNode):
-    """One verdict for every image; what has no images blocks its own output alone."""
+    """One verdict for every image; an output without images blocks only itself."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -60,8 +60,8 @@ class KeepersGate(JudgingNode):
                 io.String.Input(
                     "rank_by",
                     default="",
-                    tooltip="The number that says which is best, as faramir.accept. Empty: the last number that the "
-                    "gate's accept clause asks.",
+                    tooltip="The number that says which is best, such as faramir.accept. Empty: the last number "
+                    "that the gate's accept clause asks for.",
                 ),
                 io.Combo.Input(
                     "if_none_pass",
@@ -85,7 +85,7 @@ class KeepersGate(JudgingNode):
                 io.Int.Output("accepted_count", tooltip="How many images are accepted."),
                 io.Int.Output("review_count", tooltip="How many images are for review."),
                 io.Int.Output("rejected_count", tooltip="How many images are rejected."),
-                io.String.Output("indexes", tooltip='The places of the accepted images, from 0: "0,2,5".'),
+                io.String.Output("indexes", tooltip='The positions of the accepted images, from 0: "0,2,5".'),
                 report_output(),
             ],
         )
@@ -157,7 +157,7 @@ def _places(scores: Scores, outcome: str) -> list[int]:
 
 
 def _settled(scores: Scores, found: Sequence[Frame], by: Value | None, best: int) -> Scores:
-    """With `best`, of the accepted images only the best remain so; equal ones in their order."""
+    """With `best`, only the best accepted images stay accepted; ties keep their order."""
     passed = _places(scores, "accept")
     if not best or len(passed) <= best:
         return scores
@@ -168,7 +168,7 @@ def _settled(scores: Scores, found: Sequence[Frame], by: Value | None, best: int
 
 
 def _if_none(scores: Scores, found: Sequence[Frame], by: Value | None, then: str) -> Scores:
-    """What the user wants when nothing is accepted. Raises ValueError when that is an error."""
+    """Apply the user's choice when nothing is accepted. Raises ValueError if the choice is an error."""
     if then == BLOCK or not scores.images or _places(scores, "accept"):
         return scores
     if then == ERROR:
@@ -183,7 +183,7 @@ def _if_none(scores: Scores, found: Sequence[Frame], by: Value | None, then: str
 
 
 def _ranks(scores: Scores, found: Sequence[Frame], places: Sequence[int], by: Value | None) -> dict[int, float]:
-    """The images' ranks by place; a model that the gate did not need to ask about one of them is asked now."""
+    """The images' ranks by place; a model that the gate did not need is asked now."""
     known = {number: scores.images[number] for number in places}
     unasked = [number for number, each in known.items() if by is not None and by.model not in each.answers]
     if by is not None and unasked:

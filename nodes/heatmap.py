@@ -1,4 +1,4 @@
-"""The node Heatmap: where in a picture a model found its answer."""
+"""The node Heatmap: where in a picture a model found evidence for its answer."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
 FAMILIES = ("realism", "faramir")
-"""The models whose nets can say where they looked."""
+"""The models whose nets can be explained."""
 OWN = "the answer"
 
 
@@ -37,30 +37,30 @@ class KeepersHeatmap(JudgingNode):
         return list_schema(
             "KeepersHeatmap",
             "Heatmap (Keepers)",
-            "Shows where in an image a model found what speaks for its answer.",
+            "Shows where in an image a model found evidence for its answer.",
             inputs=[
                 images_input("explain"),
-                io.Combo.Input("model", options=models, default=models[0], tooltip="The model that is asked."),
+                io.Combo.Input("model", options=models, default=models[0], tooltip="The model to explain."),
                 io.Combo.Input(
                     "class_name",
                     options=[OWN, *label_names(models)],
                     default=OWN,
-                    tooltip="What the map speaks for: each image's own answer, or one class.",
+                    tooltip="What the map explains: each image's own answer, or one class.",
                 ),
                 io.Combo.Input(
                     "method",
                     options=list(METHODS),
                     default=METHODS[0],
-                    tooltip="grad-cam: one look. smooth: several looks with noise, slower (SmoothGradCAM++).",
+                    tooltip="grad-cam: one pass. smooth: several passes with noise, slower (SmoothGradCAM++).",
                 ),
                 io.Float.Input(
-                    "strength", default=0.5, min=0.0, max=1.0, step=0.05, tooltip="How much the colours cover."
+                    "strength", default=0.5, min=0.0, max=1.0, step=0.05, tooltip="How opaque the colours are."
                 ),
                 *machine_inputs(),
             ],
             outputs=[
                 io.Image.Output("overlay", is_output_list=True, tooltip="The images under their coloured maps."),
-                io.Mask.Output("mask", is_output_list=True, tooltip="The maps, from 0 to 1, of the images' size."),
+                io.Mask.Output("mask", is_output_list=True, tooltip="The maps, from 0 to 1, at the images' size."),
                 io.Float.Output("score", is_output_list=True, tooltip="The value of the explained class."),
                 io.String.Output("label", is_output_list=True, tooltip="That class."),
             ],
@@ -120,7 +120,7 @@ def _tensor(image: Image.Image) -> torch.Tensor:
 
 
 def _batches(rows: Sequence[torch.Tensor], batches: Sequence[int]) -> list[torch.Tensor]:
-    """The rows in the batches in which their images came in."""
+    """The rows, stacked in the batches in which their images came in."""
     grouped: dict[int, list[torch.Tensor]] = {}
     for row, batch in zip(rows, batches, strict=True):
         grouped.setdefault(batch, []).append(row)

@@ -1,4 +1,4 @@
-"""What ComfyUI lends us: devices, its memory management, progress, a way to stop, and folders for weights."""
+"""What ComfyUI provides: devices, memory management, progress, cancelling, and folders for weights."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from torch import nn
 
 KEY = "keepers"
-"""The kind of model under which ComfyUI and extra_model_paths.yaml know our folder."""
+"""The key of our model folder in ComfyUI and extra_model_paths.yaml."""
 _SECOND = "classifiers"
-"""ComfyUI's own kind for such models. It lists files without an ending only, so it is looked through but not listed."""
+"""ComfyUI's own key for such models. It lists only files without an extension, so we search it but do not list it."""
 _SUFFIXES = (".safetensors", ".pth", ".pt", ".bin", ".keras", ".toml")
 _PATCHER = "keepers_patcher"
 
@@ -45,7 +45,7 @@ class RunOptions:
 
 
 def register_folder() -> None:
-    """Make models/keepers known to ComfyUI, beside what extra_model_paths.yaml has named; creates nothing."""
+    """Register models/keepers with ComfyUI, in addition to extra_model_paths.yaml; creates no folder."""
     folder_paths.add_model_folder_path(KEY, str(Path(folder_paths.models_dir) / KEY))
     folder_paths.folder_names_and_paths[KEY][1].update(_SUFFIXES)
 
@@ -58,7 +58,7 @@ def store(*, download: bool = False) -> WeightStore:
 
 
 def check() -> None:
-    """Stops here when the user has pressed Cancel: raises ComfyUI's own exception for it."""
+    """Raise ComfyUI's own exception if the user has pressed Cancel."""
     management.throw_exception_if_processing_interrupted()
 
 
@@ -69,8 +69,8 @@ _judges: WeakValueDictionary[str, Judge] = WeakValueDictionary()
 def judge(options: RunOptions | None = None) -> Judge:
     """The one judge of this process.
 
-    Nobody here keeps it: the nodes that score hold it, and ComfyUI holds those nodes as long as they are in the
-    workflow that ran last, or until the user frees the model and node cache. Then its nets leave the memory.
+    This module does not keep it alive. The nodes that score hold it, and ComfyUI holds those nodes while they are in
+    the last workflow that ran, or until the user frees the model and node cache. Then its nets leave memory.
     """
     with _lock:
         found = _judges.get(KEY)
@@ -90,23 +90,23 @@ def _runtime(precision: Precision) -> Runtime:
 
 
 def _device() -> str:
-    """Where nets run: ComfyUI's device; the CPU when the user allows no weights in video memory (--novram)."""
+    """Where nets run: ComfyUI's device, or the CPU if the user allows no weights in video memory (--novram)."""
     no_room = management.vram_state == management.VRAMState.NO_VRAM
     return "cpu" if no_room else str(management.get_torch_device())
 
 
 def place(parts: Sequence[nn.Module], device: torch.device) -> torch.device:
-    """Have ComfyUI load the parts of a net, which may push other models out, as others may push these out later."""
+    """Have ComfyUI load the parts of a net. This may evict other models, as they may evict these later."""
     with torch.inference_mode(False), torch.no_grad():
         management.load_models_gpu([_patcher(part, device) for part in parts], force_full_load=True)
     return device
 
 
 def _patcher(part: nn.Module, device: torch.device) -> ModelPatcher:
-    """What ComfyUI manages a part by; one for each part, and gone with it.
+    """The handle by which ComfyUI manages a part; each part has one, and it goes with the part.
 
-    The plain ModelPatcher on purpose: the newer dynamic one serves nets made of ComfyUI's own layers, and would copy
-    all weights of others before every batch.
+    The plain ModelPatcher is deliberate: the newer dynamic one is made for nets of ComfyUI's own layers, and would copy
+    all weights of other nets before every batch.
     """
     found = getattr(part, _PATCHER, None)
     if not isinstance(found, ModelPatcher) or found.load_device != device:
@@ -116,16 +116,16 @@ def _patcher(part: nn.Module, device: torch.device) -> ModelPatcher:
 
 
 def say(text: str, node: str | None) -> None:
-    """Show a line of text on a node, where there is a browser to show it."""
+    """Show a line of text on a node, if there is a browser."""
     server = getattr(PromptServer, "instance", None)
     if node and server is not None:
-        with suppress(AttributeError):  # a server of another kind, as some API hosts have it
+        with suppress(AttributeError):  # another kind of server, as on some API hosts
             server.send_progress_text(text, node)
 
 
 @dataclass
 class _Progress:
-    """ComfyUI's progress bar on the node that runs: images of a model, or bytes of a download."""
+    """ComfyUI's progress bar on the running node: images through a model, or bytes of a download."""
 
     _bars: dict[tuple[int, str], ProgressBar] = field(default_factory=dict[tuple[int, str], ProgressBar])
 

@@ -1,4 +1,4 @@
-"""ComfyUI's IMAGE tensors as pictures: quantised exactly as SaveImage does it, so that a verdict holds for the file."""
+"""ComfyUI's IMAGE tensors as pictures, quantised exactly as SaveImage does, so that a verdict holds for the file."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Frame:
     """One image among those that came in."""
 
     batch: int
-    """In which tensor of the list it is."""
+    """The index of its tensor in the list."""
     index: int
     """Its place in that tensor."""
     pixels: Tensor
@@ -31,7 +31,7 @@ class Frame:
 
 
 def frames(images: Sequence[Tensor | None] | None) -> list[Frame]:
-    """The images of a list of batches, in order. Raises ValueError, which names what is odd about a tensor."""
+    """The images of a list of batches, in order. Raises ValueError, which says what is wrong with a tensor."""
     found: list[Frame] = []
     for place, batch in enumerate(images or ()):
         if batch is not None:
@@ -55,7 +55,7 @@ def picture(pixels: Tensor) -> Image.Image:
     """An 8-bit picture of [H, W, C] in [0, 1]: clipped, then truncated, in the tensor's own precision, as SaveImage."""
     if pixels.dtype == torch.bfloat16:
         pixels = pixels.float()  # numpy has no bfloat16
-    with np.errstate(invalid="ignore"):  # NaN becomes some grey, as in SaveImage; such an image is for review
+    with np.errstate(invalid="ignore"):  # NaN becomes some grey, as in SaveImage; such an image goes to review
         values = np.clip(255.0 * pixels.detach().cpu().numpy(), 0, 255).astype(np.uint8)
     return Image.fromarray(values[:, :, 0] if values.shape[2] == 1 else values)
 
@@ -67,7 +67,7 @@ def flaw(pixels: Tensor) -> str:
 
 
 def subjects(found: Sequence[Frame], *, checked: bool = False) -> list[Subject]:
-    """What the judge is given. With `checked`, the pixels are known to be sound and are not looked at again."""
+    """The judge's input. With `checked`, the pixels are known to be sound and are not checked again."""
     return [
         Subject(
             open=lambda pixels=frame.pixels: picture(pixels),

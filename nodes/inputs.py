@@ -1,4 +1,4 @@
-"""The inputs that several nodes have, written once, and how their values are read."""
+"""The inputs that several nodes share, and how their values are read."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def list_schema(
     category: str = CATEGORY,
     **more: Any,
 ) -> io.Schema:
-    """The schema of a node that takes whole lists and tells its user a line about them."""
+    """The schema of a node that takes whole lists and shows a line of text about them."""
     return io.Schema(
         node_id=node,
         display_name=title,
@@ -83,7 +83,7 @@ def report_output() -> Any:
 
 
 def gate_inputs() -> list[Any]:
-    """The preset, and the text that goes before it."""
+    """The preset, and the text that overrides it."""
     presets = "\n".join(f"{one.name}: {one.summary}" for one in PRESETS.values())
     return [
         io.Combo.Input("preset", options=list(PRESETS), default="signals", tooltip=f"A ready-made gate.\n{presets}"),
@@ -97,33 +97,36 @@ def gate_inputs() -> list[Any]:
 
 
 def machine_inputs() -> list[Any]:
-    """How models run."""
+    """How models run: batch size, precision, and whether missing files are downloaded."""
     return [
         io.Int.Input(
             "batch_size",
             default=8,
             min=1,
             max=256,
-            tooltip="How many images go through a model at once. Smaller needs less memory; the results are the same.",
+            tooltip="How many images go through a model at once. A smaller batch needs less memory; "
+            "the results are the same.",
         ),
         io.Combo.Input(
             "precision",
             options=list(PRECISIONS),
             default="auto",
-            tooltip="exact: the published model's own numbers. fast: half precision; what comes near to a threshold is "
-            "computed again exactly. auto: fast where the device is made for it.",
+            tooltip="exact: the published model's own numbers. fast: half precision; values near a threshold are "
+            "recomputed exactly. auto: fast where the device is made for it.",
         ),
-        switch("download", "Get a missing model file when the node runs. Off: the node says which file goes where."),
+        switch(
+            "download", "Download a missing model file when the node runs. Off: the node says which file goes where."
+        ),
     ]
 
 
 def one(values: Sequence[T] | T) -> T:
-    """The single value of a widget: nodes that take whole lists get every input as a list."""
+    """A widget's single value: nodes that take whole lists get every input as a list."""
     return values[0] if isinstance(values, list | tuple) else values  # pyright: ignore[reportReturnType]  T is no list
 
 
 def menu_value(values: Sequence[T], known: Iterable[T], what: str) -> T:
-    """The value of a menu. ComfyUI 0.3.64 lets a prompt name anything there. Raises KeepersError."""
+    """A menu's value, checked: ComfyUI 0.3.64 accepts anything in a prompt. Raises KeepersError."""
     value = one(values)
     if value not in (listed := list(known)):
         raise KeepersError(f"There is no {what} {value!r}. There are: {', '.join(map(str, listed))}")
@@ -138,5 +141,5 @@ def run_options(
 
 
 def chosen_gate(preset_name: str, text: str) -> Gate:
-    """The gate of the text, or of the preset when there is none. Raises GateError, UnknownName."""
+    """The gate in the text, or the preset's if the text is empty. Raises GateError, UnknownName."""
     return Gate.parse(text if text.strip() else preset(preset_name).gate)

@@ -1,4 +1,4 @@
-"""How nodes ask the judge about images, and hold on to it while they are in a workflow."""
+"""How nodes ask the judge about images, and keep it alive while they are in a workflow."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from .refusals import advice
 from .scores import Scored, Scores
 
 _LOADING = frozenset(["missing_weights", "download_failed", "corrupt_weights", "unsafe_weights", "wrong_weights"])
-"""Failures that concern a model and not an image: the user must act, so the node fails instead of judging."""
+"""Failures of a model, not of an image: the user must act, so the node fails instead of judging."""
 
 
 class JudgingNode(io.ComfyNode):
-    """A node that keeps its nets in memory while it is in the workflow; see host.judge."""
+    """A node that keeps its nets in memory as long as it is in the workflow; see host.judge."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -40,7 +40,7 @@ def judge_frames(
 
 
 def judge_subjects(given: Sequence[Subject], gate: Gate, how: host.RunOptions, *, everything: bool = False) -> Scores:
-    """The scores of images that are opened when they must be. Raises KeepersError when a model cannot be loaded."""
+    """The scores of images that are opened only when needed. Raises KeepersError when a model cannot be loaded."""
     judge = host.judge(how)
     judge.check(gate)
     judged = judge.judge(given, gate, everything=everything)
@@ -51,7 +51,7 @@ def judge_subjects(given: Sequence[Subject], gate: Gate, how: host.RunOptions, *
 
 
 def check_loaded(answers: Iterable[Answer]) -> None:
-    """Raises KeepersError with the reason when a model could not be loaded, so that a prompt never ends in silence."""
+    """Raises KeepersError with the reason if a model could not be loaded, so that a prompt never fails silently."""
     for answer in answers:
         if isinstance(answer, Failure) and answer.code in _LOADING:
             raise KeepersError(advice(answer.reason, answer.code))

@@ -1,4 +1,4 @@
-"""The node Load Keepers: images that Save Keepers wrote, those that a gate lets through, with captions and scores."""
+"""The node Load Keepers: loads images that pass a gate, with the captions and scores that Save Keepers wrote."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ OUTPUT, INPUT = "output", "input"
 
 
 class KeepersLoad(JudgingNode):
-    """Reads scores back from the images; only a model that they lack is asked."""
+    """Reads scores back from the images; only models without saved scores are asked."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -52,16 +52,16 @@ class KeepersLoad(JudgingNode):
                 text_area(
                     "gate",
                     "which images; empty: those that were accepted when they were saved",
-                    "A gate, as in Gate. Scores in the files are used; a model that a file lacks is asked. "
+                    "A gate, as in Gate. Scores in the files are used; a model whose scores a file lacks is asked. "
                     "Empty: the saved verdicts decide, and images without one count as accepted.",
                 ),
-                io.Int.Input("most", default=0, min=0, max=100000, tooltip="At most so many images; 0: all."),
+                io.Int.Input("most", default=0, min=0, max=100000, tooltip="The most images to load; 0: all."),
                 *machine_inputs(),
             ],
             outputs=[
                 io.Image.Output("images", is_output_list=True, tooltip="One by one, as they may differ in size."),
                 io.String.Output("captions", is_output_list=True, tooltip="From the caption files, else the images."),
-                ScoresSocket.Output("scores", tooltip="Of these images, for Gate and Save Keepers."),
+                ScoresSocket.Output("scores", tooltip="Scores of these images, for Gate and Save Keepers."),
                 io.String.Output("files", is_output_list=True, tooltip="Their files, below the chosen place."),
                 io.Int.Output("count", tooltip="How many images."),
                 report_output(),
@@ -82,12 +82,12 @@ class KeepersLoad(JudgingNode):
     def fingerprint_inputs(
         cls, place: Any = (None,), folder: Any = (None,), subfolders: Any = (False,), **_others: Any
     ) -> str:
-        """Changes when a file in the folder does, so that new images are seen."""
+        """Changes whenever a file in the folder does, so that new images are loaded."""
         if one(place) is None or one(folder) is None:
             return ""
         found = _files(one(place), one(folder), bool(one(subfolders)))
-        told = "\n".join(f"{each.path} {each.size} {each.mtime_ns}" for each in found)
-        return hashlib.sha256(told.encode("utf-8", "surrogateescape")).hexdigest()
+        state = "\n".join(f"{each.path} {each.size} {each.mtime_ns}" for each in found)
+        return hashlib.sha256(state.encode("utf-8", "surrogateescape")).hexdigest()
 
     @classmethod
     def execute(
@@ -138,7 +138,7 @@ def _record(path: Path) -> Record | None:
     try:
         return read_record(path)
     except UnreadableImage:
-        return None  # the judge opens the file too, and says what is wrong with it
+        return None  # the judge opens the file as well, and reports what is wrong with it
 
 
 def _scores(files: list[Path], records: list[Record | None], text: str, how: host.RunOptions) -> Scores:
@@ -153,7 +153,7 @@ def _scores(files: list[Path], records: list[Record | None], text: str, how: hos
 
 
 def _saved(path: Path, record: Record | None) -> Scored:
-    """As the image was judged when it was saved; a file that is no image is for review."""
+    """The verdict saved with the image; a file that is no image goes to review."""
     try:
         open_image(path)
     except UnreadableImage as error:
@@ -166,7 +166,7 @@ def _saved(path: Path, record: Record | None) -> Scored:
 
 
 def remembered(record: Record | None, gate: Gate) -> dict[str, Prediction]:
-    """The predictions in a record, of those models of which it holds every number that the gate asks."""
+    """A record's predictions, for the models whose every number that the gate asks for is in it."""
     found: dict[str, Prediction] = {}
     for model, row in (record.scores if record else {}).items():
         if all(value.label in row for value in values_of(gate) if value.model == model):
@@ -175,7 +175,7 @@ def remembered(record: Record | None, gate: Gate) -> dict[str, Prediction]:
 
 
 def _prediction(model: str, row: Mapping[str, float], word: str) -> Prediction:
-    """With the model's own labels where they are known; NaN stands for those that were not saved."""
+    """With the model's own labels if they are known; values that were not saved are NaN."""
     try:
         spec = REGISTRY.spec(model, host.store())
         labels = spec.labels() if spec.labels else None

@@ -1,4 +1,4 @@
-"""What stands in the nodes' menus: the models of the registry with the variants found on this machine, and recipes."""
+"""The contents of the nodes' menus: the registry's models with the variants on this machine, and caption recipes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NONE = "none"
 
 
 def variants(families: Iterable[str]) -> list[str]:
-    """The ids of these models and of all their variants, those that the user trained included."""
+    """The ids of these models and all their variants, including those that the user trained."""
     files = host.store()
     known = [spec for spec in REGISTRY if spec.id in set(families)]
     return [each.id for spec in known for each in (spec, *REGISTRY.variants(spec, files))]
@@ -30,7 +30,7 @@ def taggers() -> list[ModelSpec]:
 
 
 def label_names(models: Iterable[str]) -> list[str]:
-    """The labels of several models, each once; of those that are known without their weights."""
+    """The labels of several models, each once, as far as they are known without the weights."""
     files = host.store()
     found: dict[str, None] = {}
     for model in models:
@@ -47,7 +47,7 @@ def recipes() -> list[str]:
             try:
                 found += [f"{name}#{one}" for one in recipe_names(path)] or [name]
             except KeepersError:
-                continue  # told when somebody chooses it by hand; a menu is no place for errors
+                continue  # reported when somebody names it; a menu is no place for errors
     return found
 
 

@@ -1,4 +1,4 @@
-"""One node for each family of models: a number, a word and a yes or no for every image."""
+"""One node per family of models: a score, a label and a yes or no for every image."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .scores import rank, report_json, summary, word
 
 @dataclass(frozen=True)
 class ModelQuestion:
-    """What a node asks of which models."""
+    """What a node asks, and which models."""
 
     node: str
     title: str
@@ -33,7 +33,7 @@ class ModelQuestion:
 
 
 class ModelNode(JudgingNode):
-    """What these nodes have in common."""
+    """What these nodes share."""
 
     question: ClassVar[ModelQuestion]
 
@@ -50,7 +50,9 @@ class ModelNode(JudgingNode):
         if asked.label:
             names = labels if asked.label in labels else [asked.label, *labels]
             inputs.append(
-                io.Combo.Input("class_name", options=names, default=asked.label, tooltip="What the number is for.")
+                io.Combo.Input(
+                    "class_name", options=names, default=asked.label, tooltip="The class that the score is for."
+                )
             )
         inputs.append(
             io.Float.Input(
@@ -59,7 +61,7 @@ class ModelNode(JudgingNode):
                 min=0.0,
                 max=asked.highest,
                 step=0.01,
-                tooltip="From this number on an image is accepted.",
+                tooltip="Images with at least this score are accepted.",
             )
         )
         return list_schema(

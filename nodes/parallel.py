@@ -1,4 +1,4 @@
-"""What runs beside the images: latents, masks and texts, from which the same ones are taken."""
+"""What runs beside the images: the same entries are picked from latents, masks and texts."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 
 def pick_images(batches: Sequence[Tensor], found: Sequence[Frame], keep: Sequence[int]) -> list[Any]:
-    """The kept images, in their batches; a batch that stays whole is handed on as it is, not copied."""
+    """The kept images, in their batches; a batch that stays whole is passed on without a copy."""
     whole = [batch[None] if batch.ndim == 3 else batch for batch in batches]
     return _grouped(whole, [(found[number].batch, found[number].index) for number in keep], _rows)
 
@@ -45,7 +45,7 @@ def pick_texts(texts: Sequence[str] | None, count: int, keep: Sequence[int]) -> 
 
 
 def matches(what: str, found: int, count: int) -> bool:
-    """Whether there is one of something for every image, or one for all. Raises ValueError where there is not."""
+    """True if there is one of something for every image, or one for all. Raises ValueError otherwise."""
     if found not in (1, count):
         raise ValueError(f"There are {count} images, but {found} {what}: they must come from the same images.")
     return True
@@ -62,7 +62,7 @@ def _picked(
 
 
 def _grouped(batches: Sequence[T], places: Sequence[tuple[int, int]], rows: Callable[..., T]) -> list[Any]:
-    """One result for every batch of which something is kept; a blocker where nothing is."""
+    """One result per batch with something kept; a blocker if nothing is kept."""
     chosen: dict[int, list[int]] = {}
     for batch, index in places:
         chosen.setdefault(batch, []).append(index)

@@ -1,4 +1,4 @@
-"""What is checked before anything is generated: wrong gates, unknown models, missing files."""
+"""Checks that run before anything is generated: for wrong gates, unknown models and missing files."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from .scores import wish_gate
 def refusal(preset_name: str | None, text: str | None, *, download: bool | None, known: bool = False) -> str:
     """Why a node cannot run with these inputs, before anything is generated; empty when it can.
 
-    An input that is wired is None here and is looked at when the node runs. With `known`, scores are wired to the node,
-    and it may need no model at all.
+    A wired input is None here; it is checked when the node runs. With `known`, scores are wired to the node, so it may
+    need no model at all.
     """
     if preset_name is None or text is None:
         return ""
@@ -42,9 +42,9 @@ def refusal_of_wish(wish: str | None, *, download: bool | None) -> str:
 
 
 def refused_model(model: Any, families: Sequence[str], download: Any) -> bool | str:
-    """What a node with a menu of models answers before anything is generated: True, or what is wrong with the choice.
+    """True, or what is wrong with the model chosen in a node's menu; checked before anything is generated.
 
-    `model` and `download` are as ComfyUI gives them to `validate_inputs`; a wired model is not known yet.
+    `model` and `download` are as ComfyUI passes them to `validate_inputs`; a wired model is not known yet.
     """
     name, known = one(model), variants(families)
     if name is None:
@@ -55,7 +55,7 @@ def refused_model(model: Any, families: Sequence[str], download: Any) -> bool | 
 
 
 def missing(models: Iterable[str], *, download: bool | None) -> str:
-    """Which file is missing where, for the first model that lacks one and may not download it."""
+    """Which file is missing and where it goes, for the first model that lacks one; empty if `download` may be on."""
     if download is not False:
         return ""
     files = host.store()
@@ -70,6 +70,6 @@ def missing(models: Iterable[str], *, download: bool | None) -> str:
 
 
 def advice(error: object, code: str = "missing_weights") -> str:
-    """The error, and what can be done on the node itself."""
+    """The error, and what the user can do about it on the node."""
     may_download = code == "missing_weights" and "keepers fetch" in str(error)
     return f"{error} Or switch on 'download' on this node." if may_download else str(error)

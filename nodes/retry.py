@@ -1,8 +1,8 @@
-"""The nodes Retry Start and Retry End: what stands between them runs until enough images are accepted.
+"""The nodes Retry Start and Retry End: everything between them runs until enough images are accepted.
 
-ComfyUI has no loops, but a node may answer with more nodes. Retry End looks up which nodes hang on Retry Start and lead
-to it, and, as long as images are lacking, answers with a copy of them all, under the next seed and with what was kept
-so far. It works through the plain API as well as in the browser.
+ComfyUI has no loops, but a node may answer with more nodes. Retry End finds the nodes that depend on Retry Start and
+lead to it. While images are missing, it answers with a copy of them all, with the next seed and the images kept so far.
+This works through the plain API as well as in the browser.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 RetrySocket = io.Custom("KEEPERS_RETRY")
-"""The wire that tells Retry End which Retry Start is its own; nothing goes along it."""
+"""The wire that tells Retry End which Retry Start belongs to it; it carries no data."""
 RoundSocket = io.Custom("KEEPERS_ROUND")
-"""What one attempt hands to the next; never wired by hand."""
+"""What one attempt passes to the next; never wired by hand."""
 
 _SEEDS = 1 << 64
 ENOUGH, FAIL = "pass on what there is", "stop with an error"
@@ -35,7 +35,7 @@ ENOUGH, FAIL = "pass on what there is", "stop with an error"
 
 @dataclass(frozen=True)
 class Round:
-    """What was kept before this attempt."""
+    """What was kept before the current attempt."""
 
     attempt: int = 0
     images: tuple[Tensor, ...] = ()
@@ -45,7 +45,7 @@ class Round:
 
 
 class KeepersRetryStart(io.ComfyNode):
-    """Gives the seed of this attempt."""
+    """Gives each attempt its seed."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -54,7 +54,8 @@ class KeepersRetryStart(io.ComfyNode):
             node_id="KeepersRetryStart",
             display_name="Retry Start (Keepers)",
             category=f"{CATEGORY}/retry",
-            description="The start of what is tried again: wire its seed to the sampler and its retry to Retry End.",
+            description="The start of the part that is retried: wire its seed to the sampler and its retry to "
+            "Retry End.",
             inputs=[
                 io.Int.Input(
                     "seed",
@@ -102,12 +103,12 @@ class KeepersRetryEnd(io.ComfyNode):
                     "report_in",
                     optional=True,
                     force_input=True,
-                    tooltip="Anything that shall happen in every attempt, such as the report of a Save Keepers that "
+                    tooltip="Anything that must run in every attempt, such as the report of a Save Keepers that "
                     "saves the images of each attempt, the rejected ones too.",
                 ),
                 RoundSocket.Input("round", optional=True, tooltip="Leave it empty: the node fills it in."),
                 io.Int.Input("wanted", default=1, min=1, max=4096, tooltip="How many accepted images are wanted."),
-                io.Int.Input("attempts", default=8, min=1, max=1000, tooltip="After so many attempts it ends."),
+                io.Int.Input("attempts", default=8, min=1, max=1000, tooltip="Stop after this many attempts."),
                 io.Combo.Input(
                     "if_too_few",
                     options=[ENOUGH, FAIL],
@@ -118,9 +119,9 @@ class KeepersRetryEnd(io.ComfyNode):
             outputs=named(
                 io.Image.Output("accepted", tooltip="The accepted images of all attempts, as many as are wanted."),
                 ScoresSocket.Output("accepted_scores", tooltip="Their scores, for Save Keepers."),
-                io.Int.Output("count", tooltip="How many they are."),
+                io.Int.Output("count", tooltip="How many there are."),
                 io.Int.Output("attempts_made", tooltip="How many attempts it took."),
-                io.String.Output("report", tooltip="What each attempt brought."),
+                io.String.Output("report", tooltip="The result of each attempt."),
             ),
         )
 
@@ -181,7 +182,7 @@ def _result(after: Round, wanted: int, if_too_few: str) -> io.NodeOutput:
 
 
 def _another(graph: Any, start: str, end: str, after: Round) -> io.NodeOutput:
-    """Copies of all nodes from start to end, wired among themselves, and to the rest as the first ones are."""
+    """Copies of all nodes from start to end, wired to each other and, like the originals, to the rest."""
     inner = _between(graph, start, end)
     builder = GraphBuilder()
     copies = {node: builder.node(graph.get_node(node)["class_type"], f"{place}") for place, node in enumerate(inner)}
@@ -197,7 +198,7 @@ def _another(graph: Any, start: str, end: str, after: Round) -> io.NodeOutput:
 
 
 def _between(graph: Any, start: str, end: str) -> list[str]:
-    """The nodes that hang on `start` and lead to `end`, both of them included, in the order of the wires."""
+    """The nodes that depend on `start` and lead to `end`, both included, in topological order."""
     hangs: dict[str, bool] = {start: True}
     order: list[str] = []
     stack = [(end, False)]

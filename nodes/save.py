@@ -1,4 +1,4 @@
-"""The node Save Keepers: images with captions beside them and scores in them; nothing is overwritten or lost."""
+"""The node Save Keepers: saves images with captions beside them and scores in them; nothing is overwritten or lost."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ENDINGS = (".txt", ".caption", NO_CAPTION)
 
 
 class KeepersSave(io.ComfyNode):
-    """Accepted images into the folder, the others into review/ and rejected/ below it."""
+    """Saves accepted images to the folder, and the others to review/ and rejected/ below it."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -36,8 +36,8 @@ class KeepersSave(io.ComfyNode):
             is_output_node=True,
             inputs=[
                 images_input("save"),
-                scores_input("Of the same images. Without scores all count as accepted."),
-                captions_input("Of the same images, or one for all of them."),
+                scores_input("Scores of the same images. Without them, all count as accepted."),
+                captions_input("Captions of the same images, or one for all of them."),
                 io.String.Input(
                     "filename_prefix",
                     default="keepers/image",
@@ -49,7 +49,7 @@ class KeepersSave(io.ComfyNode):
                     "caption_file",
                     options=list(ENDINGS),
                     default=".txt",
-                    tooltip="The file beside each image that has its caption: same name, this ending.",
+                    tooltip="The caption file beside each image: same name, this extension.",
                 ),
                 switch(
                     "workflow",
@@ -81,7 +81,7 @@ class KeepersSave(io.ComfyNode):
 
     @classmethod
     def validate_inputs(cls, format: Any = (None,), caption_file: Any = (None,)) -> bool | str:  # noqa: A002
-        """Refuse what the menus do not have before anything is generated."""
+        """Refuse values that the menus do not offer before anything is generated."""
         try:
             _ending(caption_file)
             if one(format) is not None:

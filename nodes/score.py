@@ -39,7 +39,7 @@ class KeepersScore(JudgingNode):
                 *gate_inputs(),
                 switch(
                     "every_model",
-                    "Ask every model of the gate about every image, also where the verdict is clear already.",
+                    "Ask every model of the gate about every image, even when the verdict is already clear.",
                     on="ask all",
                     off="ask what is needed",
                 ),
@@ -50,7 +50,9 @@ class KeepersScore(JudgingNode):
                 io.Boolean.Output("accept", is_output_list=True, tooltip="Whether it is accepted, for every image."),
                 io.String.Output("verdict", is_output_list=True, tooltip="accept, review or reject, for every image."),
                 io.String.Output("label", is_output_list=True, tooltip="The deciding model's answer in one word."),
-                io.Float.Output("score", is_output_list=True, tooltip="The number that the gate's accept clause asks."),
+                io.Float.Output(
+                    "score", is_output_list=True, tooltip="The number that the gate's accept clause asks for."
+                ),
                 report_output(),
             ],
         )

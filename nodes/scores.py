@@ -1,4 +1,4 @@
-"""What goes along a KEEPERS_SCORES wire: for every image, what the models said of it and what was decided."""
+"""What a KEEPERS_SCORES wire carries: for every image, the models' answers and the verdict."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..core.prediction import Answer, Answers, Prediction
 
 @dataclass(frozen=True)
 class Scored:
-    """One image's answers, and its verdict where a gate was asked."""
+    """One image's answers, and its verdict if a gate was asked."""
 
     answers: Answers = field(default_factory=dict[str, Answer])
     flaw: str = ""
@@ -52,9 +52,9 @@ class Scores:
         return sum(one.outcome == outcome for one in self.images)
 
     def subjects(self, fresh: Sequence[Subject]) -> list[Subject]:
-        """The subjects of the same images with what is known of them, so that nothing is asked twice.
+        """The subjects of the same images with their known answers, so that nothing is asked twice.
 
-        Failures are not carried over: what failed once may succeed when it is asked again.
+        Failures are not carried over: a model that failed once may succeed the next time.
         """
         known = [{m: a for m, a in one.answers.items() if isinstance(a, Prediction)} for one in self.images]
         return [
@@ -69,9 +69,9 @@ def joined(given: Iterable[Scores]) -> Scores:
 
 
 def ranking(gate: Gate, wish: str = "") -> Value | None:
-    """The number by which images are ranked: the one that the user names, else the last that accepting asks for.
+    """The number by which images are ranked: the one that the user names, else the last in the accept clause.
 
-    The last, because gates begin with what is cheap and end with what matters. Raises GateError.
+    The last, because gates begin with cheap models and end with those that matter. Raises GateError.
     """
     if wish.strip():
         return named_value(wish)
@@ -83,9 +83,9 @@ def ranking(gate: Gate, wish: str = "") -> Value | None:
 
 
 def wish_gate(wish: str) -> Gate:
-    """A gate that asks for the number `wish` and nothing else, so that it can be checked as gates are.
+    """A gate that asks only for the number `wish`, so that it can be checked like any gate.
 
-    Raises GateError for what is no `model.label`.
+    Raises GateError if `wish` is not of the form `model.label`.
     """
     return Gate.parse(f"accept: {wish.strip()} == {wish.strip()}")
 
@@ -96,12 +96,12 @@ def named_value(wish: str) -> Value | None:
 
 
 def values_of(gate: Gate) -> list[Value]:
-    """All numbers that a gate asks, as written."""
+    """All numbers that a gate asks for, as written."""
     return [value for clause in gate.clauses for value in _values(terms(clause.when))]
 
 
 def rank(scored: Scored, by: Value | None) -> float:
-    """An image's number for the ranking; minus infinity where it has none."""
+    """An image's number for the ranking; minus infinity if it has none."""
     answer = scored.answers.get(by.model) if by else None
     if by is None or not isinstance(answer, Prediction) or by.label not in answer.labels:
         return -math.inf
@@ -110,7 +110,7 @@ def rank(scored: Scored, by: Value | None) -> float:
 
 
 def word(scored: Scored, by: Value | None, gate: Gate) -> str:
-    """The answer in one word of the model that ranks, else of the last model of the gate that has one."""
+    """The label of the model that ranks, else of the last model of the gate that has a label."""
     for model in ((by.model,) if by else ()) + tuple(reversed(gate.models)):
         answer = scored.answers.get(model)
         if isinstance(answer, Prediction) and answer.label:
@@ -119,7 +119,7 @@ def word(scored: Scored, by: Value | None, gate: Gate) -> str:
 
 
 def summary(scores: Scores) -> str:
-    """The counts in one line, as it stands on the node."""
+    """The counts in one line, as shown on the node."""
     total = len(scores.images)
     if not total:
         return "no images came in"

@@ -1,4 +1,4 @@
-"""The node Tag: captions from the tags that a tagger finds in the images."""
+"""The node Tag: writes captions from the tags that a tagger finds in images."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ class KeepersTag(JudgingNode):
             inputs=[
                 images_input("tag"),
                 CategoriesSocket.Input(
-                    "categories", optional=True, tooltip="Settings for single categories, from Tag Categories."
+                    "categories", optional=True, tooltip="Settings for individual categories, from Tag Categories."
                 ),
                 io.Combo.Input("model", options=names, default=names[0] if names else None, tooltip=_models_told()),
                 io.Combo.Input(
                     "second_model",
                     options=[NONE, *names],
                     default=NONE,
-                    tooltip="Another tagger; of a tag that both find, the more probable one counts.",
+                    tooltip="A second tagger; where both find a tag, the higher probability counts.",
                 ),
                 io.Float.Input(
                     "threshold",
@@ -55,29 +55,27 @@ class KeepersTag(JudgingNode):
                     min=0.0,
                     max=1.0,
                     step=0.01,
-                    tooltip="From which probability a tag is taken. 0 means what the model's card recommends.",
+                    tooltip="The lowest probability of a tag that is used. 0 means what the model's card recommends.",
                 ),
                 io.Int.Input(
-                    "top", default=0, min=0, max=1000, tooltip="Look at so many of the most probable tags only; 0: all."
+                    "top", default=0, min=0, max=1000, tooltip="Use only this many of the most probable tags; 0: all."
                 ),
-                io.Int.Input(
-                    "max_tags", default=0, min=0, max=1000, tooltip="At most so many tags in the caption; 0: all."
-                ),
+                io.Int.Input("max_tags", default=0, min=0, max=1000, tooltip="The most tags in a caption; 0: all."),
                 io.String.Input("first", default="", tooltip="Words that come first, such as your trigger word."),
                 io.String.Input("last", default="", tooltip="Words that come last."),
                 text_area(
                     "exclude",
                     "tags to leave out: *_background, signature",
-                    "Tags to leave out, parted by commas; * stands for anything. Blanks and _ are the same.",
+                    "Tags to leave out, separated by commas; * matches anything. Spaces and _ are the same.",
                 ),
-                io.String.Input("only", default="", tooltip="When filled in, all tags but these are left out."),
+                io.String.Input("only", default="", tooltip="If filled in, only these tags are used."),
                 io.String.Input("exclude_categories", default="", tooltip="Categories to leave out: meta, lore."),
                 io.String.Input(
                     "require", default="", tooltip="An image without these tags gets an empty caption, and a note."
                 ),
                 io.Combo.Input("order", options=list(_ORDERS), default="score", tooltip="How tags are ordered."),
                 style_input(),
-                switch("escape_brackets", "Write \\( and \\), as prompts need it and trainers do not."),
+                switch("escape_brackets", "Write \\( and \\), which prompts need and trainers do not."),
                 switch("add_rating", "Write the rating into the caption."),
                 switch("trailing_comma", "End the caption with its separator."),
                 *machine_inputs(),

@@ -1,4 +1,4 @@
-"""The node Tag Categories: thresholds for single categories of tags, and which of them are left out."""
+"""The node Tag Categories: thresholds for individual categories of tags, and which categories are left out."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ OWN, OUT = "own threshold", "leave out"
 
 @dataclass(frozen=True)
 class Category:
-    """What is said of one category."""
+    """The settings of one category."""
 
     name: str
     threshold: float | None
-    """None: that of the tagger."""
+    """None: the tagger's own threshold."""
     shown: bool
-    """Whether its tags may stand in captions."""
+    """Whether its tags may appear in captions."""
 
 
 class KeepersTagCategories(io.ComfyNode):
-    """Settings of one category; several of these nodes in a row make settings of several."""
+    """Settings of one category; several of these nodes in a row set several."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -50,7 +50,7 @@ class KeepersTagCategories(io.ComfyNode):
             node_id="KeepersTagCategories",
             display_name="Tag Categories (Keepers)",
             category=CATEGORY,
-            description="A threshold of its own for one category of tags, or leaves it out. Wire several in a row.",
+            description="Gives one category of tags its own threshold, or leaves it out. Wire several in a row.",
             is_input_list=True,
             inputs=[
                 CategoriesSocket.Input("before", optional=True, tooltip="Settings of other categories."),
@@ -59,10 +59,15 @@ class KeepersTagCategories(io.ComfyNode):
                     "what",
                     options=[OWN, OUT],
                     default=OWN,
-                    tooltip="Whether its tags have a threshold or are left out.",
+                    tooltip="Whether its tags get their own threshold or are left out.",
                 ),
                 io.Float.Input(
-                    "threshold", default=0.5, min=0.0, max=1.0, step=0.01, tooltip="For the tags of this category."
+                    "threshold",
+                    default=0.5,
+                    min=0.0,
+                    max=1.0,
+                    step=0.01,
+                    tooltip="The threshold for this category's tags.",
                 ),
             ],
             outputs=named(CategoriesSocket.Output("categories", tooltip="For Tag, or for the next Tag Categories.")),
@@ -72,7 +77,7 @@ class KeepersTagCategories(io.ComfyNode):
     def execute(
         cls, name: list[str], what: list[str], threshold: list[float], before: list[Any] | None = None
     ) -> io.NodeOutput:
-        """The settings so far and this one, which goes before an earlier one of the same category."""
+        """The settings so far and this one, which replaces an earlier one for the same category."""
         earlier: tuple[Category, ...] = one(before or [()])
         chosen = Category(one(name), one(threshold) if one(what) == OWN else None, one(what) == OWN)
         return io.NodeOutput((*(each for each in earlier if each.name != chosen.name), chosen))

@@ -1,6 +1,6 @@
 """The panel built by real gradio, with the rest of the WebUI stubbed: hosts have 3.41.2 and 4.40.0.
 
-GRADIO_PYTHONS names the interpreters of environments with gradio, parted as PATH is.
+GRADIO_PYTHONS names the interpreters of environments with gradio, separated as in PATH.
 """
 
 from __future__ import annotations
