@@ -52,14 +52,16 @@ def verdicts(pictures: Path, db: Path) -> dict[str, str]:
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
 def test_kill_at_any_time_loses_and_doubles_nothing(pictures: Path, tmp_path: Path) -> None:
     uninterrupted = verdicts(pictures, tmp_path / "whole.db")
-    chance = random.Random(1)
-    for _ in range(5):
+    for wanted in (0, *sorted(random.Random(1).sample(range(IMAGES), 4))):
         killed = subprocess.Popen(
             command(pictures, tmp_path / "killed.db", "--sort", str(tmp_path / "sorted")),
             env=ENVIRONMENT,
             stderr=subprocess.DEVNULL,
         )
-        time.sleep(chance.uniform(0.5, 4))
+        end = time.monotonic() + 120
+        while len(list((tmp_path / "sorted").rglob("*.png"))) <= wanted and killed.poll() is None:
+            assert time.monotonic() < end, f"it sorted no {wanted + 1} images"
+            time.sleep(0.002)
         killed.send_signal(signal.SIGKILL)
         killed.wait()
         for path in (tmp_path / "sorted").rglob("*.png"):

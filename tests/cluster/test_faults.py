@@ -195,7 +195,9 @@ def first_part(out: Path, running: subprocess.Popen[str]) -> None:
     """Waits until something is written."""
     end = time.monotonic() + 300
     while not list((out / IMAGES).glob("*.parquet")):
-        assert running.poll() is None and time.monotonic() < end, running.communicate()[0]
+        if running.poll() is not None or time.monotonic() > end:
+            running.kill()
+            pytest.fail(f"it wrote nothing: {running.communicate()[0]}")
         time.sleep(0.02)
 
 

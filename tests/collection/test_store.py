@@ -160,7 +160,8 @@ def test_a_killed_writer_leaves_whole_records(path: Path) -> None:
     writer.start()
     deadline = time.monotonic() + 60
     with Store(path) as store:
-        while store.counts()["image"] < 3 and time.monotonic() < deadline:
+        while store.counts()["image"] < 3:
+            assert writer.is_alive() and time.monotonic() < deadline, "it wrote nothing"
             time.sleep(0.01)
     assert writer.pid is not None
     os.kill(writer.pid, signal.SIGKILL)

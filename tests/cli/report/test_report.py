@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import sqlite3
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -119,7 +118,6 @@ def test_what_the_store_does_not_know_is_counted(store: Path) -> None:
 
 
 def test_each_image_has_the_verdict_that_was_given_last(store: Path) -> None:
-    time.sleep(0.01)
     run("scan", store / "in" / "night.png", "--db", store / "k.db", "-q", "--gate", "reject: signals.ok == 1")
     assert run("report", "--db", store / "k.db", "-o", store / "page.html").returncode == 0
     data = page_of(store / "page.html")

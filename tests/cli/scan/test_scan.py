@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -161,8 +162,7 @@ def test_watching_takes_new_files_and_ctrl_c_ends_it_well(pictures: Path, tmp_pa
     assert "Traceback" not in told
 
 
-def wait_for(true: object, seconds: float = 60) -> None:
-    assert callable(true)
+def wait_for(true: Callable[[], bool], seconds: float = 120) -> None:
     deadline = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < deadline, "it did not happen"
