@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from keepers.collection.statistics.metrics import confusion
+from keepers.tests.rounding import rounding
 from keepers.tests.train.taste.world import decision, inputs, picky, published
 from keepers.train.taste.decision import DECAYING, LAYERS, Decisions, Inputs, Masks, step
 from keepers.train.taste.evidence import best_threshold, evidence, gain
@@ -41,7 +42,8 @@ def test_steps_equal_the_originals(copies: int) -> None:
     optimizer = decisions.optimizer()
     for number in range(STEPS):
         loss = step(decisions, optimizer, found, keep, golden_masks(number, len(found), copies))
-        assert loss.numpy() == pytest.approx(np.full(copies, GOLDEN[f"loss {number}"]), abs=1e-6)
+        bound = rounding(4, 32, size=3)  # two layers there and back, on 32 inputs
+        assert loss.numpy() == pytest.approx(np.full(copies, GOLDEN[f"loss {number}"]), abs=bound)
         if f"step {number} head.linear_3.weight" in GOLDEN:
             for name in LAYERS:
                 wanted = GOLDEN[f"step {number} {name}"]
