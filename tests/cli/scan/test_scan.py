@@ -24,7 +24,7 @@ def keepers(*arguments: object, **environment: str) -> subprocess.CompletedProce
     """Runs the command in a process of its own."""
     command = [sys.executable, "-m", "keepers", *map(str, arguments)]
     return subprocess.run(
-        command, capture_output=True, text=True, env=surroundings(**environment), timeout=180, encoding="utf-8"
+        command, capture_output=True, text=True, env=surroundings(**environment), timeout=600, encoding="utf-8"
     )
 
 
@@ -157,12 +157,12 @@ def test_watching_takes_new_files_and_ctrl_c_ends_it_well(pictures: Path, tmp_pa
         wait_for(lambda: len(out.read_text().splitlines()) == 4)
     finally:
         watching.send_signal(signal.SIGINT)
-        _, told = watching.communicate(timeout=60)
+        _, told = watching.communicate(timeout=300)
     assert "4 images" in told
     assert "Traceback" not in told
 
 
-def wait_for(true: Callable[[], bool], seconds: float = 120) -> None:
+def wait_for(true: Callable[[], bool], seconds: float = 300) -> None:
     deadline = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < deadline, "it did not happen"
@@ -180,11 +180,11 @@ def test_ctrl_c_stops_cleanly_and_the_next_run_goes_on(tmp_path: Path) -> None:
     running = subprocess.Popen([*command, "--jsonl", str(out)], env=surroundings(), stderr=subprocess.PIPE, text=True)
     wait_for(lambda: out.exists() and len(out.read_text().splitlines()) > 5)
     running.send_signal(signal.SIGINT)
-    _, told = running.communicate(timeout=60)
+    _, told = running.communicate(timeout=300)
     assert running.returncode == exit_codes.INTERRUPTED
     assert "goes on from here" in told
     assert all(json.loads(line) for line in out.read_text().splitlines())
-    rest = subprocess.run([*command, "--jsonl", "-"], env=surroundings(), capture_output=True, text=True, timeout=120)
+    rest = subprocess.run([*command, "--jsonl", "-"], env=surroundings(), capture_output=True, text=True, timeout=600)
     lines = [json.loads(line) for line in rest.stdout.splitlines()]
     assert len(lines) == 300
     assert any(line["known"] for line in lines)
