@@ -139,7 +139,9 @@ def known(folder: Path) -> None:
         store.add(
             files=[SeenFile(found.path, 1, 2, f"{number:064}") for number, found in enumerate(files)],
             verdicts=[
-                SeenVerdict(f"{number:064}", job.basis, gate, "accept", "accept: coherence.coherent 0.90", "", 1.0)
+                SeenVerdict(
+                    f"{number:064}", job.basis(exact=True), gate, "accept", "accept: coherence.coherent 0.90", "", 1.0
+                )
                 for number in range(KNOWN)
             ],
         )

@@ -70,7 +70,7 @@ def named_paths(pairs: Sequence[str] | None) -> dict[str, Path]:
 
 def check_device(device: str) -> None:
     """Refuse a device that torch does not know or that is not here. Raises KeepersError."""
-    if device == "auto":
+    if device in ("auto", "cpu"):
         return
     import torch
 

@@ -19,6 +19,7 @@ from ..core.judging.near_duplicates import Run
 from ..core.metadata.read import Generation, read_generation
 from ..core.pictures.open import PIXEL_LIMIT, open_image, read_image_file
 from ..core.prediction import Answer, Failure, Prediction
+from .recall import recall
 from .store import Store
 
 if TYPE_CHECKING:
@@ -87,9 +88,8 @@ class CaptionRun:
     def _known(self, image: _Image) -> Mapping[str, Prediction]:
         if self.store is None or not image.content:
             return {}
-        exact = self.judge.runtime.resolve(self.judge.runtime.torch_device()) == "exact"
         wanted = {model: found for model in self._asked() if (found := self._fingerprint(model))}
-        return self.store.predictions([image.content], wanted, exact=exact).get(image.content, {})
+        return recall(self.store, self.judge.runtime, [image.content], wanted).get(image.content, {})
 
     def _asked(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys((*(self.gate.models if self.gate else ()), *self.models)))

@@ -22,6 +22,7 @@ from ..core.metadata.read import read_generation
 from ..core.pictures.open import PIXEL_LIMIT, image_size, open_image, read_image_file
 from ..core.pictures.walk import Found
 from ..core.prediction import Answer, Prediction
+from .recall import Predictions, limited, recall
 from .store import SeenFile, SeenImage, SeenVerdict, Store
 
 if TYPE_CHECKING:
@@ -96,10 +97,9 @@ class Scan:
         self._run = Run()
         self._window = window_of(judge.batch)
         self._recalls = self._needs_recall()
-        self._exact = judge.runtime.resolve(judge.runtime.torch_device()) == "exact"
         self.fingerprints = self._fingerprints()
-        self._bases = self._base_fingerprints()
-        self.basis = self._basis()
+        self._base_models = self._base_fingerprints()
+        self._exact_basis, self._fast_basis = self._basis(exact=True), self._basis(exact=False)
 
     def _needs_recall(self) -> bool:
         """Whether files with a known verdict still matter: to be shown, or to be found again as near-duplicates."""
@@ -127,8 +127,24 @@ class Scan:
         except KeepersError:
             return None
 
-    def _basis(self) -> str:
-        parts = [str(self.gate), f"exact={self._exact}", f"everything={self.options.everything}"]
+    def basis(self, *, exact: bool) -> str:
+        """What a verdict of this scan is stored under; `exact`: whether all numbers behind it are exact.
+
+        With the precision "auto" a verdict from exact numbers counts as exact wherever it was found.
+        """
+        precision = self.judge.runtime.precision
+        return self._exact_basis if precision == "exact" or (exact and precision == "auto") else self._fast_basis
+
+    def _serving(self) -> Sequence[str]:
+        """Under which bases a stored verdict makes a look at its image unnecessary, the preferred one first.
+
+        With the precision "auto" either does: no verdict hangs on it, and only torch knows what "auto" means here.
+        """
+        either = {"exact": (self._exact_basis,), "fast": (self._fast_basis,)}
+        return either.get(self.judge.runtime.precision, (self._exact_basis, self._fast_basis))
+
+    def _basis(self, *, exact: bool) -> str:
+        parts = [str(self.gate), f"exact={exact}", f"everything={self.options.everything}"]
         parts += [f"{model}={fingerprint}" for model, fingerprint in sorted(self.fingerprints.items())]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
@@ -139,7 +155,9 @@ class Scan:
             return Plan(listed, {})
         seen = self.store.files(found.path for found in listed)
         same = {found.path: seen[found.path].content for found in listed if _unchanged(found, seen.get(found.path))}
-        verdicts = self.store.verdicts(set(same.values()), self.basis)
+        verdicts: dict[str, SeenVerdict] = {}
+        for basis in self._serving():
+            verdicts |= self.store.verdicts(set(same.values()) - verdicts.keys(), basis)
         return Plan(listed, {path: verdicts[content] for path, content in same.items() if content in verdicts})
 
     def run(self, plan: Plan) -> Generator[Scanned]:
@@ -208,20 +226,31 @@ class Scan:
 
     def _subjects(self, window: Sequence[_Loaded], pool: ThreadPoolExecutor) -> list[tuple[_Loaded, Subject]]:
         """What the judge gets; pictures that a model still has to see begin to be decoded."""
-        wanted = [one.content for one in window if one.content and (one.known is None or self._recalls)]
-        known = self._known(wanted)
+        known = self._known([one for one in window if one.content and (one.known is None or self._recalls)])
         return [(loaded, self._subject(loaded, known.get(loaded.content, {}), pool)) for loaded in window]
 
-    def _known(self, contents: Sequence[str]) -> dict[str, dict[str, Prediction]]:
+    def _known(self, window: Sequence[_Loaded]) -> Predictions:
+        """What the store knows of images: with a verdict, as exactly as it was found; else what serves here."""
         if self.store is None or self.options.fresh:
             return {}
         fingerprints = {model: fingerprint for model, fingerprint in self.fingerprints.items() if fingerprint}
-        known = self.store.predictions(contents, fingerprints | self._bases, exact=self._exact)
-        for answers in known.values() if self._bases else ():
+        fingerprints |= self._base_models
+        found = recall(
+            self.store, self.judge.runtime, [one.content for one in window if one.known is None], fingerprints
+        )
+        for basis in self._serving():
+            settled = [one.content for one in window if one.known and one.known.basis == basis]
+            found |= self.store.predictions(settled, fingerprints, exact=basis == self._exact_basis)
+        if self._base_models:
+            self._derive(found)
+        return found
+
+    def _derive(self, known: Predictions) -> None:
+        """Add what follows from the numbers of other models."""
+        for answers in known.values():
             missing = [model for model in self.fingerprints if model not in answers]
-            made = {model: self.judge.derive(model, answers, exact=self._exact) for model in missing}
+            made = {model: self.judge.derive(model, answers) for model in missing}
             answers.update({model: answer for model, answer in made.items() if answer is not None})
-        return known
 
     def _subject(self, loaded: _Loaded, known: Mapping[str, Prediction], pool: ThreadPoolExecutor) -> Subject:
         name = str(loaded.found.path)
@@ -274,10 +303,8 @@ class Scan:
         return bool(judged.error) or all(isinstance(answer, Prediction) for answer in judged.answers.values())
 
     def _verdict(self, loaded: _Loaded, judged: Judged, now: float) -> SeenVerdict:
-        verdict = judged.verdict
-        return SeenVerdict(
-            loaded.content, self.basis, self.gate.text, verdict.outcome, verdict.reason, judged.error, now
-        )
+        verdict, basis = judged.verdict, self.basis(exact=not limited(judged.answers))
+        return SeenVerdict(loaded.content, basis, self.gate.text, verdict.outcome, verdict.reason, judged.error, now)
 
     def _scanned(self, results: Sequence[tuple[_Loaded, Judged]]) -> Iterator[Scanned]:
         known = [loaded.content for loaded, _ in results if loaded.known]

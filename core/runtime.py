@@ -56,6 +56,10 @@ class Runtime:
             return self.precision
         return "fast" if has_fast_bfloat16(device) else "exact"
 
+    def own_precision(self) -> Precision:
+        """The precision on the device that nets run on. Only "auto" needs torch to find out."""
+        return self.resolve(self.torch_device()) if self.precision == "auto" else self.precision
+
 
 @contextmanager
 def whole_float32() -> Generator[None]:

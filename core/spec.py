@@ -63,6 +63,17 @@ class Derivation:
 
 
 @dataclass(frozen=True)
+class Measurement:
+    """What a model without a net does with a picture. Its values are exact at every precision."""
+
+    labels: Labels
+    measure: Callable[[Image], Floats]
+    """From a picture, as a View gets it, to its values [len(labels)]. Called in many threads."""
+    name: Callable[[Floats], tuple[str, float]]
+    """As Network.name."""
+
+
+@dataclass(frozen=True)
 class Build:
     """What a model's `build` is given."""
 
@@ -110,6 +121,9 @@ class ModelSpec:
     base: str = ""
     """The model whose values are all that this one reads; `derive` then makes its own of them."""
     derive: Callable[[Build], Derivation] | None = field(default=None, compare=False)
+    measurement: Measurement | None = None
+    """For a model that needs neither weights nor a net: it is then asked without torch. `build` gives the same as a
+    net, for those that run every model as one."""
     compare: Callable[[Prediction, Run, str], Prediction] | None = None
     """Adds what depends on the earlier images of a run (near-duplicates); the result is never stored."""
     tags: Mapping[str, float] = field(default_factory=dict[str, float], hash=False)

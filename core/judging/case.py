@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from ..spec import View
+    from .measured import Measured
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,18 @@ class Case:
             self.answers[model] = _failed(model, error)
             return None
         return tuple(self._views[view] for view in views)
+
+    def measure(self, measured: Measured) -> None:
+        """Ask a model without a net; where it fails, the reason becomes its answer."""
+        model = measured.spec.id
+        if not self._opened():
+            self.answers[model] = Failure(model, self.error, self.flaw)
+            return
+        assert self._image is not None
+        try:
+            self.receive(measured(self._image))
+        except Exception as error:  # as above
+            self.answers[model] = _failed(model, error)
 
     def _opened(self) -> bool:
         if self._image is None and not self.flaw:

@@ -16,6 +16,7 @@ from ..runtime import Runtime
 from .case import Case, Judged, Subject, predict_each
 from .classifier import Classifier, Prepared
 from .derive import Derived
+from .measured import Measured
 from .near_duplicates import Run
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ class Judge:
         Raises UnknownName, and what Classifier.load raises; a failure to load is remembered until `release`.
         """
         with self._lock:
-            wanted = precision or self.runtime.resolve(self.runtime.torch_device())
+            wanted = precision or self.runtime.own_precision()
             key = (model, wanted)
             if key in self._failed:
                 raise self._failed[key]
@@ -197,6 +198,9 @@ class Judge:
         cases = [case for case in cases if not self._follows(model, case, precision)]
         if not cases:
             return
+        if measured := Measured.of(self._spec(model), self.store):
+            self._measure(measured, cases)
+            return
         try:
             classifier = self.classifier(model, precision)
         except Cancelled:
@@ -213,9 +217,22 @@ class Judge:
             for future in coming:
                 future.cancel()
 
+    def _measure(self, measured: Measured, cases: Sequence[Case]) -> None:
+        """Ask a model without a net, picture by picture in the threads that open them."""
+        coming = [self._pool.submit(case.measure, measured) for case in cases]
+        try:
+            for start in range(0, len(cases), self.batch):
+                self.runtime.check()
+                for future in coming[start : start + self.batch]:
+                    future.result()
+                self.runtime.progress(min(start + self.batch, len(cases)), len(cases), measured.spec.id)
+        finally:
+            for future in coming:
+                future.cancel()
+
     def _follows(self, model: str, case: Case, precision: Precision | None) -> bool:
         """Whether the answer follows from what another model said of this image; it is then filled in."""
-        wanted = precision or self.runtime.resolve(self.runtime.torch_device()) if self.base(model) else "exact"
+        wanted = precision or self.runtime.own_precision() if self.base(model) else "exact"
         answer = self.derive(model, case.answers, exact=wanted == "exact")
         if answer is not None:
             case.receive(answer)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -207,6 +208,25 @@ def test_the_net_passes_the_view_on() -> None:
     assert np.array_equal(out[0], measure(ordinary("fog")))
     assert network.name(out[0]) == ("ok", np.inf)
     assert out[0][LABELS.index("ok")] == 1
+
+
+def test_without_a_net_the_numbers_are_those_of_the_net() -> None:
+    from keepers.core.judging.case import Subject
+    from keepers.core.judging.classifier import Classifier
+    from keepers.core.judging.judge import Judge
+    from keepers.core.pictures.open import open_image
+    from keepers.core.runtime import Runtime
+    from keepers.core.weights.store import WeightStore
+    from keepers.models.registry import REGISTRY
+
+    images = [open_image(path) for path in sorted(EXAMPLES.iterdir()) if path.name != "truncated.png"]
+    store, runtime = WeightStore([]), Runtime(device="cpu")
+    by_net = Classifier.load(SPEC, store, runtime, "exact").classify(images)
+    measured = Judge(REGISTRY, store, runtime).predict([Subject(lambda image=one: image) for one in images], "signals")
+    for one, other in zip(measured, by_net, strict=True):
+        assert isinstance(one, Prediction)
+        assert one.values.tobytes() == other.values.tobytes()
+        assert replace(one, values=other.values) == other
 
 
 def test_hash_words_hold_all_bits_in_float32() -> None:
