@@ -29,7 +29,7 @@ from .api import BLOCKED, ScoresSocket, io
 from .inputs import list_schema, machine_inputs, one, report_output, run_options, switch, text_area
 from .judging import JudgingNode, judge_subjects
 from .refusals import refusal
-from .scores import Scored, Scores, report, summary, values_of
+from .scores import Scored, Scores, report, summary
 
 OUTPUT, INPUT = "output", "input"
 
@@ -169,7 +169,7 @@ def remembered(record: Record | None, gate: Gate) -> dict[str, Prediction]:
     """A record's predictions, for the models whose every number that the gate asks for is in it."""
     found: dict[str, Prediction] = {}
     for model, row in (record.scores if record else {}).items():
-        if all(value.label in row for value in values_of(gate) if value.model == model):
+        if all(value.label in row for value in gate.values if value.model == model):
             found[model] = _prediction(model, row, record.labels.get(model, "") if record else "")
     return found
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from ..core.gates.gate import Gate, Verdict
-from ..core.gates.tree import Comparison, Value, terms
+from ..core.gates.tree import Value, values_of
 from ..core.judging.case import Subject
 from ..core.metadata.record import Record, record_of, to_json
 from ..core.prediction import Answer, Answers, Prediction
@@ -77,7 +77,7 @@ def ranking(gate: Gate, wish: str = "") -> Value | None:
         return named_value(wish)
     ordered = sorted(gate.clauses, key=lambda clause: clause.outcome != "accept")
     for clause in ordered:
-        if values := _values(terms(clause.when)):
+        if values := values_of(clause.when):
             return values[-1]
     return None
 
@@ -92,12 +92,7 @@ def wish_gate(wish: str) -> Gate:
 
 def named_value(wish: str) -> Value | None:
     """The number that a text such as `faramir.accept` names. Raises GateError."""
-    return next(iter(values_of(wish_gate(wish))), None)
-
-
-def values_of(gate: Gate) -> list[Value]:
-    """All numbers that a gate asks for, as written."""
-    return [value for clause in gate.clauses for value in _values(terms(clause.when))]
+    return next(iter(wish_gate(wish).values), None)
 
 
 def rank(scored: Scored, by: Value | None) -> float:
@@ -138,8 +133,3 @@ def report(scores: Scores) -> str:
 def report_json(scores: Scores) -> str:
     """The records of all images as a JSON list."""
     return json.dumps([json.loads(to_json(one.record())) for one in scores.images])
-
-
-def _values(found: Iterable[object]) -> list[Value]:
-    comparisons = [term for term in found if isinstance(term, Comparison)]
-    return [operand for term in comparisons for operand in term.operands if isinstance(operand, Value)]

@@ -12,7 +12,7 @@ import numpy as np
 from ...collection.scan import Scanned
 from ...core.errors import encodable
 from ...core.gates.gate import Gate
-from ...core.gates.tree import Comparison, Link, Number, Value, WordTest, terms
+from ...core.gates.tree import Link, Number, Value, WordTest
 from ...core.prediction import Answer, Prediction, Range
 from ..pages.scores import image_facts, shown_by_model, words
 
@@ -48,7 +48,7 @@ def items(results: Iterable[Scanned], gate: Gate) -> list[Item]:
 
 def score_names(found: Sequence[Item], gate: Gate) -> list[str]:
     """The scores that images can be sorted by."""
-    read = [str(operand) for link in _links(gate) for operand in (link.left, link.right) if isinstance(operand, Value)]
+    read = [str(operand) for link in gate.links for operand in (link.left, link.right) if isinstance(operand, Value)]
     counts: dict[str, int] = {}
     for item in found:
         for name in item.scores:
@@ -108,20 +108,10 @@ def _finite(value: float | None) -> float | None:
     return round(float(value), 5) if value is not None and math.isfinite(value) else None
 
 
-def _links(gate: Gate) -> list[Link]:
-    return [
-        link
-        for clause in gate.clauses
-        for term in terms(clause.when)
-        if isinstance(term, Comparison)
-        for link in term.links
-    ]
-
-
 def _uncertain(answers: Sequence[Mapping[str, Answer]], gate: Gate) -> list[float | None]:
     """For each image the least distance to a threshold, or the margin of an answer in one word that the gate reads."""
-    distances = [row for link in _links(gate) if (row := _distances(answers, link)) is not None]
-    tests = [term.model for clause in gate.clauses for term in terms(clause.when) if isinstance(term, WordTest)]
+    distances = [row for link in gate.links if (row := _distances(answers, link)) is not None]
+    tests = [term.model for term in gate.terms if isinstance(term, WordTest)]
     distances += [np.array([_margin(one.get(model)) for one in answers]) for model in dict.fromkeys(tests)]
     if not distances or not answers:
         return [None] * len(answers)

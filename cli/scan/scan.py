@@ -16,7 +16,6 @@ from ...collection.sorting.sort import Sorter
 from ...collection.store import Store
 from ...core.errors import KeepersError
 from ...core.gates.gate import Gate
-from ...core.gates.tree import Comparison, Value, terms
 from ...core.judging.judge import Judge
 from ...core.pictures.walk import Found, PassedOver, Search, walk
 from ...core.places import data_folder
@@ -151,14 +150,7 @@ def _outputs(gate: Gate, json: str, jsonl: str, csv: str) -> Outputs:
     if jsonl:
         outputs.open(jsonl, JsonLines, streamed=True)
     if csv:
-        values = [
-            (operand.model, operand.label)
-            for clause in gate.clauses
-            for term in terms(clause.when)
-            if isinstance(term, Comparison)
-            for operand in term.operands
-            if isinstance(operand, Value)
-        ]
+        values = [(value.model, value.label) for value in gate.values]
         outputs.open(csv, lambda file: Csv(file, list(dict.fromkeys(values)), gate.models))
     return outputs
 

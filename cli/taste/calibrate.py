@@ -16,7 +16,7 @@ from ...collection.mark_store import LabelStore
 from ...collection.statistics.curves import Calibration, area_interval, sweep
 from ...core.errors import KeepersError
 from ...core.gates.gate import Gate
-from ...core.gates.tree import Comparison, Value, terms
+from ...core.gates.tree import Value
 from ...core.judging.classifier import model_fingerprint
 from ...core.judging.judge import Judge
 from ...core.prediction import PROBABILITY, Prediction
@@ -118,13 +118,10 @@ def calibrate(
 
 def _value(text: str) -> Value:
     """The one number that a text names. Raises GateError, KeepersError."""
-    clauses = Gate.parse(f"accept: {text} >= 0").clauses
-    found = [term for clause in clauses for term in terms(clause.when)]
-    operands = [operand for term in found if isinstance(term, Comparison) for operand in term.operands]
-    values = [operand for operand in operands if isinstance(operand, Value)]
-    if len(found) != 1 or len(values) != 1:
+    gate = Gate.parse(f"accept: {text} >= 0")
+    if len(gate.terms) != 1 or len(gate.values) != 1:
         raise KeepersError(f"{text!r} does not name one number; faramir.accept would.")
-    return values[0]
+    return gate.values[0]
 
 
 def _question(value: Value, lesson: Lesson) -> Question:

@@ -12,7 +12,7 @@ import numpy as np
 from ...core.errors import UnknownName, one_line
 from ...core.gates.gate import Gate, Verdict
 from ...core.gates.reason import why_undecided
-from ...core.gates.tree import Comparison, Link, Number, Value, terms
+from ...core.gates.tree import Link, Number, Value
 from ...core.gates.truth import holds, no_number
 from ...core.judging.classifier import model_fingerprint
 from ...core.judging.judge import Judge
@@ -129,11 +129,10 @@ class OutputGate:
     def _asked(self) -> Mapping[str, Mapping[str, list[Link]]]:
         """The comparisons that read a value, by model and label."""
         found: dict[str, dict[str, list[Link]]] = {}
-        for term in (term for clause in self.gate.clauses for term in terms(clause.when)):
-            for link in term.links if isinstance(term, Comparison) else ():
-                for operand in (link.left, link.right):
-                    if isinstance(operand, Value):
-                        found.setdefault(operand.model, {}).setdefault(operand.label, []).append(link)
+        for link in self.gate.links:
+            for operand in (link.left, link.right):
+                if isinstance(operand, Value):
+                    found.setdefault(operand.model, {}).setdefault(operand.label, []).append(link)
         return found
 
     def _base(self, model: str) -> ModelColumn | None:

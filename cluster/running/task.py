@@ -11,7 +11,7 @@ from typing import Literal
 from ...core.captions.recipe import CaptionRecipe
 from ...core.errors import KeepersError
 from ...core.gates.gate import Gate
-from ...core.gates.tree import Comparison, Value, models_in, terms
+from ...core.gates.tree import models_in
 from ...core.judging.judge import Registry
 from ...core.judging.near_duplicates import DUPLICATE, has_hash
 from ...core.pictures.open import PIXEL_LIMIT
@@ -117,7 +117,7 @@ class Task:
     def _column(self, one: TriedModel) -> ModelColumn:
         if self.floor is None or not self.spec(one.model).tags:
             return ModelColumn(one.model, one.fingerprint, one.labels)
-        named = [value.label for value in gate_values(self.parsed) if value.model == one.model]
+        named = [value.label for value in self.parsed.values if value.model == one.model]
         floor = min([self.floor, *self._thresholds(one.model)])  # captions may later be rewritten from what is kept
         return ModelColumn(one.model, one.fingerprint, one.labels, floor, tuple(dict.fromkeys(named)))
 
@@ -140,20 +140,12 @@ class Task:
         return Runtime(device=self.device, precision=self.precision)
 
 
-def gate_values(gate: Gate) -> list[Value]:
-    """The numbers that a gate looks at."""
-    found = [term for clause in gate.clauses for term in terms(clause.when) if isinstance(term, Comparison)]
-    return [operand for term in found for operand in term.operands if isinstance(operand, Value)]
-
-
 def compared_with(gate: Gate) -> Mapping[str, frozenset[str]]:
     """For each model of the gate, the others whose numbers its own are compared with, as in a.good > b.good."""
     found: dict[str, frozenset[str]] = {}
-    for clause in gate.clauses:
-        for term in terms(clause.when):
-            for link in term.links if isinstance(term, Comparison) else ():
-                both = frozenset(models_in(link))
-                found |= {model: found.get(model, frozenset()) | both - {model} for model in both}
+    for link in gate.links:
+        both = frozenset(models_in(link))
+        found |= {model: found.get(model, frozenset()) | both - {model} for model in both}
     return found
 
 
@@ -164,7 +156,7 @@ def refuse_likeness(gate: Gate, models: Sequence[TriedModel]) -> None:
     near-duplicates are looked for, and the label reports those.
     """
     compared = {one.model for one in models if one.compared and has_hash(one.labels)}
-    for value in gate_values(gate):
+    for value in gate.values:
         if value.model in compared and value.label == DUPLICATE:
             raise KeepersError(
                 f"{value} is known as a number only in a plain scan; with --engine ray, ask "

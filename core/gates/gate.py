@@ -10,7 +10,7 @@ from ..prediction import Answers, Labels
 from .check import check_clause
 from .parse import LONGEST, parse_clauses
 from .reason import why_decided, why_unjudged
-from .tree import Clause, Outcome, models_in, terms
+from .tree import Clause, Comparison, Link, Outcome, Value, WordTest, models_in, terms, values_of
 from .truth import FALSE, TRUE, UNJUDGED, Finding, find, needs
 
 __all__ = ["Clause", "Decision", "Gate", "Outcome", "Verdict"]
@@ -67,8 +67,22 @@ class Gate:
     @cached_property
     def models(self) -> tuple[str, ...]:
         """The models that the gate names, in order of appearance."""
-        every = (model for clause in self.clauses for term in terms(clause.when) for model in models_in(term))
-        return tuple(dict.fromkeys(every))
+        return tuple(dict.fromkeys(model for term in self.terms for model in models_in(term)))
+
+    @cached_property
+    def terms(self) -> tuple[Comparison | WordTest, ...]:
+        """The comparisons and tests of all clauses, as written."""
+        return tuple(term for clause in self.clauses for term in terms(clause.when))
+
+    @cached_property
+    def links(self) -> tuple[Link, ...]:
+        """The comparisons of two operands, as written."""
+        return tuple(link for term in self.terms if isinstance(term, Comparison) for link in term.links)
+
+    @cached_property
+    def values(self) -> tuple[Value, ...]:
+        """The numbers that the gate reads, as written: one that is read twice stands here twice."""
+        return tuple(value for clause in self.clauses for value in values_of(clause.when))
 
     def check(self, labels_of: Callable[[str], Labels | None]) -> None:
         """Compares the gate with the models' labels; `labels_of` raises UnknownName, or returns None if it cannot tell.

@@ -157,6 +157,12 @@ def terms(node: Node) -> Iterator[Comparison | WordTest]:
         yield node
 
 
+def values_of(node: Node) -> list[Value]:
+    """The numbers that a tree reads, as written."""
+    operands = (operand for term in terms(node) if isinstance(term, Comparison) for operand in term.operands)
+    return [operand for operand in operands if isinstance(operand, Value)]
+
+
 def models_in(term: Comparison | Link | WordTest) -> tuple[str, ...]:
     """The models that a term names, in the order written."""
     if isinstance(term, WordTest):

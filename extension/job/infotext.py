@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from ...core.gates.gate import Gate
-from ...core.gates.tree import ANSWER, Comparison, Value, terms
+from ...core.gates.tree import ANSWER
 from ...core.metadata.record import record_of, to_json
 from ...core.prediction import Answer, Failure
 from ..options import infotext_keys as keys
@@ -67,11 +67,9 @@ def _number(value: float) -> str:
 def named_values(gate: Gate) -> dict[str, list[str]]:
     """The labels that a gate compares, by model."""
     found: dict[str, list[str]] = {}
-    for clause in gate.clauses:
-        for term in terms(clause.when):
-            for value in term.operands if isinstance(term, Comparison) else ():
-                if isinstance(value, Value) and value.label != ANSWER and value.label not in found.get(value.model, ()):
-                    found.setdefault(value.model, []).append(value.label)
+    for value in gate.values:
+        if value.label != ANSWER and value.label not in found.get(value.model, ()):
+            found.setdefault(value.model, []).append(value.label)
     return found
 
 

@@ -597,3 +597,16 @@ def test_the_answer_and_a_label_named_label_are_two_things() -> None:
     odd = Prediction("odd", ODD, np.array([0.75, 0.0, 0.0, 0.0]), label="blue eyes")
     assert reason('odd["label"] > 0.5', odd) == 'accept: odd["label"] 0.75 > 0.50; blue eyes'
     assert reason('odd.label == "blue eyes"', odd) == "accept: odd is blue eyes"
+
+
+def test_the_numbers_that_a_gate_reads() -> None:
+    gate = Gate.parse('reject: a.x < 0.2 or b.label == "bad"\naccept: 0.1 < a["label"] < c.y and not a.x > c.y')
+    assert [str(value) for value in gate.values] == ["a.x", 'a["label"]', "c.y", "a.x", "c.y"]
+    assert [(str(link.left), str(link.right)) for link in gate.links] == [
+        ("a.x", "0.2"),
+        ("0.1", 'a["label"]'),
+        ('a["label"]', "c.y"),
+        ("a.x", "c.y"),
+    ]
+    assert len(gate.terms) == 4
+    assert gate.models == ("a", "b", "c")
