@@ -27,7 +27,7 @@ from keepers.cluster.planning.planner import Cluster, estimate
 from keepers.cluster.running.connect import connected
 from keepers.cluster.running.job import Sources, Workers, run_scan
 from keepers.cluster.running.task import Task, Weights
-from keepers.collection.scan import Options, Scan
+from keepers.collection.scan import Scan, ScanOptions
 from keepers.collection.store import Store
 from keepers.core.gates.gate import Gate
 from keepers.core.judging.judge import Judge
@@ -132,7 +132,7 @@ def plain(folder: Path, models: Path, count: int) -> float:
     judge.classifier("busy")
     with Store(models / "plain.db") as store:
         files = listed(folder)[:count]
-        scan = Scan(judge, Gate.parse(GATE), store, Options(fresh=True))
+        scan = Scan(judge, Gate.parse(GATE), store, ScanOptions(fresh=True))
         plan, start = scan.plan(files), perf_counter()
         assert sum(not one.error for one in scan.run(plan)) == count
         return perf_counter() - start

@@ -12,7 +12,7 @@ from PIL import Image
 
 from keepers.cli.taste import tune as command
 from keepers.cli.taste.tune_data import gather
-from keepers.collection.mark_store import LabelStore
+from keepers.collection.mark_store import MarkStore
 from keepers.collection.store import Store
 from keepers.core.judging.judge import Judge
 from keepers.core.runtime import Runtime
@@ -48,7 +48,7 @@ def main() -> None:
         made = world(Path(folder), LABELS, picky)
         judge = Judge(REGISTRY, WeightStore([made.weights]), Runtime(device="cpu"))
         with Store(made.db) as store:
-            known = LabelStore(store)
+            known = MarkStore(store)
             works: dict[str, Callable[[], object]] = {
                 "gather labels and scores": lambda: gather(judge, known, "faramir", []),
                 "tune faramir, all of it": lambda: command.tune_faramir(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..collection.mark_store import LabelStore
+from ..collection.mark_store import MarkStore
 from ..core.errors import KeepersError
 
 if TYPE_CHECKING:
@@ -53,10 +53,10 @@ def open_output(where: str) -> Output:
     return output
 
 
-def known_labels(store: Store, scans: Sequence[str] | None) -> LabelStore:
+def known_marks(store: Store, scans: Sequence[str] | None) -> MarkStore:
     """The user's labels, beside what the store and the outputs named know of the images. Raises KeepersError."""
     if not scans:
-        return LabelStore(store)
+        return MarkStore(store)
     outputs = [open_output(where) for where in scans]
     with needing_arrow():
         from ..cluster.output.known import KnownOutputs

@@ -14,7 +14,7 @@ from ..core.judging.classifier import model_fingerprint
 from ..core.judging.judge import Judge
 from ..core.pictures.open import open_image, read_image_file
 from ..core.prediction import Prediction
-from .mark_store import LabelStore
+from .mark_store import MarkStore
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -45,7 +45,7 @@ class KnownScores:
 
 def known_scores(
     judge: Judge,
-    labels: LabelStore,
+    labels: MarkStore,
     model: str,
     contents: Iterable[str],
     progress: Callable[[int, int], None] = _silent,
@@ -95,7 +95,7 @@ def _derived(judge: Judge, model: str, base: str, known: KnownScores) -> KnownSc
     return replace(known, found={content: one for content, one in made.items() if one is not None})
 
 
-def _stored(labels: LabelStore, model: str, fingerprint: str, contents: Sequence[str]) -> dict[str, Prediction]:
+def _stored(labels: MarkStore, model: str, fingerprint: str, contents: Sequence[str]) -> dict[str, Prediction]:
     if not fingerprint:
         return {}
     return labels.predictions(contents, model, fingerprint)

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from ..core.prediction import Prediction
-from .marks import Mark, Taken, UserLabel, settle
+from .marks import Mark, Taken, UserMark, settle
 from .store import CHUNK, SeenImage, Store, path_of
 
 COLUMNS = "content, mark, source, time, id"
 
 
-class LabelStore:
+class MarkStore:
     """Labels in the file of a store; safe with several processes. Use from one thread at a time, as the store.
 
     What is known of labelled images is asked here and not of the store, so that it may come from elsewhere as well.
@@ -22,7 +22,7 @@ class LabelStore:
     def __init__(self, store: Store) -> None:
         self.store = store
 
-    def current(self, contents: Iterable[str] | None = None) -> dict[str, UserLabel]:
+    def current(self, contents: Iterable[str] | None = None) -> dict[str, UserMark]:
         """The label that counts of every labelled image, or of those asked for, by content. Raises StoreError."""
         latest = "id IN (SELECT MAX(id) FROM label GROUP BY content)"
         if contents is None:
@@ -32,12 +32,12 @@ class LabelStore:
             rows = self.store.in_chunks(f"SELECT {COLUMNS} FROM label WHERE id IN ({inner})", contents)  # noqa: S608
         return {label.content: label for label in map(_label, rows)}
 
-    def history(self, after: int = 0) -> list[UserLabel]:
+    def history(self, after: int = 0) -> list[UserMark]:
         """Everything that was ever said and not taken back, oldest first, from the number `after` on."""
         rows = self.store.query(f"SELECT {COLUMNS} FROM label WHERE id > ? ORDER BY id", (after,))  # noqa: S608
         return [_label(row) for row in rows]
 
-    def add(self, labels: Sequence[UserLabel]) -> Taken:
+    def add(self, labels: Sequence[UserMark]) -> Taken:
         """Write labels; of several for one image the last counts. What says nothing new is not written."""
         fresh, taken = settle(labels, self.current({label.content for label in labels}))
         with self.store.writing() as database:
@@ -47,15 +47,15 @@ class LabelStore:
             )
         return taken
 
-    def say(self, content: str, mark: Mark, source: str, time: float) -> UserLabel:
+    def say(self, content: str, mark: Mark, source: str, time: float) -> UserMark:
         """Write one label, whatever was said before, and give it with its number."""
         with self.store.writing() as database:
             row = database.execute(
                 "INSERT INTO label (content, mark, source, time) VALUES (?, ?, ?, ?)", (content, mark, source, time)
             )
-            return UserLabel(content, mark, source, time, int(row.lastrowid or 0))
+            return UserMark(content, mark, source, time, int(row.lastrowid or 0))
 
-    def take_back(self, number: int) -> UserLabel | None:
+    def take_back(self, number: int) -> UserMark | None:
         """Remove one label by its number, and give it; None when it is gone already."""
         with self.store.writing() as database:
             rows = database.execute(f"SELECT {COLUMNS} FROM label WHERE id = ?", (number,)).fetchall()  # noqa: S608
@@ -114,6 +114,6 @@ class LabelStore:
         return {row[0] for row in self.store.in_chunks(sql, contents, model, fingerprint)}
 
 
-def _label(row: Sequence[Any]) -> UserLabel:
+def _label(row: Sequence[Any]) -> UserMark:
     content, mark, source, time, number = row
-    return UserLabel(content, "keep" if mark == "keep" else "reject", source, time, number)
+    return UserMark(content, "keep" if mark == "keep" else "reject", source, time, number)

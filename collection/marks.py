@@ -13,7 +13,7 @@ LEAST = 20
 
 
 @dataclass(frozen=True)
-class UserLabel:
+class UserMark:
     """One thing that the user said of one image. All are kept; the last one counts."""
 
     content: str
@@ -56,7 +56,7 @@ class Count:
         )
 
 
-def count(labels: Iterable[UserLabel]) -> Count:
+def count(labels: Iterable[UserMark]) -> Count:
     """How many of each kind there are."""
     marks = [label.mark for label in labels]
     return Count(marks.count("keep"), marks.count("reject"))
@@ -73,9 +73,9 @@ class Taken:
     """Images whose earlier label, in the store or among those given, was another; the last one counts."""
 
 
-def settle(given: Iterable[UserLabel], known: Mapping[str, UserLabel]) -> tuple[list[UserLabel], Taken]:
+def settle(given: Iterable[UserMark], known: Mapping[str, UserMark]) -> tuple[list[UserMark], Taken]:
     """The labels to be written, of those given in the order of their authority, and what that changes."""
-    last: dict[str, UserLabel] = {}
+    last: dict[str, UserMark] = {}
     changed: dict[str, None] = {}
     for label in given:
         before = last.get(label.content) or known.get(label.content)
@@ -87,5 +87,5 @@ def settle(given: Iterable[UserLabel], known: Mapping[str, UserLabel]) -> tuple[
     return fresh, Taken(new, len(last) - len(fresh), tuple(changed))
 
 
-def _mark(label: UserLabel | None) -> str:
+def _mark(label: UserMark | None) -> str:
     return label.mark if label else ""

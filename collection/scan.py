@@ -58,7 +58,7 @@ class Scanned:
 
 
 @dataclass(frozen=True)
-class Plan:
+class ScanPlan:
     """What a scan is going to do, in the order of the files."""
 
     files: tuple[Found, ...]
@@ -72,7 +72,7 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Options:
+class ScanOptions:
     """How a scan goes about it."""
 
     everything: bool = False
@@ -89,11 +89,13 @@ class Options:
 class Scan:
     """Plans, then runs. One scan at a time over one store object."""
 
-    def __init__(self, judge: Judge, gate: Gate, store: Store | None = None, options: Options | None = None) -> None:
+    def __init__(
+        self, judge: Judge, gate: Gate, store: Store | None = None, options: ScanOptions | None = None
+    ) -> None:
         self.judge = judge
         self.gate = gate
         self.store = store
-        self.options = options or Options()
+        self.options = options or ScanOptions()
         self._run = Run()
         self._window = window_of(judge.batch)
         self._recalls = self._needs_recall()
@@ -148,19 +150,19 @@ class Scan:
         parts += [f"{model}={fingerprint}" for model, fingerprint in sorted(self.fingerprints.items())]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
-    def plan(self, files: Iterable[Found]) -> Plan:
+    def plan(self, files: Iterable[Found]) -> ScanPlan:
         """What is to be opened, and what is known. Raises StoreError."""
         listed = tuple(files)
         if self.store is None or self.options.fresh:
-            return Plan(listed, {})
+            return ScanPlan(listed, {})
         seen = self.store.files(found.path for found in listed)
         same = {found.path: seen[found.path].content for found in listed if _unchanged(found, seen.get(found.path))}
         verdicts: dict[str, SeenVerdict] = {}
         for basis in self._serving():
             verdicts |= self.store.verdicts(set(same.values()) - verdicts.keys(), basis)
-        return Plan(listed, {path: verdicts[content] for path, content in same.items() if content in verdicts})
+        return ScanPlan(listed, {path: verdicts[content] for path, content in same.items() if content in verdicts})
 
-    def run(self, plan: Plan) -> Generator[Scanned]:
+    def run(self, plan: ScanPlan) -> Generator[Scanned]:
         """One result a file, in the order of the plan; stored window by window.
 
         Closing the generator stops cleanly: what was given out is stored. Raises StoreError, what the runtime raises to
@@ -172,7 +174,7 @@ class Scan:
             finally:
                 pool.shutdown(wait=False, cancel_futures=True)
 
-    def _windows_judged(self, plan: Plan, pool: ThreadPoolExecutor) -> Iterator[Scanned]:
+    def _windows_judged(self, plan: ScanPlan, pool: ThreadPoolExecutor) -> Iterator[Scanned]:
         windows = self._windows(self._loads(plan, pool))
         nothing: list[_Loaded] = []
         ready = self._subjects(next(windows, nothing), pool)
@@ -183,7 +185,7 @@ class Scan:
 
     # --- reading -------------------------------------------------------------------------------------------------
 
-    def _loads(self, plan: Plan, pool: ThreadPoolExecutor) -> Iterator[_Loaded]:
+    def _loads(self, plan: ScanPlan, pool: ThreadPoolExecutor) -> Iterator[_Loaded]:
         """The plan's files in order, read ahead by one window."""
         ahead: deque[Future[_Loaded]] = deque()
         waiting = iter(plan.files)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..core.prediction import Floats
+from .union_find import UnionFind
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -34,14 +35,14 @@ def groups_alike(features: Floats, threshold: float) -> list[tuple[int, ...]]:
     Largest group first, rows in order.
     """
     vectors = directions(features)
-    parents = list(range(len(vectors)))
+    joined = UnionFind(len(vectors))
     for start in range(0, len(vectors), BLOCK):
         cosines = vectors[start : start + BLOCK] @ vectors[start:].T
         for row, other in np.argwhere(cosines >= threshold):
-            _join(parents, start + int(row), start + int(other))
+            joined.join(start + int(row), start + int(other))
     found: dict[int, list[int]] = {}
     for row in range(len(vectors)):
-        found.setdefault(_root(parents, row), []).append(row)
+        found.setdefault(joined.root(row), []).append(row)
     return sorted((tuple(rows) for rows in found.values() if len(rows) > 1), key=lambda rows: (-len(rows), rows))
 
 
@@ -63,15 +64,3 @@ def onto_plane(features: Floats) -> tuple[NDArray[np.float64], tuple[float, floa
     largest = [*np.maximum(values[::-1][:2], 0), 0.0][:2]
     first, second = (float(value) / total if total > 0 else 0.0 for value in largest)
     return centred @ axes, (first, second)
-
-
-def _root(parents: list[int], row: int) -> int:
-    while parents[row] != row:
-        parents[row] = parents[parents[row]]
-        row = parents[row]
-    return row
-
-
-def _join(parents: list[int], one: int, other: int) -> None:
-    first, second = sorted((_root(parents, one), _root(parents, other)))
-    parents[second] = first

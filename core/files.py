@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from .errors import UnreadableImage, WriteFailed
-from .paths import numbered
 
 Writer = Callable[[BinaryIO], object]
 """Writes a file's content into an open, seekable binary file, as `lambda f: image.save(f, "PNG")` does."""
@@ -98,23 +97,6 @@ def atomic_write(path: Path, data: bytes | Writer, *, exclusive: bool = False, m
         if mtime_ns is not None:
             os.utime(temporary, ns=(mtime_ns, mtime_ns))
         _publish(temporary, path, exclusive)
-
-
-def write_unique(path: Path, data: bytes | Writer) -> Path:
-    """Writes to the first free name of `numbered(path)` and returns it; two processes never get the same one.
-
-    Raises WriteFailed.
-    """
-    with _wrapped(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-    with _temporary(path) as temporary:
-        with _wrapped(path), temporary.open("wb") as file:
-            _fill(file, data)
-        for name in numbered(path):
-            with suppress(FileExistsError):
-                _publish(temporary, name, exclusive=True)
-                return name
-    raise AssertionError("numbered() has no end")
 
 
 def copy_whole(source: Path, target: Path, *, verify: bool = False) -> str:

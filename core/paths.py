@@ -6,7 +6,8 @@ import itertools
 import os
 import re
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from .errors import OutsideFolder
@@ -47,21 +48,6 @@ def inside(folder: Path, name: str, *, native: bool = False) -> Path:
     return target
 
 
-def safe_stem(text: str, limit: int = 120) -> str:
-    """A file stem for any text, such as a label, that `inside` accepts, even with a suffix of up to 16 bytes.
-
-    `limit` is in bytes of UTF-8. Different texts may give the same stem; a text without a usable character gives
-    "unnamed".
-    """
-    text = unicodedata.normalize("NFC", text)
-    text = "".join("_" if c in _FORBIDDEN or c in "$%~" or _invisible(c) else c for c in text)
-    text = text.strip(" .-")
-    stem = text.encode()[: min(limit, _COMPONENT_BYTES - 16)].decode(errors="ignore").rstrip(" .")
-    if not stem.strip("_"):
-        return "unnamed"
-    return f"_{stem}" if _is_device(stem) else stem
-
-
 def numbered(path: Path) -> Iterator[Path]:
     """`path` itself, then "stem-1.suffix", "stem-2.suffix" and so on without end, within the length limit of names."""
     yield path
@@ -77,11 +63,28 @@ def numbered(path: Path) -> Iterator[Path]:
 def unique(path: Path, beside: Sequence[str] = ()) -> Path:
     """The first of `numbered(path)` that is free, together with the same stem under the suffixes `beside` (".txt").
 
-    Nothing is reserved: another process may take the name at once. Who writes must publish with
-    `files.atomic_write(..., exclusive=True)` and ask again on FileExistsError; `files.write_unique` does so.
+    Nothing is reserved: another process may take the name at once. Who writes the file takes it with `under_free_name`.
     """
-    free = (p for p in numbered(path) if not any(map(os.path.lexists, [p, *(p.with_suffix(s) for s in beside)])))
-    return next(free)
+    return next(_free(path, beside))
+
+
+def under_free_name(path: Path, make: Callable[[Path], object], beside: Sequence[str] = ()) -> Path:
+    """Make something under the name that `unique` gives, or the next one where another process was quicker.
+
+    `make` must raise FileExistsError where its name is taken, as `files.atomic_write(..., exclusive=True)` does; two
+    processes then never get the same name. Raises whatever else `make` raises.
+    """
+    for name in _free(path, beside):
+        with suppress(FileExistsError):
+            make(name)
+            return name
+    raise AssertionError("numbered() has no end")
+
+
+def _free(path: Path, beside: Sequence[str]) -> Iterator[Path]:
+    for name in numbered(path):
+        if not any(map(os.path.lexists, [name, *(name.with_suffix(suffix) for suffix in beside)])):
+            yield name
 
 
 def _portable_parts(name: str) -> list[str]:

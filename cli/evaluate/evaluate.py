@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.progress import track
 
-from ...collection.scan import Options, Scan, Scanned
+from ...collection.known_classes import by_folder, by_table, subfolders
+from ...collection.scan import Scan, Scanned, ScanOptions
 from ...collection.statistics.curves import MEASURES, Measure
 from ...collection.store import Store
-from ...collection.truth import by_folder, by_table, subfolders
 from ...core.errors import KeepersError
 from ...core.files import atomic_write
 from ...core.gates.gate import Gate
@@ -76,7 +76,7 @@ def evaluate(
     asked = _Asked.of(model, gate, preset, score, judge)
     with ExitStack() as stack:
         store = None if no_db else stack.enter_context(Store(db or data_folder() / "keepers.db"))
-        options = Options(everything=True, details=True, thumbnail=thumbnail if report else None)
+        options = ScanOptions(everything=True, details=True, thumbnail=thumbnail if report else None)
         results = scanned(Scan(judge, asked.gate, store, options), truths)
     if asked.value:
         found = of_score(asked.model, asked.value, truths, results, positive or (), measure, value)

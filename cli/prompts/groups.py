@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ...collection.statistics.prompts import Comparison, PromptGroup, Word
+from ...collection.statistics.prompts import NumberComparison, PromptGroup, WordComparison
 from ...core.captions.sidecar import read_sidecar
 from ...core.errors import KeepersError
 from ...core.gates.gate import Gate
@@ -52,8 +52,8 @@ class Findings:
     """Images without a prompt, which are left out."""
     neither: int
     """Images in neither group: for review, or not judged."""
-    counts: Sequence[Comparison]
-    found: Mapping[str, Sequence[Word]]
+    counts: Sequence[NumberComparison]
+    found: Mapping[str, Sequence[WordComparison]]
     """By kind (words, nouns, LoRAs), the most telling first."""
     tagger: str
 

@@ -12,11 +12,11 @@ from typing import Annotated
 import typer
 from rich.progress import track
 
-from ...collection.scan import Options, Scan
+from ...collection.known_classes import by_table
+from ...collection.scan import Scan, ScanOptions
 from ...collection.statistics.nouns import find_tagger
 from ...collection.statistics.prompts import Nouns, PromptGroup, compare_having, compare_numbers
 from ...collection.store import Store, path_of
-from ...collection.truth import by_table
 from ...core.errors import KeepersError
 from ...core.files import atomic_write
 from ...core.gates.gate import Gate
@@ -106,7 +106,7 @@ def _asked(judge: Judge, fooled: tuple[str, str], gate: Gate | None) -> Asked:
 def _scanned(asked: Asked, judge: Judge, store: Store, paths: Sequence[Path], table: Mapping[Path, str]) -> Grouped:
     """Images that are judged now, or were before."""
     files = [one for one in walk(paths or _known(store)) if isinstance(one, Found)]
-    scan = Scan(judge, asked.gate, store, Options(details=True))
+    scan = Scan(judge, asked.gate, store, ScanOptions(details=True))
     by_path = {path.resolve(): text for path, text in table.items()}
     results = track(scan.run(scan.plan(files)), "judging", total=len(files), console=console, transient=True)
     for result in results:

@@ -11,9 +11,9 @@ from typing import Annotated
 
 import typer
 
-from ...collection.mark_store import LabelStore
+from ...collection.mark_store import MarkStore
 from ...collection.marks import count
-from ...collection.scan import Options, Scan, Scanned
+from ...collection.scan import Scan, Scanned, ScanOptions
 from ...collection.store import Store
 from ...core.errors import KeepersError
 from ...core.gates.gate import Gate
@@ -80,7 +80,7 @@ def _scored(judge: Judge, gate: Gate, store: Store, paths: Sequence[Path], recur
             files.append(entry)
         else:
             passed_over.append(entry)
-    scan = Scan(judge, gate, store, Options(details=True))
+    scan = Scan(judge, gate, store, ScanOptions(details=True))
     plan = scan.plan(files)
     results: list[Scanned] = []
     with ScanView(len(plan.files), quiet=True) as view:
@@ -119,7 +119,7 @@ def _serve(
     more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
     data = page_data(found, gate, f"{paths[0].resolve().name}{more}")
     store.wait_at_most(PATIENCE)
-    labels = LabelStore(store)
+    labels = MarkStore(store)
     contents, pictures = [item.content for item in found], Pictures([item.path for item in found])
     review = Review(labels, contents, pictures, {**data, "order": order, "blind": blind})
     try:

@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any, ClassVar, cast
 from urllib.parse import urlsplit
 
-from ...collection.mark_store import LabelStore
-from ...collection.marks import MARKS, UserLabel
+from ...collection.mark_store import MarkStore
+from ...collection.marks import MARKS, UserMark
 from ...core.errors import KeepersError, StoreBusy, UnreadableImage
 from .pictures import EDGES, Pictures, Size
 
@@ -56,7 +56,7 @@ class Review:
     """
 
     def __init__(
-        self, labels: LabelStore, contents: Sequence[str], pictures: Pictures, data: Mapping[str, object]
+        self, labels: MarkStore, contents: Sequence[str], pictures: Pictures, data: Mapping[str, object]
     ) -> None:
         self._labels = labels
         self._contents = list(contents)
@@ -118,7 +118,7 @@ class Review:
         return "-".join(map(str, self._labels.version()))
 
 
-def _told(index: int, label: UserLabel) -> dict[str, object]:
+def _told(index: int, label: UserMark) -> dict[str, object]:
     return {"index": index, "mark": label.mark, "id": label.id}
 
 

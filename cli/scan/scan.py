@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from ...collection.scan import Options, Plan, Scan, Scanned
+from ...collection.scan import Scan, Scanned, ScanOptions, ScanPlan
 from ...collection.sorting.sort import Sorter
 from ...collection.store import Store
 from ...core.errors import KeepersError
@@ -119,7 +119,9 @@ def scan(
         store = None if no_db else stack.enter_context(Store(db or data_folder() / "keepers.db"))
         show = thumbnail if report else None
         roots = [path for path in here_paths if path.is_dir()]
-        options = Options(everything, fresh, _wants_details(json, jsonl, csv, report), show, pixel_limit * 1_000_000)
+        options = ScanOptions(
+            everything, fresh, _wants_details(json, jsonl, csv, report), show, pixel_limit * 1_000_000
+        )
         job = _Job(
             Scan(judge, chosen, store, options),
             Search(include or (), exclude or (), recursive, follow, [sort] if sort else ()),
@@ -196,7 +198,7 @@ class _Job:
                 files.append(entry)
         return files, passed_over
 
-    def _tell(self, plan: Plan) -> None:
+    def _tell(self, plan: ScanPlan) -> None:
         """What is going to happen, before it does; models that are missing are named now, not after the night."""
         console.print(f"scan {plan.to_scan:,}, skip {len(plan.known):,}")
         if plan.to_scan:
@@ -212,7 +214,7 @@ class _Job:
                 )
                 return
 
-    def _follow(self, plan: Plan, view: ScanView, watch: bool) -> None:
+    def _follow(self, plan: ScanPlan, view: ScanView, watch: bool) -> None:
         self._take(self.scan.run(plan), view)
         seen = {found.path: (found.size, found.mtime_ns) for found in plan.files}
         while watch:

@@ -12,7 +12,7 @@ import numpy as np
 import typer
 from rich.table import Table
 
-from ...collection.mark_store import LabelStore
+from ...collection.mark_store import MarkStore
 from ...collection.statistics.curves import Calibration, area_interval, sweep
 from ...core.errors import KeepersError
 from ...core.gates.gate import Gate
@@ -23,7 +23,7 @@ from ...core.prediction import PROBABILITY, Prediction
 from ...train.taste.calibrate import Temperature, Threshold, temperature, threshold_for, threshold_for_rate
 from ..console import console
 from ..exit_codes import escaped
-from ..known_output import Scans, known_labels
+from ..known_output import Scans, known_marks
 from ..machine import Batch, Device, Download, Machine, Models, Precision, Weights, named_paths
 from ..pages.page import write_page
 from ..pages.panels import Panel, bars, lines
@@ -103,7 +103,7 @@ def calibrate(
     value = _value(score)
     machine = Machine(device, precision, batch, folders or (), named_paths(weights), download)
     with open_store(db) as store:
-        judge, known = machine.judge(), known_labels(store, scan)
+        judge, known = machine.judge(), known_marks(store, scan)
         judge.registry.spec(value.model, judge.store)
         lesson = gather(judge, known, value.model, paths or [])
         question = _question(value, lesson)
@@ -133,7 +133,7 @@ def _question(value: Value, lesson: Lesson) -> Question:
 
 def _chosen(
     question: Question,
-    known: LabelStore,
+    known: MarkStore,
     judge: Judge,
     precision: float | None,
     recall: float | None,
@@ -151,7 +151,7 @@ def _chosen(
     return threshold_for(question.keep, turned, "informedness", 1.0), "tells keeps from rejects best"
 
 
-def _every(value: Value, known: LabelStore, judge: Judge) -> NDArray[np.float64]:
+def _every(value: Value, known: MarkStore, judge: Judge) -> NDArray[np.float64]:
     """The score of every image that was scored with the present weights, once each.
 
     Of an image 64 bits of its hash are kept beside the score, so that millions fit into memory.
@@ -231,7 +231,7 @@ def _show_scale(scale: Temperature) -> None:
 
 
 def _write(
-    path: Path, known: LabelStore, lesson: Lesson, question: Question, chosen: Threshold, scale: Temperature | None
+    path: Path, known: MarkStore, lesson: Lesson, question: Question, chosen: Threshold, scale: Temperature | None
 ) -> None:
     """The page: the labelled images as the threshold sorts them, and the diagrams. Raises KeepersError."""
     from ... import __version__

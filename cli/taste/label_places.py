@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 from ..pages.rows import address_link, link
 
 if TYPE_CHECKING:
-    from ...collection.mark_store import LabelStore
+    from ...collection.mark_store import MarkStore
 
 
-def shown_places(known: LabelStore, contents: Sequence[str], folder: Path) -> dict[str, tuple[str, str]]:
+def shown_places(known: MarkStore, contents: Sequence[str], folder: Path) -> dict[str, tuple[str, str]]:
     """By content, what is read and the link from a page in `folder`: a file that is there, where there is one.
 
     Images of which no place is known are named by their content.

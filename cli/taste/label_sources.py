@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ...collection.marks import Mark, UserLabel
+from ...collection.marks import Mark, UserMark
 from ...collection.sorting.journal import BadJournal, journals, read_journal
 from ...collection.sorting.sort import FOLDERS
 from ...collection.store import SeenFile
@@ -29,7 +29,7 @@ MARK_OF: dict[str, Mark] = {"accepted": "keep", "rejected": "reject"}
 class Gathered:
     """Labels on their way to the store."""
 
-    labels: list[UserLabel] = field(default_factory=list[UserLabel])
+    labels: list[UserMark] = field(default_factory=list[UserMark])
     files: list[SeenFile] = field(default_factory=list[SeenFile])
     """Where the labelled files lie."""
     told: list[str] = field(default_factory=list[str])
@@ -43,7 +43,7 @@ class Gathered:
         except KeepersError as error:
             self.told.append(str(error))
             return
-        self.labels.append(UserLabel(content, mark, source, when))
+        self.labels.append(UserMark(content, mark, source, when))
         self.files.append(SeenFile(path.absolute(), before.size, before.mtime_ns, content))
 
 
@@ -80,7 +80,7 @@ def from_table(path: Path) -> Gathered:
             gathered.told.append(f"{where}: {one_line(value['label'])!r} is no label; one of {words} is.")
         elif content:
             if len(content) == CONTENT_LENGTH and all(c in "0123456789abcdef" for c in content):
-                gathered.labels.append(UserLabel(content, mark, source, when))
+                gathered.labels.append(UserMark(content, mark, source, when))
             else:
                 gathered.told.append(f"{where}: {one_line(content)!r:.80} is no sha256.")
         else:

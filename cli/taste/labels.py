@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from ...collection.mark_store import LabelStore
+from ...collection.mark_store import MarkStore
 from ...collection.marks import count
 from ...collection.store import Store
 from ...core.errors import KeepersError
@@ -22,7 +22,7 @@ from ...core.pictures.walk import Found, walk
 from ...core.places import data_folder
 from ..console import console
 from ..exit_codes import escaped
-from ..known_output import Scans, known_labels
+from ..known_output import Scans, known_marks
 from .label_sources import Gathered, from_folders, from_sorted, from_table
 
 Db = Annotated[Path | None, typer.Option("--db", help="The store. Default: one for this user.", show_default=False)]
@@ -56,7 +56,7 @@ def labels(
 ) -> None:
     """Take labels in, write them out, or show how many there are. The last label of an image counts."""
     with open_store(db) as store:
-        known = known_labels(store, scan)
+        known = known_marks(store, scan)
         for gathered in _gathered(keep, reject, table, sorted_, everything):
             _add(known, gathered)
         if forget:
@@ -78,7 +78,7 @@ def _gathered(
     return found
 
 
-def _add(known: LabelStore, gathered: Gathered) -> None:
+def _add(known: MarkStore, gathered: Gathered) -> None:
     known.store.add(files=gathered.files)
     taken = known.add(gathered.labels)
     console.print(f"{taken.new} new, {len(taken.changed)} changed, {taken.same} as before")
@@ -98,12 +98,12 @@ def _tell(lines: list[str]) -> None:
         console.print(f"  and {len(lines) - TOLD} more")
 
 
-def _forget(known: LabelStore, paths: list[Path]) -> None:
+def _forget(known: MarkStore, paths: list[Path]) -> None:
     contents = [content_hash(entry.path) for entry in walk(paths) if isinstance(entry, Found)]
     console.print(f"{known.forget(contents)} labels forgotten")
 
 
-def _export(known: LabelStore, path: Path) -> None:
+def _export(known: MarkStore, path: Path) -> None:
     """Paths that are no UTF-8 stand as escapes; the content says which image is meant in any case."""
     current = sorted(known.current().values(), key=lambda label: (label.time, label.id))
     contents = [label.content for label in current]
@@ -123,7 +123,7 @@ def _export(known: LabelStore, path: Path) -> None:
     console.print(f"{len(current)} labels written to {escaped(str(path))}")
 
 
-def _show(known: LabelStore) -> None:
+def _show(known: MarkStore) -> None:
     current = known.current().values()
     if not current:
         console.print("No labels yet. Give some with: keepers review FOLDER")

@@ -12,7 +12,7 @@ import numpy as np
 import typer
 from safetensors.numpy import save
 
-from ...collection.mark_store import LabelStore
+from ...collection.mark_store import MarkStore
 from ...core.errors import KeepersError
 from ...core.files import atomic_write
 from ...core.judging.judge import Judge
@@ -27,7 +27,7 @@ from ...models.taste import taste
 from ...train.taste.evidence import Evidence, Measurement, best_threshold, evidence, gain
 from ..console import console
 from ..exit_codes import escaped
-from ..known_output import Scans, known_labels
+from ..known_output import Scans, known_marks
 from ..machine import Batch, Device, Download, Machine, Models, Precision, Weights, named_paths
 from .labels import Db, open_store
 from .tune_data import Lesson, gather
@@ -86,7 +86,7 @@ def tune(
         return
     target = folders[0] if folders else trained_folder()
     with open_store(db) as store:
-        judge, known = machine.judge(), known_labels(store, scan)
+        judge, known = machine.judge(), known_marks(store, scan)
         lesson = gather(judge, known, "faramir" if what == "faramir" else on, paths or [])
         learned = tune_faramir(judge, lesson, name) if what == "faramir" else tune_taste(judge, lesson, name, on)
         page = sheet or data_folder() / "sheets" / f"{what}-{name}.html"
@@ -172,7 +172,7 @@ def _provenance(
     return Provenance(kind, base, base_file, now, kept, rejected, lesson.digest(), training, proof.listed())
 
 
-def _tell(known: LabelStore, learned: Learned, page: Path) -> None:
+def _tell(known: MarkStore, learned: Learned, page: Path) -> None:
     source = learned.provenance
     console.print(f"{learned.model}: {source.keeps} keeps, {source.rejects} rejects")
     show(learned.columns)

@@ -12,8 +12,8 @@ import numpy as np
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from ...collection.known_scores import KnownScores, known_scores
-from ...collection.mark_store import LabelStore
-from ...collection.marks import UserLabel, count
+from ...collection.mark_store import MarkStore
+from ...collection.marks import UserMark, count
 from ...collection.store import SeenImage
 from ...core.errors import KeepersError
 from ...core.judging.classifier import model_fingerprint
@@ -32,7 +32,7 @@ TOLD = 5
 class Lesson:
     """Labelled images that a model scored, in the order in which they were labelled."""
 
-    labels: Sequence[UserLabel]
+    labels: Sequence[UserMark]
     predictions: Sequence[Prediction]
     groups: Sequence[str]
     """Images of one prompt and seed are of one group; empty where they are not known."""
@@ -58,7 +58,7 @@ class Lesson:
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
-def gather(judge: Judge, known: LabelStore, model: str, paths: Sequence[Path]) -> Lesson:
+def gather(judge: Judge, known: MarkStore, model: str, paths: Sequence[Path]) -> Lesson:
     """The lesson for one model; what has no score yet is scored first, with progress.
 
     Raises KeepersError where there are too few labels of a kind, or none of the images can be scored.
@@ -77,7 +77,7 @@ def gather(judge: Judge, known: LabelStore, model: str, paths: Sequence[Path]) -
     return Lesson(usable, [scores.found[one.content] for one in usable], groups if enough else [""] * len(groups))
 
 
-def score(judge: Judge, known: LabelStore, model: str, contents: Iterable[str]) -> KnownScores:
+def score(judge: Judge, known: MarkStore, model: str, contents: Iterable[str]) -> KnownScores:
     """What the model says of images, with a progress bar for those that have to be scored."""
     base = judge.base(model) or model
     for line in known.unusable(base, model_fingerprint(judge.registry.spec(base, judge.store), judge.store)):
@@ -92,7 +92,7 @@ def score(judge: Judge, known: LabelStore, model: str, contents: Iterable[str]) 
         return known_scores(judge, known, model, contents, show)
 
 
-def _below(known: LabelStore, current: Mapping[str, UserLabel], paths: Sequence[Path]) -> dict[str, UserLabel]:
+def _below(known: MarkStore, current: Mapping[str, UserMark], paths: Sequence[Path]) -> dict[str, UserMark]:
     """The labels of images below some paths; all of them where none are named."""
     if not paths:
         return dict(current)
@@ -105,7 +105,7 @@ def _below(known: LabelStore, current: Mapping[str, UserLabel], paths: Sequence[
     return {content: label for content, label in current.items() if inside(content)}
 
 
-def _require_enough(labels: Iterable[UserLabel]) -> None:
+def _require_enough(labels: Iterable[UserMark]) -> None:
     missing = count(labels).missing()
     if missing:
         raise KeepersError(missing)

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from rich.table import Table
 
-from ...collection.mark_store import LabelStore
-from ...collection.marks import UserLabel
+from ...collection.mark_store import MarkStore
+from ...collection.marks import UserMark
 from ...train.taste.evidence import NAMES, Evidence, Measurement
 from ..console import console
 from ..pages.page import write_page
@@ -52,7 +52,7 @@ def show(columns: Sequence[Column]) -> None:
 class Turned:
     """The labelled images, and what two judges say of them; `before` may be missing."""
 
-    labels: Sequence[UserLabel]
+    labels: Sequence[UserMark]
     after: NDArray[np.float64]
     """[n] probabilities, each from a judge that had not learned from the image."""
     before: NDArray[np.float64] | None = None
@@ -70,7 +70,7 @@ class Turned:
         return int(right), len(self.changed()) - int(right)
 
 
-def write_sheet(path: Path, model: str, known: LabelStore, turned: Turned, columns: Sequence[Column]) -> int:
+def write_sheet(path: Path, model: str, known: MarkStore, turned: Turned, columns: Sequence[Column]) -> int:
     """Write the page; gives how many images are on it. Raises OSError."""
     from ... import __version__
 

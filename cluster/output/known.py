@@ -12,7 +12,7 @@ from typing import NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ...collection.mark_store import LabelStore
+from ...collection.mark_store import MarkStore
 from ...collection.store import SeenImage, Store
 from ...core.prediction import Prediction
 from ..sources.item import path_of
@@ -33,7 +33,7 @@ class _Found(NamedTuple):
     row: ImageRow
 
 
-class KnownOutputs(LabelStore):
+class KnownOutputs(MarkStore):
     """A store of labels that also knows what some outputs hold about images. The outputs are never written to.
 
     Rows are located in one pass over the content hashes, for all images asked for together. Memory grows with the

@@ -12,7 +12,7 @@ from types import TracebackType
 
 from ...core.errors import KeepersError, UnreadableImage, WriteFailed
 from ...core.files import content_hash, copy_whole, link_whole, move_whole, stamp
-from ...core.paths import inside, numbered
+from ...core.paths import inside, numbered, under_free_name
 from .journal import Action, Journal
 
 FOLDERS: Mapping[str, str] = {"accept": "accepted", "review": "review", "reject": "rejected"}
@@ -102,12 +102,8 @@ class Sorter:
         return next((path for path in others if path != source and _same(source, path)), None)
 
     def _take(self, source: Path, name: Path, act: Action) -> Path:
-        """Takes one step under the first free name."""
-        for target in self._free(name):
-            with suppress(FileExistsError):
-                self._step(act, source, target)
-                return target
-        raise AssertionError("numbered() has no end")
+        """Takes one step under the first name that is free for the image and its sidecars alike."""
+        return under_free_name(name, lambda target: self._step(act, source, target), self.sidecars)
 
     def _step(self, act: Action, source: Path, target: Path) -> None:
         """Takes one step, with the log before and after it. An interrupt leaves it begun: `undo` looks at the files."""
@@ -118,12 +114,6 @@ class Sorter:
             self.journal.failed(step)
             raise
         self.journal.done(step, stamp(target), digest)
-
-    def _free(self, name: Path) -> Iterator[Path]:
-        """The names that are free for the image and its sidecars alike."""
-        for path in numbered(name):
-            if not any(map(os.path.lexists, [path, *(path.with_suffix(suffix) for suffix in self.sidecars)])):
-                yield path
 
     def _finish(self, source: Path, target: Path) -> Placed:
         """Ends a move that was killed when the file had both names."""

@@ -78,17 +78,8 @@ class Confusion:
 
     @property
     def mcc(self) -> float:
-        """Matthews' correlation, -1 to 1, for any number of classes (Gorodkin 2004).
-
-        0 is chance. It is 0 as well where all answers, or all truths, are of one class.
-        """
-        counts = self.counts.astype(np.float64)
-        rows, columns, total = counts.sum(axis=1), counts.sum(axis=0), counts.sum()
-        if not total:
-            return float("nan")
-        covariance = np.trace(counts) * total - rows @ columns
-        spread = (total**2 - rows @ rows) * (total**2 - columns @ columns)
-        return float(covariance / np.sqrt(spread)) if spread > 0 else 0.0
+        """Matthews' correlation coefficient, as `matthews`; NaN without images."""
+        return float(matthews(self.counts)) if self.total else float("nan")
 
     @property
     def informedness(self) -> float:
@@ -154,6 +145,18 @@ def confusion(actual: Sequence[str], predicted: Sequence[str], classes: Sequence
     return Confusion(names, counts)
 
 
+def matthews(counts: Counts) -> Values:
+    """Matthews' correlation coefficient of matrices [..., C, C], -1 to 1, for any number of classes (Gorodkin 2004).
+
+    0 is chance. It is also 0 where all answers, or all true classes, are the same.
+    """
+    cells = counts.astype(np.float64)
+    rows, columns, total = cells.sum(axis=-1), cells.sum(axis=-2), cells.sum(axis=(-2, -1))
+    covariance = np.trace(cells, axis1=-2, axis2=-1) * total - (rows * columns).sum(axis=-1)
+    spread = (total**2 - (rows**2).sum(axis=-1)) * (total**2 - (columns**2).sum(axis=-1))
+    return np.divide(covariance, np.sqrt(spread), out=np.zeros(np.shape(spread)), where=spread > 0)
+
+
 def wilson(successes: int, total: int, confidence: float = CONFIDENCE) -> Interval:
     """The score interval of a share (Wilson 1927): sound for few images and for shares near 0 and 1."""
     if total <= 0:
@@ -164,16 +167,6 @@ def wilson(successes: int, total: int, confidence: float = CONFIDENCE) -> Interv
     middle = (share + z**2 / (2 * total)) / scale
     half = z / scale * float(np.sqrt(share * (1 - share) / total + z**2 / (4 * total**2)))
     return Interval(max(0.0, middle - half), min(1.0, middle + half))
-
-
-def bootstrap_mean(
-    values: ArrayLike, confidence: float = CONFIDENCE, resamples: int = RESAMPLES, seed: int = 0
-) -> Interval:
-    """The percentile interval of a mean."""
-    found = np.asarray(values, dtype=np.float64)
-    if not found.size:
-        return Interval(float("nan"), float("nan"))
-    return percentiles(resampled_means(found, found.size, resamples, seed), confidence)
 
 
 def resampled_means(values: Values, size: int, resamples: int = RESAMPLES, seed: int = 0) -> Values:

@@ -13,7 +13,7 @@ import math
 import re
 from array import array
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from statistics import NormalDist
 from typing import TYPE_CHECKING
@@ -38,7 +38,7 @@ Nouns = Callable[[str], list[str]]
 
 
 @dataclass(frozen=True)
-class Comparison:
+class NumberComparison:
     """One count, such as the number of words, in two groups of prompts."""
 
     name: str
@@ -55,7 +55,7 @@ class Comparison:
 
 
 @dataclass(frozen=True)
-class Word:
+class WordComparison:
     """One word in two groups of prompts."""
 
     word: str
@@ -107,37 +107,13 @@ class PromptGroup:
         return {name: np.array(found, dtype=np.float64) for name, found in self._numbers.items()}
 
 
-def counts(prompts: Sequence[str], nouns: Nouns | None = None) -> dict[str, NDArray[np.float64]]:
-    """By name, one number for each prompt; "nouns" only with a tagger."""
-    return _group(prompts, nouns).numbers
-
-
-def _group(prompts: Iterable[str], nouns: Nouns | None) -> PromptGroup:
-    group = PromptGroup(nouns)
-    for prompt in prompts:
-        group.add(prompt)
-    return group
-
-
-def compare_counts(
-    first: Sequence[str],
-    second: Sequence[str],
-    nouns: Nouns | None = None,
-    *,
-    resamples: int = RESAMPLES,
-    seed: int = 0,
-) -> list[Comparison]:
-    """Every count in both groups. Both must have prompts."""
-    return compare_numbers(_group(first, nouns), _group(second, nouns), resamples=resamples, seed=seed)
-
-
 def compare_numbers(
     first: PromptGroup, second: PromptGroup, *, resamples: int = RESAMPLES, seed: int = 0
-) -> list[Comparison]:
-    """As `compare_counts`."""
+) -> list[NumberComparison]:
+    """Every number of both groups. Both must have prompts."""
     mine, others = first.numbers, second.numbers
     found = [
-        Comparison(
+        NumberComparison(
             name,
             (float(values.mean()), float(others[name].mean())),
             (float(values.var()), float(others[name].var())),
@@ -175,30 +151,20 @@ def bootstrap_p(
     return float(np.count_nonzero(np.abs(means - middle) >= difference * (1 - 1e-9)) / resamples)
 
 
-def compare_words(first: Iterable[Sequence[str]], second: Iterable[Sequence[str]]) -> list[Word]:
-    """Every word of the prompts of both groups, each prompt a list of words, the most telling first.
+def compare_having(having: tuple[Counter[str], Counter[str]], sizes: tuple[int, int]) -> list[WordComparison]:
+    """Every word of the prompts of both groups, the most telling first.
 
-    A word counts once a prompt: a prompt that says "cat" ten times is still one prompt.
+    `having` tells how many prompts of each group have a word, `sizes` how many prompts there are: a prompt that says
+    "cat" ten times is still one prompt.
     """
-    sizes: list[int] = []
-    having: list[Counter[str]] = []
-    for group in (first, second):
-        prompts = [set(prompt) for prompt in group]
-        having.append(Counter(word for prompt in prompts for word in prompt))
-        sizes.append(len(prompts))
-    return compare_having((having[0], having[1]), (sizes[0], sizes[1]))
-
-
-def compare_having(having: tuple[Counter[str], Counter[str]], sizes: tuple[int, int]) -> list[Word]:
-    """As `compare_words`, from how many prompts of both groups have each word, and how many prompts there are."""
     mine, others = having
     if not min(sizes):
         return []
     normal = NormalDist()
-    found: list[Word] = []
+    found: list[WordComparison] = []
     for word in mine + others:
         score = _score((mine[word], others[word]), sizes)
-        found.append(Word(word, (mine[word], others[word]), score, 2 * normal.cdf(-abs(score))))
+        found.append(WordComparison(word, (mine[word], others[word]), score, 2 * normal.cdf(-abs(score))))
     found.sort(key=lambda one: (-abs(one.score), one.word))
     corrected = benjamini_hochberg([one.p for one in found])
     return [replace(one, corrected=p) for one, p in zip(found, corrected, strict=True)]
@@ -241,8 +207,3 @@ def benjamini_hochberg(values: Sequence[float]) -> list[float]:
         lowest = min(lowest, values[place] * len(values) / (rank + 1))
         found[place] = lowest
     return found
-
-
-def summarise(prompts: Sequence[str], nouns: Nouns | None = None) -> Mapping[str, tuple[float, float]]:
-    """Mean and variance of every count of one group."""
-    return {name: (float(values.mean()), float(values.var())) for name, values in counts(prompts, nouns).items()}

@@ -7,14 +7,13 @@ which is removed at the next image.
 
 from __future__ import annotations
 
-from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from ...core.errors import KeepersError
 from ...core.files import move_whole
-from ...core.paths import numbered
+from ...core.paths import under_free_name
 from .job import GenerationJob, JobImage, Stage
 
 BEFORE = ("-before-highres-fix", "-before-face-restoration", "-before-color-correction")
@@ -83,11 +82,7 @@ def follow(job: GenerationJob, stage: Stage, item: JobImage) -> None:
 
 def move_free(path: Path, folder: Path) -> Path:
     """Move a file into a folder under its own name, or under the next free one. Raises WriteFailed, UnreadableImage."""
-    for target in numbered(folder / path.name):
-        with suppress(FileExistsError):
-            move_whole(path, target)
-            return target
-    raise AssertionError("numbered() has no end")
+    return under_free_name(folder / path.name, lambda target: move_whole(path, target))
 
 
 def with_text(path: Path) -> list[Path]:

@@ -42,6 +42,7 @@ LABELS = Labels(
     groups=tuple(HASH_GROUP if name.startswith("hash") else "signal" for name in _RANGES),
     ranges=tuple(_RANGES.values()),
 )
+
 SMALLEST_SIDE = 32
 _WORK_SIDE = 256
 

@@ -16,7 +16,7 @@ from PIL import Image
 from keepers.cli.review.items import items, page_data
 from keepers.cli.review.pictures import Pictures
 from keepers.cli.review.server import Review, ReviewServer
-from keepers.collection.mark_store import LabelStore
+from keepers.collection.mark_store import MarkStore
 from keepers.collection.scan import Scanned
 from keepers.collection.store import SeenImage, Store
 from keepers.core.gates.gate import Gate, Verdict
@@ -51,7 +51,7 @@ class Open:
 
     def start(self) -> None:
         self.store = Store(self.folder / "k.db", wait=0.05)
-        labels = LabelStore(self.store)
+        labels = MarkStore(self.store)
         data = {**page_data(self.items, GATE, "pictures"), "order": "date", "blind": False}
         contents = [item.content for item in self.items]
         review = Review(labels, contents, Pictures([item.path for item in self.items]), data)
@@ -66,10 +66,10 @@ class Open:
         self.store.close()
 
     @contextmanager
-    def elsewhere(self) -> Iterator[LabelStore]:
+    def elsewhere(self) -> Iterator[MarkStore]:
         """The labels as another program opens them."""
         with Store(self.folder / "k.db") as store:
-            yield LabelStore(store)
+            yield MarkStore(store)
 
     def marks(self) -> dict[int, str]:
         """What stands in the store, by the image's number."""

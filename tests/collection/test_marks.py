@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 from keepers.cli.taste.label_sources import from_folders, from_sorted, from_table
-from keepers.collection.mark_store import LabelStore
-from keepers.collection.marks import LEAST, Count, Mark, UserLabel, count, settle
+from keepers.collection.mark_store import MarkStore
+from keepers.collection.marks import LEAST, Count, Mark, UserMark, count, settle
 from keepers.collection.sorting.sort import Sorter
 from keepers.collection.store import SeenFile, Store
 from keepers.collection.store_schema import FIRST
@@ -23,14 +23,14 @@ from keepers.tests.cli.scan.test_scan import keepers
 A, B, C = ("a" * 64, "b" * 64, "c" * 64)
 
 
-def label(content: str, mark: Mark = "keep", source: str = "test", time: float = 1.0) -> UserLabel:
-    return UserLabel(content, mark, source, time)
+def label(content: str, mark: Mark = "keep", source: str = "test", time: float = 1.0) -> UserMark:
+    return UserMark(content, mark, source, time)
 
 
 @pytest.fixture
 def labels(tmp_path: Path):
     with Store(tmp_path / "k.db") as store:
-        yield LabelStore(store)
+        yield MarkStore(store)
 
 
 def picture(path: Path, shade: int) -> Path:
@@ -39,7 +39,7 @@ def picture(path: Path, shade: int) -> Path:
     return path
 
 
-def test_the_last_label_counts_and_all_are_kept(labels: LabelStore) -> None:
+def test_the_last_label_counts_and_all_are_kept(labels: MarkStore) -> None:
     assert labels.add([label(A), label(B, "reject")]).new == 2
     taken = labels.add([label(A, "reject", time=2.0), label(B, "reject", time=2.0)])
     assert (taken.new, taken.same, taken.changed) == (0, 1, (A,))
@@ -48,14 +48,14 @@ def test_the_last_label_counts_and_all_are_kept(labels: LabelStore) -> None:
     assert labels.current([A, C]).keys() == {A}
 
 
-def test_contradictions_among_those_given_are_told(labels: LabelStore) -> None:
+def test_contradictions_among_those_given_are_told(labels: MarkStore) -> None:
     fresh, taken = settle([label(A), label(B), label(A, "reject")], {})
     assert {one.content: one.mark for one in fresh} == {A: "reject", B: "keep"}
     assert taken.changed == (A,) and taken.new == 2
     assert labels.add([label(A), label(A, "reject")]).changed == (A,)
 
 
-def test_taking_back_brings_the_earlier_label_again(labels: LabelStore) -> None:
+def test_taking_back_brings_the_earlier_label_again(labels: MarkStore) -> None:
     first = labels.say(A, "keep", "review", 1.0)
     second = labels.say(A, "reject", "review", 2.0)
     before = labels.version()
@@ -67,17 +67,17 @@ def test_taking_back_brings_the_earlier_label_again(labels: LabelStore) -> None:
     assert again.id > second.id, "numbers are never used twice"
 
 
-def test_forgetting(labels: LabelStore) -> None:
+def test_forgetting(labels: MarkStore) -> None:
     labels.add([label(A), label(B)])
     labels.say(A, "reject", "review", 2.0)
     assert labels.forget([A, C]) == 2
     assert set(labels.current()) == {B}
 
 
-def test_two_processes_share_the_labels(tmp_path: Path, labels: LabelStore) -> None:
+def test_two_processes_share_the_labels(tmp_path: Path, labels: MarkStore) -> None:
     with Store(tmp_path / "k.db") as other:
         seen = labels.version()
-        LabelStore(other).say(A, "keep", "review", 1.0)
+        MarkStore(other).say(A, "keep", "review", 1.0)
         assert labels.version() != seen
         assert labels.current()[A].mark == "keep"
 
@@ -89,7 +89,7 @@ def test_a_store_of_the_first_version_is_taken_over(tmp_path: Path) -> None:
     old.commit()
     old.close()
     with Store(tmp_path / "old.db") as store:
-        known = LabelStore(store)
+        known = MarkStore(store)
         known.add([label(A)])
         assert known.paths([A]) == {A: [Path("/x.png")]}
 
@@ -99,9 +99,9 @@ def test_a_locked_store_is_told(tmp_path: Path) -> None:
         other = sqlite3.connect(tmp_path / "k.db", isolation_level=None)
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(StoreError, match="locked"):
-            LabelStore(store).say(A, "keep", "review", 1.0)
+            MarkStore(store).say(A, "keep", "review", 1.0)
         other.close()
-        assert LabelStore(store).say(A, "keep", "review", 1.0).id
+        assert MarkStore(store).say(A, "keep", "review", 1.0).id
 
 
 def test_what_is_missing_is_said() -> None:
@@ -194,7 +194,7 @@ def test_the_command_takes_labels_in_and_out(tmp_path: Path) -> None:
     assert "0 keeps, 1 rejects" in shown and "19 more rejects" in shown
 
 
-def test_paths_that_were_seen(labels: LabelStore) -> None:
+def test_paths_that_were_seen(labels: MarkStore) -> None:
     odd = Path(os.fsdecode(b"/caf\xe9.png"))
     labels.store.add(files=[SeenFile(odd, 1, 1, A), SeenFile(Path("/b.png"), 1, 1, A)])
     assert labels.paths([A, B]) == {A: [Path("/b.png"), odd]}

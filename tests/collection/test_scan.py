@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from keepers.collection import scan as scan_module
-from keepers.collection.scan import GIVE_UP, WINDOW, Options, Scan, Scanned
+from keepers.collection.scan import GIVE_UP, WINDOW, Scan, Scanned, ScanOptions
 from keepers.collection.store import Store
 from keepers.core.errors import StoreError, UnreadableImage
 from keepers.core.gates.gate import Gate
@@ -47,7 +47,7 @@ def run(models: Path, tmp_path: Path) -> Run:
     """Scans folders with the tiny models and a store that lasts for the test."""
 
     def scan(
-        work: Work, *paths: Path, gate: Gate = GATE, options: Options | None = None, precision: str = "exact"
+        work: Work, *paths: Path, gate: Gate = GATE, options: ScanOptions | None = None, precision: str = "exact"
     ) -> list[Scanned]:
         with Store(tmp_path / "keepers.db") as store:
             job = Scan(tiny.judge(work, models, precision=precision), gate, store, options)
@@ -81,7 +81,7 @@ def test_a_second_scan_runs_no_model(run: Run, pictures: Path) -> None:
 
 def test_details_of_known_files_come_from_the_store(run: Run, pictures: Path) -> None:
     first = run(Work(), pictures)
-    second = run(Work(), pictures, options=Options(details=True))
+    second = run(Work(), pictures, options=ScanOptions(details=True))
     for one, other in zip(first, second, strict=True):
         assert one.image == other.image
         assert set(one.answers) == set(other.answers)
@@ -114,7 +114,7 @@ def test_another_gate_uses_the_predictions_that_are_there(run: Run, pictures: Pa
 def test_fresh_scores_again(run: Run, pictures: Path) -> None:
     run(Work(), pictures)
     work = Work()
-    run(work, pictures, options=Options(fresh=True))
+    run(work, pictures, options=ScanOptions(fresh=True))
     assert work.images("cheap") == 12
 
 
@@ -251,11 +251,11 @@ def test_notes_on_the_file_are_kept(run: Run, pictures: Path) -> None:
     frames = [plain(n, n, n) for n in (0, 100, 200)]
     frames[0].save(pictures / "moving.gif", save_all=True, append_images=frames[1:])
     assert {one.path.name: one.image.notes for one in run(Work(), pictures)}["moving.gif"] == ("first of 3 frames",)
-    again = run(Work(), pictures, options=Options(details=True))
+    again = run(Work(), pictures, options=ScanOptions(details=True))
     assert {one.path.name: one.image.notes for one in again}["moving.gif"] == ("first of 3 frames",)
-    other = run(Work(), pictures, gate=Gate.parse("accept: cheap.good > 0.9"), options=Options(details=True))
+    other = run(Work(), pictures, gate=Gate.parse("accept: cheap.good > 0.9"), options=ScanOptions(details=True))
     assert len(other) == 13
-    again = run(Work(), pictures, options=Options(details=True))
+    again = run(Work(), pictures, options=ScanOptions(details=True))
     assert {one.path.name: one.image.notes for one in again}["moving.gif"] == ("first of 3 frames",)
 
 
@@ -285,7 +285,7 @@ def test_thumbnails_are_made_once(run: Run, pictures: Path) -> None:
         made.append(1)
         return "data:,x"
 
-    options = Options(thumbnail=thumbnail, details=True)
+    options = ScanOptions(thumbnail=thumbnail, details=True)
     assert {result.thumbnail for result in run(Work(), pictures, options=options)} == {"data:,x"}
     again = run(Work(), pictures, options=replace(options))
     assert {result.thumbnail for result in again} == {"data:,x"}

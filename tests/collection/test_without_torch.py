@@ -39,7 +39,7 @@ print(json.dumps({"codes": codes, "heavy": [name for name in %r if name in sys.m
 KNOWN = """
 import json, sys
 from pathlib import Path
-from keepers.collection.scan import Options, Scan
+from keepers.collection.scan import ScanOptions, Scan
 from keepers.collection.store import Store
 from keepers.core.gates.gate import Gate
 from keepers.core.judging.judge import Judge
@@ -63,7 +63,7 @@ def spec(name, cost):
 registry = Registry(spec("cheap", 1), spec("dear", 100))
 judge = Judge(registry, WeightStore([Path(models)]), Runtime(precision=precision))
 with Store(Path(db)) as store:
-    scan = Scan(judge, Gate.parse(gate), store, Options(details=True))
+    scan = Scan(judge, Gate.parse(gate), store, ScanOptions(details=True))
     results = list(scan.run(scan.plan(walk([Path(pictures)]))))
 print(json.dumps({
     "known": sum(one.known for one in results),

@@ -17,7 +17,8 @@ from PIL import Image
 
 from keepers.core import files
 from keepers.core.errors import UnreadableImage, WriteFailed
-from keepers.core.files import atomic_write, content_hash, copy_whole, link_whole, move_whole, sweep, write_unique
+from keepers.core.files import atomic_write, content_hash, copy_whole, link_whole, move_whole, sweep
+from keepers.core.paths import under_free_name
 
 posix = pytest.mark.skipif(os.name == "nt", reason="POSIX only")
 
@@ -108,7 +109,7 @@ def test_a_really_full_device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setattr(files.os, "fsync", full)
     with pytest.raises(WriteFailed) as caught:
-        write_unique(tmp_path / "a", b"data")
+        atomic_write(tmp_path / "a", b"data", exclusive=True)
     assert caught.value.errno == errno.ENOSPC
     assert names(tmp_path) == []
 
@@ -125,10 +126,11 @@ def test_a_failing_writer_or_an_interrupt_leaves_nothing(tmp_path: Path) -> None
     assert names(tmp_path) == []
 
 
-def test_write_unique_under_contention(tmp_path: Path) -> None:
+def test_free_names_under_contention(tmp_path: Path) -> None:
     def work(n: int) -> None:
         for _ in range(10):
-            write_unique(tmp_path / "a.txt", str(n).encode() * 50)
+            data = str(n).encode() * 50
+            under_free_name(tmp_path / "a.txt", lambda name, data=data: atomic_write(name, data, exclusive=True))
 
     threads = [threading.Thread(target=work, args=(n,)) for n in range(4)]
     for t in threads:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keepers.core.errors import OutsideFolder
-from keepers.core.paths import inside, numbered, safe_stem, unique
+from keepers.core.paths import inside, numbered, unique
 
 REFUSED = [
     "../../custom_nodes/x/__init__", "/etc/x", "C:\\x", "C:x", "c:/x", "\\\\host\\share\\x", "//host/share/x", "..\\x",
@@ -106,26 +106,6 @@ def test_any_text_stays_inside_or_is_refused(name: str, native: bool) -> None:
     else:
         assert found.is_relative_to(folder)
         assert found != folder
-
-
-@given(st.text(max_size=400), st.sampled_from(["", ".png", ".caption.txt", ".safetensors"]))
-def test_safe_stem_is_always_taken(text: str, suffix: str) -> None:
-    stem = safe_stem(text)
-    assert inside(Path("somewhere"), stem + suffix).name == stem + suffix
-
-
-@pytest.mark.parametrize(
-    ("text", "stem"),
-    [("fox (animal)", "fox (animal)"), ("../../x", "_.._x"), ("a/b\\c:d", "a_b_c_d"), ("nul", "_nul"),
-     ("con.x", "_con.x"), ("", "unnamed"), ("...", "unnamed"), ("///", "unnamed"), ("\ud800", "unnamed"),
-     ("semi-incoherent", "semi-incoherent")],
-)  # fmt: skip
-def test_safe_stem_keeps_what_it_can(text: str, stem: str) -> None:
-    assert safe_stem(text) == stem
-
-
-def test_safe_stem_cuts_between_characters() -> None:
-    assert safe_stem("é" * 200) == "é" * 60
 
 
 def test_numbered_and_unique(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ...collection.union_find import UnionFind
 from ...core.errors import KeepersError
 from ...core.judging.near_duplicates import ALIKE, count_bits
 from ...core.pictures.phash import BITS
@@ -64,20 +65,20 @@ class Split:
 
 def related(samples: Sequence[Sample]) -> NDArray[np.intp]:
     """[N]: the same number for images that are linked, directly or through others, by likeness or by a shared id."""
-    parents = list(range(len(samples)))
+    joined = UnionFind(len(samples))
     by_ident: defaultdict[str, list[int]] = defaultdict(list)
     for place, sample in enumerate(samples):
         if sample.ident:
             by_ident[sample.ident].append(place)
     for places in by_ident.values():
         for place in places[1:]:
-            _join(parents, places[0], place)
+            joined.join(places[0], place)
     bits = np.array([sample.bits for sample in samples], dtype=np.uint64)
     for start in range(0, len(bits), BLOCK):
         distances = count_bits(bits[start : start + BLOCK, None] ^ bits[None, start:])
         for row, column in np.argwhere(distances <= NEAR):
-            _join(parents, start + int(row), start + int(column))
-    return np.array([_root(parents, place) for place in range(len(samples))], dtype=np.intp)
+            joined.join(start + int(row), start + int(column))
+    return np.array([joined.root(place) for place in range(len(samples))], dtype=np.intp)
 
 
 def split(collected: Collected, *, seed: int = 0, validation: float = 0.1, test: float = 0.1) -> Split:
@@ -133,15 +134,3 @@ def _require_all(collected: Collected, parts: dict[str, list[int]]) -> None:
                     f"Class {name!r} has too few unrelated images: none is left for {part}. Near-duplicates and images "
                     "with the same number at the end of their names stay together. Add other images."
                 )
-
-
-def _root(parents: list[int], place: int) -> int:
-    while parents[place] != place:
-        parents[place] = parents[parents[place]]
-        place = parents[place]
-    return place
-
-
-def _join(parents: list[int], first: int, second: int) -> None:
-    a, b = _root(parents, first), _root(parents, second)
-    parents[max(a, b)] = min(a, b)

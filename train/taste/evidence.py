@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ...collection.statistics.metrics import Confusion, Interval, confusion, percentiles, wilson
+from ...collection.statistics.metrics import Confusion, Interval, confusion, matthews, percentiles, wilson
 
 Bools = NDArray[np.bool_]
 Values = NDArray[np.float64]
@@ -51,7 +51,7 @@ def evidence(keep: Bools, said: Bools) -> Evidence:
     found = confusion(_words(keep), _words(said), CLASSES)
     drawn = found.resampled(RESAMPLES)
     return Evidence(
-        Measurement(found.mcc, *percentiles(_mcc(drawn))),
+        Measurement(found.mcc, *percentiles(matthews(drawn))),
         Measurement(found.informedness_of_each[0], *percentiles(_informedness(drawn))),
         Measurement(float(found.precision[0]), *_share(found, axis=0)),
         Measurement(float(found.recall[0]), *_share(found, axis=1)),
@@ -64,8 +64,8 @@ def gain(keep: Bools, before: Bools, after: Bools, seed: int = 0) -> Measurement
     random = np.random.default_rng(seed)
     drawn = random.multinomial(len(keep), cells / len(keep), size=RESAMPLES).reshape(-1, 2, 2, 2)
     both = cells.reshape(1, 2, 2, 2)
-    differences = _mcc(drawn.sum(2)) - _mcc(drawn.sum(3))
-    value = float((_mcc(both.sum(2)) - _mcc(both.sum(3)))[0])
+    differences = matthews(drawn.sum(2)) - matthews(drawn.sum(3))
+    value = float((matthews(both.sum(2)) - matthews(both.sum(3)))[0])
     return Measurement(value, *percentiles(differences))
 
 
@@ -73,7 +73,7 @@ def best_threshold(keep: Bools, scores: Values) -> tuple[float, float]:
     """The threshold with the largest MCC on these images, and that MCC: the best that a threshold alone could gain."""
     candidates = np.unique(np.quantile(scores, np.linspace(0, 1, 201)))
     matrices = np.stack([confusion(_words(keep), _words(scores >= one), CLASSES).counts for one in candidates])
-    values = _mcc(matrices)
+    values = matthews(matrices)
     best = int(np.argmax(values))
     return float(candidates[best]), float(values[best])
 
@@ -84,13 +84,6 @@ def _words(flags: Bools) -> list[str]:
 
 def _share(found: Confusion, axis: int) -> Interval:
     return wilson(int(found.counts[0, 0]), int(found.counts.sum(axis=axis)[0]))
-
-
-def _mcc(counts: NDArray[np.int64]) -> Values:
-    """[draws, 2, 2] to [draws]; 0 if all labels or all answers are of one class. Symmetric in the two classes."""
-    a, b, c, d = (counts[:, i, j].astype(np.float64) for i in (0, 1) for j in (0, 1))
-    spread = (a + b) * (c + d) * (a + c) * (b + d)
-    return np.divide(a * d - b * c, np.sqrt(spread), out=np.zeros(len(counts)), where=spread > 0)
 
 
 def _informedness(counts: NDArray[np.int64]) -> Values:

@@ -19,7 +19,7 @@ from keepers.cli.report.choice import Choice
 from keepers.cluster.output.predictions import is_whole
 from keepers.cluster.output.schema import ImageRow, ModelColumn
 from keepers.cluster.sources.item import SourceItem
-from keepers.collection.mark_store import LabelStore
+from keepers.collection.mark_store import MarkStore
 from keepers.collection.store import SeenImage, Store
 from keepers.core.files import content_hash
 from keepers.core.prediction import Prediction
@@ -389,4 +389,4 @@ def test_labels_are_written_with_their_places_in_an_output(moved: tuple[World, P
         paths = {line["content"]: line["path"] for line in csv.DictReader(file)}
     assert paths == {one: f"s3://bucket/{n:03d}-{one[:4]}.png" for n, one in enumerate(made.contents)}
     with Store(made.db) as store:
-        assert len(LabelStore(store).current()) == 160
+        assert len(MarkStore(store).current()) == 160

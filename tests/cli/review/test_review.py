@@ -21,8 +21,8 @@ from PIL import Image
 from keepers.cli.review.items import items, page_data, score_names
 from keepers.cli.review.pictures import Pictures
 from keepers.cli.review.server import PARTS, Review, ReviewServer
-from keepers.collection.mark_store import LabelStore
-from keepers.collection.marks import UserLabel
+from keepers.collection.mark_store import MarkStore
+from keepers.collection.marks import UserMark
 from keepers.collection.scan import Scanned
 from keepers.collection.store import SeenImage, Store
 from keepers.core.errors import UnreadableImage
@@ -86,7 +86,7 @@ def client(tmp_path: Path) -> Iterator[Client]:
     found = items(results, GATE)
     with Store(tmp_path / "k.db", wait=0.05) as store:
         review = Review(
-            LabelStore(store),
+            MarkStore(store),
             [item.content for item in found],
             Pictures([item.path for item in found]),
             page_data(found, GATE, "test"),
@@ -193,7 +193,7 @@ def test_a_label_is_stored_and_can_be_taken_back(client: Client, tmp_path: Path)
     status, told = client.post("label", {"index": 2, "mark": "reject", "seen": 0})
     assert (status, told["mark"], told["contradicts"]) == (200, "reject", "")
     with Store(tmp_path / "k.db") as other:
-        [label] = LabelStore(other).current().values()
+        [label] = MarkStore(other).current().values()
         assert (label.mark, label.source, label.content[0]) == ("reject", "review", "2")
         assert label.time > 1.7e9
     start = client.get("start")
@@ -220,7 +220,7 @@ def test_two_pages_see_each_other(client: Client) -> None:
 def test_another_process_is_seen_too(client: Client, tmp_path: Path) -> None:
     version = client.get("start")["version"]
     with Store(tmp_path / "k.db") as other:
-        LabelStore(other).add([UserLabel("3".ljust(64, "0"), "keep", "folder good", 1.0)])
+        MarkStore(other).add([UserMark("3".ljust(64, "0"), "keep", "folder good", 1.0)])
     assert client.get(f"changes/{version}")["labels"] == [[3, "keep", 1]]
     assert client.get("start")["recent"] == [], "only what was said here can be taken back here"
 
@@ -272,7 +272,7 @@ def test_what_is_being_written_is_finished_before_the_store_may_be_closed(
     begun, go_on = threading.Event(), threading.Event()
     order: list[str] = []
 
-    def say(store: LabelStore, *given: object) -> UserLabel:
+    def say(store: MarkStore, *given: object) -> UserMark:
         begun.set()
         assert go_on.wait(60)
         label = write(store, *given)  # pyright: ignore[reportArgumentType]
@@ -284,8 +284,8 @@ def test_what_is_being_written_is_finished_before_the_store_may_be_closed(
         client.server.server_close()
         order.append("closed")
 
-    write = LabelStore.say
-    monkeypatch.setattr(LabelStore, "say", say)
+    write = MarkStore.say
+    monkeypatch.setattr(MarkStore, "say", say)
     answers: list[int] = []
     asking = threading.Thread(target=lambda: answers.append(client.post("label", {"index": 0, "mark": "keep"})[0]))
     ending = threading.Thread(target=end)

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keepers.collection.statistics.curves import MEASURES, area_interval, calibration, choose, sweep
-from keepers.collection.statistics.metrics import Confusion, bootstrap_mean, confusion, resampled_means, wilson
+from keepers.collection.statistics.metrics import Confusion, confusion, percentiles, resampled_means, wilson
 
 PUBLISHED = Confusion(("fake", "real"), np.array([[280, 8], [11, 277]]))
 """The confusion matrix of the prompt study (there predicted by actual, here actual by predicted)."""
@@ -132,7 +132,7 @@ def test_intervals_cover_the_truth_about_as_often_as_they_say() -> None:
     covered = areas = 0
     for trial in range(60):
         values = random.normal(3.0, 1.0, 80)
-        low, high = bootstrap_mean(values, resamples=400, seed=trial)
+        low, high = percentiles(resampled_means(values, values.size, 400, seed=trial))
         covered += low <= 3.0 <= high
         truth = np.arange(120) < 60
         scores = random.normal(truth * 1.0, 1.0)  # the true area is Phi(1 / sqrt 2) = 0.7602

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 import types
+from collections import Counter
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pytest
@@ -11,11 +13,13 @@ import pytest
 from keepers.collection.statistics import nouns as nouns_module
 from keepers.collection.statistics.nouns import find_tagger
 from keepers.collection.statistics.prompts import (
+    Nouns,
+    PromptGroup,
+    WordComparison,
     benjamini_hochberg,
     bootstrap_p,
-    compare_counts,
-    compare_words,
-    counts,
+    compare_having,
+    compare_numbers,
     difference_p,
     holm,
     loras,
@@ -23,16 +27,34 @@ from keepers.collection.statistics.prompts import (
 )
 
 
+def group(prompts: Iterable[str], nouns: Nouns | None = None) -> PromptGroup:
+    found = PromptGroup(nouns)
+    for prompt in prompts:
+        found.add(prompt)
+    return found
+
+
+def compare_words(*groups: Iterable[Sequence[str]]) -> list[WordComparison]:
+    """Two groups of prompts, each prompt a list of words."""
+    first, second = (PromptGroup() for _ in groups)
+    for one, prompts in zip((first, second), groups, strict=True):
+        for prompt in prompts:
+            one.add(" ".join(prompt))
+    none = Counter[str]()
+    having = first.having.get("words", none), second.having.get("words", none)
+    return compare_having(having, (first.size, second.size))
+
+
 def test_what_is_counted() -> None:
     assert words("1girl, 4k 2024 don't 8") == ["1girl", "4k", "don't"]
     prompt = "a (red:1.3) cat, sitting on [grass], <lora:film_grain:0.7> <lyco:b:1>, (dog), masterpiece"
-    found = {name: values[0] for name, values in counts([prompt]).items()}
+    found = {name: values[0] for name, values in group([prompt]).numbers.items()}
     assert words(prompt) == ["a", "red", "cat", "sitting", "on", "grass", "dog", "masterpiece"]
     assert found["words"] == 8 and found["weights"] == 1 and found["LoRAs"] == 2 and found["tags"] == 4
     assert loras(prompt) == ["film_grain", "b"]
     assert "nouns" not in found
-    assert counts([prompt], lambda text: ["cat", "dog"])["nouns"][0] == 2
-    empty = {name: values[0] for name, values in counts([""]).items()}
+    assert group([prompt], lambda text: ["cat", "dog"]).numbers["nouns"][0] == 2
+    empty = {name: values[0] for name, values in group([""]).numbers.items()}
     assert set(empty.values()) == {0}
 
 
@@ -76,7 +98,7 @@ def test_a_planted_difference_is_found_whichever_group_is_larger() -> None:
     few = [prompt(3, "fog") for _ in range(20)]
     many = [prompt(7) for _ in range(150)]
     for first, second in ((few, many), (many, few)):
-        compared = {one.name: one for one in compare_counts(first, second, resamples=2000)}
+        compared = {one.name: one for one in compare_numbers(group(first), group(second), resamples=2000)}
         assert compared["words"].corrected < 0.05
         assert compared["LoRAs"].p == 1.0 and compared["weights"].p == 1.0
         found = compare_words(map(words, first), map(words, second))

@@ -16,8 +16,8 @@ from typer.testing import CliRunner
 
 from keepers.cli.app import app
 from keepers.collection.known_scores import known_scores
-from keepers.collection.mark_store import LabelStore
-from keepers.collection.marks import UserLabel
+from keepers.collection.mark_store import MarkStore
+from keepers.collection.marks import UserMark
 from keepers.collection.scan import Scan
 from keepers.collection.store import SeenFile, Store
 from keepers.core.errors import UnknownName, WrongWeights
@@ -139,7 +139,7 @@ def test_the_variant_judges_stored_images_without_opening_them(tuned: World) -> 
     contents = list(tuned.contents)
     with Store(tuned.db) as store:
         asked = judge(tuned)
-        seen = known_scores(asked, LabelStore(store), "faramir", contents)
+        seen = known_scores(asked, MarkStore(store), "faramir", contents)
         assert seen.fresh == 0 and len(seen.found) == 200
         for model, label in (("faramir:mine", "accept"), ("taste:mine", "keep")):
             gate = Gate.parse(f"accept: {model}.{label} >= 0.5")
@@ -264,7 +264,7 @@ def test_a_taste_that_was_never_learned(tmp_path: Path) -> None:
 def test_what_was_never_scored_is_scored_first(tuned: World, tmp_path: Path) -> None:
     contents: list[str] = []
     with Store(tmp_path / "k.db") as store:
-        labels = LabelStore(store)
+        labels = MarkStore(store)
         for index in range(3):
             path = tmp_path / f"{index}.png"
             Image.new("RGB", (64, 64), (80 * index, 20, 20)).save(path)
@@ -272,7 +272,7 @@ def test_what_was_never_scored_is_scored_first(tuned: World, tmp_path: Path) -> 
 
             contents.append(content_hash(path))
             store.add(files=[SeenFile(path, 1, 1, contents[-1])])
-            labels.add([UserLabel(contents[-1], "keep", "test", 1.0)])
+            labels.add([UserMark(contents[-1], "keep", "test", 1.0)])
         (tmp_path / "1.png").unlink()
         Image.new("RGB", (64, 64), (1, 2, 3)).save(tmp_path / "2.png")
         steps: list[tuple[int, int]] = []
@@ -290,7 +290,7 @@ def test_scores_of_other_weights_do_not_serve(tuned: World, tmp_path: Path) -> N
     torch.save({**other, "head.linear_4.bias": torch.ones(1)}, place / "faramir-v1.pth")
     with Store(tuned.db) as store:
         found = known_scores(
-            Judge(REGISTRY, WeightStore([place]), Runtime(device="cpu")), LabelStore(store), "faramir", tuned.contents
+            Judge(REGISTRY, WeightStore([place]), Runtime(device="cpu")), MarkStore(store), "faramir", tuned.contents
         )
     assert not found.found and found.outdated == 200 and len(found.vanished) == 200
 

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from safetensors.torch import save_file
 from torch import Tensor
 
-from keepers.collection.mark_store import LabelStore
-from keepers.collection.marks import UserLabel
+from keepers.collection.mark_store import MarkStore
+from keepers.collection.marks import UserMark
 from keepers.collection.store import SeenFile, SeenImage, Store
 from keepers.core.judging.classifier import model_fingerprint
 from keepers.core.prediction import Prediction
@@ -117,10 +117,10 @@ def world(folder: Path, count: int, rule: Rule, *, seed: int = 1, wrong: float =
             predictions=list(zip(contents, predictions(found, decision(), fingerprint), strict=True)),
         )
         labels = [
-            UserLabel(one, "keep" if kept else "reject", "review", 1e9 + index)
+            UserMark(one, "keep" if kept else "reject", "review", 1e9 + index)
             for index, (one, kept) in enumerate(zip(contents, keep, strict=True))
         ]
-        LabelStore(store).add(labels)
+        MarkStore(store).add(labels)
     return World(place, folder / "keepers.db", keep, contents)
 
 

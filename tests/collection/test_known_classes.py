@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from keepers.collection.truth import by_folder, by_table, subfolders
+from keepers.collection.known_classes import by_folder, by_table, subfolders
 from keepers.core.errors import KeepersError
 
 
