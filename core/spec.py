@@ -63,7 +63,7 @@ class Derivation:
 
 
 @dataclass(frozen=True)
-class Measurement:
+class NetlessModel:
     """What a model without a net does with a picture. Its values are exact at every precision."""
 
     labels: Labels
@@ -121,7 +121,7 @@ class ModelSpec:
     base: str = ""
     """The model whose values are all that this one reads; `derive` then makes its own of them."""
     derive: Callable[[Build], Derivation] | None = field(default=None, compare=False)
-    measurement: Measurement | None = None
+    netless: NetlessModel | None = None
     """For a model that needs neither weights nor a net: it is then asked without torch. `build` gives the same as a
     net, for those that run every model as one."""
     compare: Callable[[Prediction, Run, str], Prediction] | None = None

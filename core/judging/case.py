@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from ..spec import View
-    from .measured import Measured
+    from .netless import Netless
 
 
 @dataclass(frozen=True)
@@ -88,15 +88,15 @@ class Case:
             return None
         return tuple(self._views[view] for view in views)
 
-    def measure(self, measured: Measured) -> None:
+    def measure(self, netless: Netless) -> None:
         """Ask a model without a net; where it fails, the reason becomes its answer."""
-        model = measured.spec.id
+        model = netless.spec.id
         if not self._opened():
             self.answers[model] = Failure(model, self.error, self.flaw)
             return
         assert self._image is not None
         try:
-            self.receive(measured(self._image))
+            self.receive(netless(self._image))
         except Exception as error:  # as above
             self.answers[model] = _failed(model, error)
 

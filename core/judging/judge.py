@@ -16,8 +16,8 @@ from ..runtime import Runtime
 from .case import Case, Judged, Subject, predict_each
 from .classifier import Classifier, Prepared
 from .derive import Derived
-from .measured import Measured
 from .near_duplicates import Run
+from .netless import Netless
 
 if TYPE_CHECKING:
     from torch import nn
@@ -198,8 +198,8 @@ class Judge:
         cases = [case for case in cases if not self._follows(model, case, precision)]
         if not cases:
             return
-        if measured := Measured.of(self._spec(model), self.store):
-            self._measure(measured, cases)
+        if netless := Netless.of(self._spec(model), self.store):
+            self._measure(netless, cases)
             return
         try:
             classifier = self.classifier(model, precision)
@@ -217,15 +217,15 @@ class Judge:
             for future in coming:
                 future.cancel()
 
-    def _measure(self, measured: Measured, cases: Sequence[Case]) -> None:
+    def _measure(self, netless: Netless, cases: Sequence[Case]) -> None:
         """Ask a model without a net, picture by picture in the threads that open them."""
-        coming = [self._pool.submit(case.measure, measured) for case in cases]
+        coming = [self._pool.submit(case.measure, netless) for case in cases]
         try:
             for start in range(0, len(cases), self.batch):
                 self.runtime.check()
                 for future in coming[start : start + self.batch]:
                     future.result()
-                self.runtime.progress(min(start + self.batch, len(cases)), len(cases), measured.spec.id)
+                self.runtime.progress(min(start + self.batch, len(cases)), len(cases), netless.spec.id)
         finally:
             for future in coming:
                 future.cancel()

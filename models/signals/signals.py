@@ -11,7 +11,7 @@ from PIL import Image
 from ...core.judging.near_duplicates import DUPLICATE, HASH_GROUP, with_duplicate
 from ...core.pictures.phash import hash_words
 from ...core.prediction import PROBABILITY, Floats, Labels, Range
-from ...core.spec import Build, Measurement, ModelSpec, Network
+from ...core.spec import Build, ModelSpec, NetlessModel, Network
 from .detail import measure_blur, measure_noise
 from .levels import measure_clipping, measure_levels
 from .tiling import EXACT, measure_repetition
@@ -134,7 +134,7 @@ SPEC = ModelSpec(
     cost=0.01,
     gate='accept: signals.ok >= 0.5\nreview: signals.label in ("tiny", "tiled", "duplicate")',
     labels=lambda: LABELS,
-    measurement=Measurement(LABELS, measure, name_failure),
+    netless=NetlessModel(LABELS, measure, name_failure),
     help=HELP,
     compare=with_duplicate,
 )

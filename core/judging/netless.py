@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..prediction import Prediction
-from ..spec import Measurement, ModelSpec
+from ..spec import ModelSpec, NetlessModel
 from .classifier import model_fingerprint
 
 if TYPE_CHECKING:
@@ -18,27 +18,27 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Measured:
+class Netless:
     """One such model. May be called in many threads."""
 
     spec: ModelSpec
-    measurement: Measurement
+    model: NetlessModel
     fingerprint: str
 
     @classmethod
-    def of(cls, spec: ModelSpec | None, store: WeightStore) -> Measured | None:
+    def of(cls, spec: ModelSpec | None, store: WeightStore) -> Netless | None:
         """None for a model with a net, and for none at all."""
-        if spec is None or spec.measurement is None:
+        if spec is None or spec.netless is None:
             return None
-        return cls(spec, spec.measurement, model_fingerprint(spec, store))
+        return cls(spec, spec.netless, model_fingerprint(spec, store))
 
     def __call__(self, image: Image) -> Prediction:
         """The exact prediction for one picture, the same that the net from `build` gives."""
-        values = np.array(self.measurement.measure(image), dtype=np.float32)
-        label, margin = self.measurement.name(values)
+        values = np.array(self.model.measure(image), dtype=np.float32)
+        label, margin = self.model.name(values)
         return Prediction(
             model=self.spec.id,
-            labels=self.measurement.labels,
+            labels=self.model.labels,
             values=values,
             label=label,
             margin=margin,
