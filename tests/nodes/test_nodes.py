@@ -16,7 +16,7 @@ from comfy_execution.graph_utils import ExecutionBlocker
 
 from keepers import comfy_entrypoint
 from keepers.core.errors import KeepersError
-from keepers.core.prediction import Failure, Prediction
+from keepers.core.prediction import Prediction
 from keepers.nodes import host
 from keepers.nodes.entry import all_nodes
 from keepers.nodes.gate import BEST, BEST_ONE, ERROR, KeepersGate
@@ -255,10 +255,10 @@ def test_what_is_put_in_place_later_is_found_without_a_restart(comfy: object, tm
 
 
 def test_an_image_that_a_model_cannot_judge_is_for_review(comfy: object, monkeypatch: pytest.MonkeyPatch) -> None:
-    def failing(*_: Any) -> list[Any]:
-        return [Failure("signals", "model_failed", "out of memory")]
+    def failing(*_: Any) -> Any:
+        raise MemoryError("out of memory")
 
-    monkeypatch.setattr("keepers.core.judging.judge.predict_each", failing)
+    monkeypatch.setattr("keepers.core.judging.netless.Netless.__call__", failing)
     found = outputs(KeepersGate, run(KeepersGate, images=[good(1)], **GATE))
     assert found["review_count"] == 1
     assert "out of memory" in found["report"]
