@@ -7,21 +7,22 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from ..collection.mark_store import MarkStore
 from ..core.errors import KeepersError
+from .options import in_panel
 
 if TYPE_CHECKING:
     from ..cluster.output.output import Output
     from ..collection.store import Store
+
+_option = in_panel("Store")
 
 SETTINGS = "keepers.json"
 HOW = 'pip install "keepers[ray]"'
 
 Scans = Annotated[
     list[str] | None,
-    typer.Option(
+    _option(
         "--scan",
         metavar="OUTPUT",
         help="The output of a scan with --engine ray, beside the store: its folder or address; repeatable.",

@@ -3,69 +3,78 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Literal
-
-import typer
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from ..core.errors import KeepersError
-from ..core.judging.judge import Judge
-from ..core.runtime import Runtime
+from ..core.settings import MOST_IMAGES, read_settings
 from ..core.weights.store import WeightStore, default_folders
 from ..models.registry import REGISTRY
 from .console import console
+from .named import named_paths
+from .options import Fields, Setting, in_panel
 
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps …")]
-Precision = Annotated[
-    Literal["auto", "exact", "fast"],
-    typer.Option(help="exact: float32, the original's numbers. fast: bfloat16 where it helps; no verdict changes."),
-]
-Batch = Annotated[int, typer.Option(min=1, max=512, help="Images that go through a net at once.")]
-Models = Annotated[
-    list[Path] | None, typer.Option("--models", help="Folder with model files, before KEEPERS_MODELS; repeatable.")
-]
-Weights = Annotated[
-    list[str] | None,
-    typer.Option("--weights", help="NAME=PATH: use this file for the published file NAME; repeatable."),
-]
-Download = Annotated[bool, typer.Option("--download", help="Get missing model files now (else: keepers fetch MODEL).")]
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+    from ..core.judging.judge import Judge
+
+_option = in_panel("Machine")
 
 
 @dataclass(frozen=True)
 class Machine:
     """The options that say where models are and how they run."""
 
-    device: str = "auto"
-    precision: Literal["auto", "exact", "fast"] = "auto"
-    batch: int = 8
-    models: Sequence[Path] = ()
-    weights: Mapping[str, Path] = field(default_factory=dict[str, Path])
-    download: bool = False
+    device: Annotated[str, _option(help="auto, cpu, cuda, cuda:1, mps …"), Setting("device")] = "auto"
+    precision: Annotated[
+        Literal["auto", "exact", "fast"],
+        _option(help="exact: float32, the original's numbers. fast: bfloat16 where it helps; no verdict changes."),
+        Setting("precision"),
+    ] = "auto"
+    batch: Annotated[
+        int,
+        _option(min=1, max=MOST_IMAGES, help="Images that go through a net at once."),
+        Setting("batch"),
+    ] = 8
+    folders: Annotated[
+        list[Path] | None,
+        _option("--models", help="Folder with model files, before KEEPERS_MODELS; repeatable."),
+    ] = None
+    weights: Annotated[
+        list[str] | None,
+        _option("--weights", help="NAME=PATH: use this file for the published file NAME; repeatable."),
+    ] = None
+    download: Annotated[
+        bool,
+        _option("--download", help="Get missing model files now (else: keepers fetch MODEL)."),
+    ] = False
+
+    @cached_property
+    def explicit(self) -> Mapping[str, Path]:
+        """The paths of --weights, by the published name. Raises KeepersError."""
+        return named_paths(self.weights)
 
     def store(self) -> WeightStore:
-        """The weight files of this machine, with downloads shown where they are allowed."""
-        folders = [*self.models, *default_folders()]
-        return WeightStore(folders, explicit=self.weights, download=self.download, progress=DownloadBar())
+        """The weight files of this machine, with downloads shown where they are allowed. Raises KeepersError."""
+        folders = dict.fromkeys((*(self.folders or ()), *read_settings().models, *default_folders()))
+        return WeightStore(tuple(folders), explicit=self.explicit, download=self.download, progress=DownloadBar())
 
     def judge(self) -> Judge:
-        """A judge over all registered models."""
+        """A judge over all registered models. Raises KeepersError."""
+        from ..core.judging.judge import Judge
+        from ..core.runtime import Runtime
+
         check_device(self.device)
         runtime = Runtime(device=self.device, precision=self.precision)
         return Judge(REGISTRY, self.store(), runtime, batch=self.batch, threads=max(2, os.cpu_count() or 1))
 
 
-def named_paths(pairs: Sequence[str] | None) -> dict[str, Path]:
-    """NAME=PATH options as a mapping. Raises KeepersError."""
-    found: dict[str, Path] = {}
-    for pair in pairs or ():
-        name, equals, path = pair.partition("=")
-        if not equals or not name or not path:
-            raise KeepersError(f"--weights takes NAME=PATH, not {pair!r}.")
-        found[name] = Path(path)
-    return found
+ModelFolders = Annotated[Machine, Fields("folders")]
+"""For commands that look at files of models and run none."""
 
 
 def check_device(device: str) -> None:
@@ -89,11 +98,17 @@ class DownloadBar:
 
     def __call__(self, done: int, total: int, what: str) -> None:
         if self._bar is None:
-            columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-            self._bar = Progress(*columns, TimeRemainingColumn(), console=console, transient=True)
+            self._bar = _bar()
             self._bar.start()
             self._bar.add_task(what, total=total or None)
         self._bar.update(self._bar.task_ids[-1], completed=done, total=total or None, description=what)
         if total and done >= total:
             self._bar.stop()
             self._bar = None
+
+
+def _bar() -> Progress:
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    return Progress(*columns, TimeRemainingColumn(), console=console, transient=True)

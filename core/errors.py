@@ -134,6 +134,12 @@ class RecipeError(KeepersError):
     code = "recipe"
 
 
+class SettingsError(KeepersError):
+    """The file of the user's settings cannot be read, or a setting has a value that makes no sense."""
+
+    code = "settings"
+
+
 class CaptionTooLong(KeepersError):
     """A caption is longer than the recipe allows, even without everything that the recipe lets us cut."""
 

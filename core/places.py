@@ -16,6 +16,15 @@ def data_folder() -> Path:
     return Path(base) / "keepers"
 
 
+def config_folder() -> Path:
+    """The folder for what the user sets once."""
+    if sys.platform == "win32":
+        base = os.environ.get("APPDATA") or str(Path.home() / "AppData" / "Roaming")
+    else:
+        base = os.environ.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
+    return Path(base) / "keepers"
+
+
 def trained_folder() -> Path:
     """The folder for models that the user trained, the last of the default model folders."""
     return data_folder() / "models"

@@ -12,7 +12,6 @@ from typing import Annotated
 import typer
 
 from ...collection.caption_run import Captioned, CaptionRun
-from ...collection.store import Store
 from ...core.captions.files import CaptionFiles
 from ...core.captions.journal import NAME, undo
 from ...core.captions.sidecar import collisions
@@ -21,73 +20,49 @@ from ...core.captions.writer import CaptionWriter, taggers
 from ...core.errors import KeepersError
 from ...core.judging.judge import Judge
 from ...core.pictures.walk import Found, PassedOver, Search, walk
-from ...core.places import data_folder
 from ...models.registry import REGISTRY
 from .. import exit_codes
 from ..console import console
-from ..gates import GateText, PresetName, chosen_gate
-from ..machine import Batch, Device, Download, Machine, Models, Precision, Weights, named_paths
-from . import options
+from ..gates import TextOrPreset
+from ..machine import Machine
+from ..options import examples, in_panel
+from ..recipe import with_default_tagger
+from ..store import Db, NoDb, open_store
+from .options import RecipeOptions
 from .view import CaptionView, show_undone
+
+_input = in_panel("What to caption")
+_output = in_panel("Output")
+_training = in_panel("For LoRA trainers")
 
 REJECTED = ("rejected", "review")
 """Folders that a scan sorts into; their images get captions only when asked."""
 
 
+@examples(
+    'keepers caption images --tagger jtp --first my_trigger --exclude "*_background"',
+    "keepers caption images --from prompt --dry-run",
+    'keepers caption images --training sets --name "my_trigger style" --repeats 10',
+)
 def caption(
     paths: Annotated[list[Path], typer.Argument(help="Images and folders; folders are searched to the bottom.")],
-    recipe: options.RecipeName = "",
-    dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Show the differences and write nothing.")] = False,
-    undo_: Annotated[bool, typer.Option("--undo", help="Take back the latest run in these folders.")] = False,
-    gate: GateText = "",
-    preset: PresetName = "",
-    rejected: Annotated[
-        bool, typer.Option("--rejected", help="Also enter folders called rejected and review.")
-    ] = False,
-    tagger: options.Taggers = None,
-    source: options.Source = None,
-    threshold: options.Threshold = None,
-    category_threshold: options.Thresholds = None,
-    top: options.Top = None,
-    limit: options.Limit = None,
-    only: options.Only = None,
-    exclude: options.Exclude = None,
-    exclude_category: options.ExcludeCategories = None,
-    require: options.Require = None,
-    rename: options.Rename = None,
-    tag_file: options.TagFile = None,
-    order: options.Order = None,
-    fixed: options.Fixed = None,
-    first: options.First = None,
-    last: options.Last = None,
-    rating: options.Rating = None,
-    template: options.Template = None,
-    style: options.Style = None,
-    escape: options.Escape = None,
-    separator: options.Separator = None,
-    trailing: options.Trailing = None,
-    max_characters: options.MaxCharacters = None,
-    too_long: options.TooLong = None,
-    empty: options.Empty = None,
-    extension: options.Extension = None,
-    existing: options.Existing = None,
-    embed: options.Embed = None,
+    *,
+    recipe: RecipeOptions,
+    dry_run: Annotated[bool, _output("--dry-run", "-n", help="Show the differences and write nothing.")] = False,
+    undo_: Annotated[bool, _output("--undo", help="Take back the latest run in these folders.")] = False,
+    gate: TextOrPreset,
+    rejected: Annotated[bool, _input("--rejected", help="Also enter folders called rejected and review.")] = False,
     training: Annotated[
-        Path | None, typer.Option(help="Copy images and captions into REPEATS_NAME below here, for LoRA trainers.")
+        Path | None, _training(help="Copy images and captions into REPEATS_NAME below here, for LoRA trainers.")
     ] = None,
-    repeats: Annotated[int, typer.Option(min=1, help="For --training: how often an epoch sees each image.")] = 10,
-    name: Annotated[str, typer.Option(help="For --training: trigger, or trigger and class.")] = "",
-    recursive: Annotated[bool, typer.Option(help="Search folders in folders.")] = True,
-    follow: Annotated[bool, typer.Option("--follow", help="Follow symbolic links inside folders.")] = False,
-    db: Annotated[Path | None, typer.Option(help="The store of results.", show_default=False)] = None,
-    no_db: Annotated[bool, typer.Option("--no-db", help="Remember nothing.")] = False,
-    device: Device = "auto",
-    precision: Precision = "auto",
-    batch: Batch = 8,
-    folders: Models = None,
-    weights: Weights = None,
-    download: Download = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only the summary.")] = False,
+    repeats: Annotated[int, _training(min=1, help="For --training: how often an epoch sees each image.")] = 10,
+    name: Annotated[str, _training(help="For --training: trigger, or trigger and class.")] = "",
+    recursive: Annotated[bool, _input(help="Search folders in folders.")] = True,
+    follow: Annotated[bool, _input("--follow", help="Follow symbolic links inside folders.")] = False,
+    db: Db = None,
+    no_db: NoDb = False,
+    machine: Machine,
+    quiet: Annotated[bool, _output("--quiet", "-q", help="Only the summary.")] = False,
 ) -> None:
     """Write captions next to images, from taggers or from their prompts.
 
@@ -98,50 +73,18 @@ def caption(
     if undo_:
         show_undone(undo(_journals(paths if training is None else [*paths, training])))
         return
-    chosen = options.recipe_from(
-        recipe,
-        tag_file,
-        source=source,
-        taggers=tagger,
-        threshold=threshold,
-        thresholds=category_threshold,
-        top=top,
-        limit=limit,
-        only=only,
-        exclude=exclude,
-        exclude_categories=exclude_category,
-        require=require,
-        rename=rename,
-        order=order,
-        fixed=fixed,
-        first=first,
-        last=last,
-        rating=rating,
-        template=template,
-        style=style,
-        escape=escape,
-        separator=separator,
-        trailing=trailing,
-        max_characters=max_characters,
-        too_long=too_long,
-        empty=empty,
-        extension=extension,
-        existing=existing,
-        embed=embed,
-    )
+    chosen = recipe.made()
     target = None if training is None else training_folder(training, repeats, name or " ".join(chosen.first[:1]))
-    judge = Machine(device, precision, batch, folders or (), named_paths(weights), download).judge()
-    chosen = options.with_default_tagger(chosen, judge.store, fall_back=source == "auto")
+    judge = machine.judge()
+    chosen = with_default_tagger(chosen, judge.store, fall_back=recipe.source == "auto")
     models = [] if chosen.source == "prompt" else [one.model for one in chosen.taggers]
     _check_taggers(judge, models)
-    asked = chosen_gate(gate, preset, None, judge.store) if gate or preset else None
+    asked = gate.named(judge.store)
     if asked:
         judge.check(asked)
     search = Search((), () if rejected else REJECTED, recursive, follow, [target] if target else ())
     with ExitStack() as stack:
-        store = (
-            None if no_db or not (models or asked) else stack.enter_context(Store(db or data_folder() / "keepers.db"))
-        )
+        store = None if no_db or not (models or asked) else stack.enter_context(open_store(db))
         writer = CaptionWriter(chosen, taggers(REGISTRY.spec(model, judge.store) for model in models))
         run = CaptionRun(writer, judge, models, asked, store)
         job = _Job(run, CaptionFiles(chosen, target, dry_run))

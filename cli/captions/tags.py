@@ -22,22 +22,30 @@ from ...core.files import atomic_write
 from ...core.pictures.walk import Found, Search, walk
 from .. import exit_codes
 from ..console import console
+from ..options import examples, in_panel
 from ..pages.page import write_page
 from ..pages.panels import Panel, bars
 from ..pages.panels import table as report_table
 from ..pages.rows import Header
 
+_input = in_panel("What to count")
+_output = in_panel("Output")
+
 _WIDTH = 40
 
 
+@examples(
+    "keepers tags images",
+    "keepers tags images --pairs 20 --report tags.html",
+)
 def tags(
     paths: Annotated[list[Path], typer.Argument(help="Folders with captioned images, or images.")],
-    extension: Annotated[str, typer.Option(help="Of the caption files.")] = ".txt",
-    top: Annotated[int, typer.Option(min=0, help="Show so many tags; 0 means all.")] = 40,
-    pairs: Annotated[int, typer.Option(min=0, help="Also show so many pairs that stand together.")] = 0,
-    csv: Annotated[str, typer.Option("--csv", help="Write all tags as a table; - is the output stream.")] = "",
-    report: Annotated[Path | None, typer.Option(help="Write a self-contained HTML page.")] = None,
-    recursive: Annotated[bool, typer.Option(help="Search folders in folders.")] = True,
+    extension: Annotated[str, _input(help="Of the caption files.")] = ".txt",
+    top: Annotated[int, _output(min=0, help="Show so many tags; 0 means all.")] = 40,
+    pairs: Annotated[int, _output(min=0, help="Also show so many pairs that stand together.")] = 0,
+    csv: Annotated[str, _output("--csv", help="Write all tags as a table; - is the output stream.")] = "",
+    report: Annotated[Path | None, _output(help="Write a self-contained HTML page.")] = None,
+    recursive: Annotated[bool, _input(help="Search folders in folders.")] = True,
 ) -> None:
     """Show how often each tag stands in the captions: what is learnt, and what is missing or too common."""
     table, without, unread = _counted(paths, extension, recursive)

@@ -12,27 +12,36 @@ from ...models.furry.format import CUTS, check_cuts
 from ...models.furry.furry import file_name, name_of
 from .. import exit_codes
 from ..console import console
-from ..machine import Machine, Models
+from ..machine import ModelFolders
+from ..options import examples, in_panel
 
 if TYPE_CHECKING:
     from ...models.furry.convert import Converted
     from ...models.furry.format import Layout
 
+_form = in_panel("The model")
+_output = in_panel("Output")
 
+
+@examples(
+    "keepers convert furry model.zip",
+    "keepers convert furry model.zip --name mine --force",
+)
 def convert(
     model: Annotated[Literal["furry"], typer.Argument(help="The model that the file is for.")],
     path: Annotated[Path, typer.Argument(help="The downloaded zip, or the SavedModel folder in it.")],
-    output: Annotated[Path | None, typer.Option(help="The file to write (default: in the first model folder).")] = None,
-    name: Annotated[str, typer.Option(help="What to call it (default: as published, else as the zip).")] = "",
+    *,
+    output: Annotated[Path | None, _output(help="The file to write (default: in the first model folder).")] = None,
+    name: Annotated[str, _output(help="What to call it (default: as published, else as the zip).")] = "",
     pixels: Annotated[
         Literal["auto", "normalised", "raw"],
-        typer.Option(help="What the net expects; auto: raw for MobileNet, as its author says, else normalised."),
+        _form(help="What the net expects; auto: raw for MobileNet, as its author says, else normalised."),
     ] = "auto",
     cuts: Annotated[
-        tuple[float, float], typer.Option(help="The ratings from which an image is questionable, and explicit.")
+        tuple[float, float], _form(help="The ratings from which an image is questionable, and explicit.")
     ] = CUTS,
-    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there already.")] = False,
-    folders: Models = None,
+    force: Annotated[bool, _output("--force", help="Replace a file that is there already.")] = False,
+    machine: ModelFolders,
 ) -> None:
     """Convert a furry model's zip into one safetensors file; TensorFlow is not needed."""
     from ...models.furry.convert import ConvertOptions
@@ -43,7 +52,7 @@ def convert(
         options = ConvertOptions({"auto": None, "normalised": True, "raw": False}[pixels], check_cuts(cuts))
     except ValueError as error:
         raise KeepersError(f"--cuts: {error}.") from error
-    folder = Machine(models=folders or ()).store().folders[0]
+    folder = machine.store().folders[0]
 
     def target(layout: Layout) -> Path:
         place = output or folder / file_name(name or name_of(layout))

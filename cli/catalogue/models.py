@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -15,18 +16,26 @@ from ...core.spec import ModelSpec
 from ...core.weights.store import WeightStore
 from ...core.weights.weight_file import WeightFile
 from ...models.registry import REGISTRY
+from ..completion import model_ids
 from ..console import console
 from ..exit_codes import ERROR, escaped
-from ..machine import Machine, Models
+from ..machine import ModelFolders
+from ..options import examples
 
 
+@examples(
+    "keepers models",
+    "keepers models faramir",
+    "keepers models --json",
+)
 def models(
-    model: Annotated[str, typer.Argument(help="Show everything about this one.")] = "",
-    folders: Models = None,
+    model: Annotated[str, typer.Argument(help="Show everything about this one.", autocompletion=model_ids)] = "",
+    *,
+    machine: ModelFolders,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """List the models: size, licence, place and state of their files."""
-    store = Machine(models=folders or ()).store()
+    store = machine.store()
     specs = [REGISTRY.spec(model, store)] if model else _all(store)
     if as_json:
         typer.echo(json.dumps([_facts(spec, store) for spec in specs], indent=2))
@@ -36,12 +45,16 @@ def models(
         _list(specs, store)
 
 
+@examples("keepers fetch faramir", "keepers fetch coherence jtp --models /mnt/models")
 def fetch(
-    model: Annotated[list[str], typer.Argument(help="Models by id, as `keepers models` lists them.")],
-    folders: Models = None,
+    model: Annotated[
+        list[str], typer.Argument(help="Models by id, as `keepers models` lists them.", autocompletion=model_ids)
+    ],
+    *,
+    machine: ModelFolders,
 ) -> None:
     """Download the files of models, after showing their licences."""
-    store = Machine(models=folders or (), download=True).store()
+    store = replace(machine, download=True).store()
     failed = False
     for name in model:
         spec = REGISTRY.spec(name, store)

@@ -15,54 +15,59 @@ from rich.progress import track
 from ...collection.known_classes import by_folder, by_table, subfolders
 from ...collection.scan import Scan, Scanned, ScanOptions
 from ...collection.statistics.curves import MEASURES, Measure
-from ...collection.store import Store
 from ...core.errors import KeepersError
 from ...core.files import atomic_write
 from ...core.gates.gate import Gate
 from ...core.pictures.walk import Found, PassedOver, walk
-from ...core.places import data_folder
 from .. import exit_codes
 from ..console import console
-from ..gates import GateText, PresetName, chosen_gate
-from ..machine import Batch, Device, Download, Machine, Models, Precision, Weights, named_paths
+from ..gates import GateOptions, TextOrPreset
+from ..machine import Machine
+from ..named import named_folders
+from ..options import examples, in_panel
 from ..pages.thumbnail import thumbnail
+from ..store import Db, NoDb, open_store
 from .evaluated import OUTCOMES, of_gate, of_model, of_score
 from .report import show, write_report
 
 if TYPE_CHECKING:
     from ...core.judging.judge import Judge
 
+_truth = in_panel("What is known")
+_asked = in_panel("What is evaluated")
+_output = in_panel("Output")
 
+
+@examples(
+    "keepers evaluate folders --model realism:mine --report evaluation.html",
+    "keepers evaluate --class keep=good --class drop=bad --score faramir.accept --positive keep",
+    "keepers evaluate --class keep=good --class drop=bad --preset faramir --expect keep=accept --expect drop=reject",
+)
 def evaluate(
     folder: Annotated[Path | None, typer.Argument(help="A folder with one folder for each class, named by it.")] = None,
+    *,
     classes: Annotated[
-        list[str] | None, typer.Option("--class", help="NAME=FOLDER: a class and its images; repeatable.")
+        list[str] | None, _truth("--class", help="NAME=FOLDER: a class and its images; repeatable.")
     ] = None,
     table: Annotated[
-        Path | None, typer.Option("--table", help="A CSV with the columns file and class.", show_default=False)
+        Path | None, _truth("--table", help="A CSV with the columns file and class.", show_default=False)
     ] = None,
-    model: Annotated[str, typer.Option("--model", "-m", help="Check this model's answers.")] = "",
-    gate: GateText = "",
-    preset: PresetName = "",
+    model: Annotated[str, _asked("--model", "-m", help="Check this model's answers.")] = "",
+    gate: TextOrPreset,
     expect: Annotated[
         list[str] | None,
-        typer.Option(help="CLASS=OUTCOME: what the gate should say (accept, review, reject); repeatable."),
+        _truth(help="CLASS=OUTCOME: what the gate should say (accept, review, reject); repeatable."),
     ] = None,
-    score: Annotated[str, typer.Option(help="Check one value, as faramir.accept, against --positive.")] = "",
-    positive: Annotated[list[str] | None, typer.Option(help="Classes that --score should be high for.")] = None,
+    score: Annotated[str, _asked(help="Check one value, as faramir.accept, against --positive.")] = "",
+    positive: Annotated[list[str] | None, _asked(help="Classes that --score should be high for.")] = None,
     target: Annotated[
-        str, typer.Option(help=f"MEASURE=VALUE that the threshold shall serve: {', '.join(MEASURES)}.")
+        str, _asked(help=f"MEASURE=VALUE that the threshold shall serve: {', '.join(MEASURES)}.")
     ] = "informedness=1",
-    json: Annotated[Path | None, typer.Option(help="Write all numbers as JSON.", show_default=False)] = None,
-    report: Annotated[Path | None, typer.Option(help="Write a page.", show_default=False)] = None,
-    db: Annotated[Path | None, typer.Option(help="The store of results.", show_default=False)] = None,
-    no_db: Annotated[bool, typer.Option("--no-db", help="Use and remember nothing.")] = False,
-    device: Device = "auto",
-    precision: Precision = "auto",
-    batch: Batch = 8,
-    folders: Models = None,
-    weights: Weights = None,
-    download: Download = False,
+    json: Annotated[Path | None, _output(help="Write all numbers as JSON.", show_default=False)] = None,
+    report: Annotated[Path | None, _output(help="Write a page.", show_default=False)] = None,
+    db: Db = None,
+    no_db: NoDb = False,
+    machine: Machine,
 ) -> None:
     """Compare answers with what is known: confusion matrix, precision, recall, MCC, informedness, thresholds.
 
@@ -71,11 +76,10 @@ def evaluate(
     """
     truths = known_classes(folder, classes, table)
     measure, value = parse_target(target)
-    machine = Machine(device, precision, batch, folders or (), named_paths(weights), download)
     judge = machine.judge()
-    asked = _Asked.of(model, gate, preset, score, judge)
+    asked = _Evaluation.of(model, gate, score, judge)
     with ExitStack() as stack:
-        store = None if no_db else stack.enter_context(Store(db or data_folder() / "keepers.db"))
+        store = None if no_db else stack.enter_context(open_store(db))
         options = ScanOptions(everything=True, details=True, thumbnail=thumbnail if report else None)
         results = scanned(Scan(judge, asked.gate, store, options), truths)
     if asked.value:
@@ -94,7 +98,7 @@ def evaluate(
 
 
 @dataclass(frozen=True)
-class _Asked:
+class _Evaluation:
     """What is evaluated, and the gate that makes the scan ask for it."""
 
     gate: Gate
@@ -103,12 +107,12 @@ class _Asked:
     """The label that is a score."""
 
     @classmethod
-    def of(cls, model: str, gate: str, preset: str, score: str, judge: Judge) -> _Asked:
+    def of(cls, model: str, gate: GateOptions, score: str, judge: Judge) -> _Evaluation:
         """Raises KeepersError, GateError, UnknownName, and what loading a model raises."""
-        if sum(map(bool, (model, gate or preset, score))) != 1:
+        if sum(map(bool, (model, gate, score))) != 1:
             raise KeepersError("Say what is to be evaluated: one of --model, --gate, --preset or --score.")
-        if gate or preset:
-            chosen = chosen_gate(gate, preset, None, judge.store)
+        if gate:
+            chosen = gate.chosen(judge.store)
             judge.check(chosen)
             return cls(chosen)
         if score:
@@ -123,8 +127,6 @@ class _Asked:
 
 def known_classes(folder: Path | None, classes: Sequence[str] | None, table: Path | None) -> dict[Path, str]:
     """The class of every image. Raises KeepersError."""
-    from ..training.train import named_folders
-
     if sum(map(bool, (folder, classes, table))) != 1:
         raise KeepersError("Say what the images are: a folder of folders, --class NAME=FOLDER, or --table FILE.")
     if table:

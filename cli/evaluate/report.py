@@ -13,11 +13,11 @@ from rich.table import Table
 from ...collection.statistics.curves import calibration, choose, sweep
 from .. import exit_codes
 from ..console import console
+from ..pages.confusion import POINTS, matrix_panel, numbers_panel
 from ..pages.page import write_page
 from ..pages.panels import Panel, lines
+from ..pages.results import row
 from ..pages.rows import Header, Row
-from ..scan.report import row
-from ..training.report import POINTS, matrix_panel, numbers_panel
 
 if TYPE_CHECKING:
     from ...collection.scan import Scanned

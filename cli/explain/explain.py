@@ -20,7 +20,8 @@ from ...models.faramir.explain import explain as explain_prediction
 from ...models.faramir.notes import notes
 from ..console import console
 from ..exit_codes import escaped
-from ..machine import Device, Download, Machine, Models, Precision, Weights, named_paths
+from ..machine import Machine
+from ..options import Fields, examples, in_panel
 from .map import MapOptions, explain_map
 from .page import page
 from .view import Beside, show
@@ -31,33 +32,38 @@ if TYPE_CHECKING:
     from ...core.judging.classifier import Classifier
     from ...models.faramir.net import Faramir
 
+_what = in_panel("What to explain")
+_output = in_panel("Output")
+
 BESIDE = (("aesthetic", "score"), ("arniqa", "quality"))
 """Models whose scores are shown beside FARAMIR's, where their weights are here."""
 
 
+@examples(
+    "keepers explain image.png",
+    "keepers explain image.png --heatmap map.png --plot why.html",
+    "keepers explain photos --model realism:mine --plot sheet.html",
+)
 def explain(
     image: Annotated[Path, typer.Argument(help="The image; for realism also a folder, with --plot.")],
-    model: Annotated[str, typer.Option(help="faramir or realism, or a variant of them.")] = "faramir",
+    *,
+    model: Annotated[str, _what(help="faramir or realism, or a variant of them.")] = "faramir",
     heatmap: Annotated[
         Path | None,
-        typer.Option(help="Write the image under its map to this PNG: where the attention pool read what counts."),
+        _output(help="Write the image under its map to this PNG: where the attention pool read what counts."),
     ] = None,
-    label: Annotated[
-        str, typer.Option(help="For --heatmap: accept, or a class. Default: the class that FARAMIR names.")
-    ] = "",
-    plot: Annotated[Path | None, typer.Option(help="Write the explanation as one HTML page.")] = None,
+    label: Annotated[str, _what(help="For --heatmap: accept, or a class. Default: the class that FARAMIR names.")] = "",
+    plot: Annotated[Path | None, _output(help="Write the explanation as one HTML page.")] = None,
     method: Annotated[
-        Method, typer.Option(help="For realism: grad-cam, or smooth (SmoothGradCAM++, as in its study).")
+        Method, _what(help="For realism: grad-cam, or smooth (SmoothGradCAM++, as in its study).")
     ] = "grad-cam",
-    raw: Annotated[Path | None, typer.Option(help="For realism: write the map as a numpy array.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-    top: Annotated[int, typer.Option(min=1, max=32, help="How many classes and inputs are shown.")] = 8,
-    beside: Annotated[bool, typer.Option(help="Also ask aesthetic and arniqa, where their weights are here.")] = True,
-    device: Device = "auto",
-    precision: Precision = "exact",
-    folders: Models = None,
-    weights: Weights = None,
-    download: Download = False,
+    raw: Annotated[Path | None, _output(help="For realism: write the map as a numpy array.")] = None,
+    as_json: Annotated[bool, _output("--json", help="Print JSON.")] = False,
+    top: Annotated[int, _output(min=1, max=32, help="How many classes and inputs are shown.")] = 8,
+    beside: Annotated[bool, _what(help="Also ask aesthetic and arniqa, where their weights are here.")] = True,
+    machine: Annotated[
+        Machine, Fields("device", "precision", "folders", "weights", "download", precision="exact", batch=1)
+    ],
 ) -> None:
     """Say why FARAMIR accepts or rejects an image, or where a realism detector found its answer.
 
@@ -69,7 +75,7 @@ def explain(
     logit. It shows where FARAMIR read, not what it would take to change its mind: patches have seen each other before,
     and neither ARNIQA's view nor the aesthetic head is in it.
     """
-    judge = Machine(device, precision, 1, folders or (), named_paths(weights), download).judge()
+    judge = machine.judge()
     if model.partition(":")[0] != "faramir":
         explain_map(judge.classifier(model), image, MapOptions(label, method, heatmap, raw, plot, as_json))
         return

@@ -22,7 +22,7 @@ from ...core.pictures.walk import Found, Search, walk
 from .. import exit_codes
 from ..console import console
 from ..pages.page import write_page
-from ..pages.rows import Asked, Header, Row, Unread, link
+from ..pages.rows import Header, Row, ShownModel, Unread, link
 from ..pages.thumbnail import thumbnail
 
 if TYPE_CHECKING:
@@ -181,7 +181,7 @@ def _write_sheet(classifier: Classifier, path: Path, rows: Sequence[Row], unread
 
     header = Header(
         title=f"Where {classifier.spec.id} found its answers",
-        models=[Asked(classifier.spec.id, classifier.spec.title, classifier.fingerprint)],
+        models=[ShownModel(classifier.spec.id, classifier.spec.title, classifier.fingerprint)],
         version=__version__,
         date=time.strftime("%Y-%m-%dT%H:%M:%S"),
         unread=[Unread(error.path, error.code, error.detail) for error in unread],

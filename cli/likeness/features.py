@@ -16,6 +16,8 @@ from ...core.pictures.open import open_image
 from ...core.pictures.walk import Found, Search, walk
 from .. import exit_codes
 from ..console import console
+from ..machine import Machine
+from ..options import Fields
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from ...core.prediction import Floats
 
 Model = Annotated[str, typer.Option("--model", help="The model whose features are compared: furry, jtp, wd, …")]
+
+OneModel = Annotated[Machine, Fields("device", "precision", "folders", "download")]
 
 
 @dataclass

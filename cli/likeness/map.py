@@ -12,12 +12,12 @@ from ...collection.similarity import onto_plane
 from ...core.errors import KeepersError
 from .. import exit_codes
 from ..console import console
-from ..machine import Device, Download, Machine, Models, Precision
+from ..options import examples, in_panel
 from ..pages.page import write_page
 from ..pages.panels import scatter
-from ..pages.rows import Asked, Header, Row, Unread, link
+from ..pages.rows import Header, Row, ShownModel, Unread, link
 from ..pages.thumbnail import thumbnail
-from .features import Features, Model, collect, tell_unread
+from .features import Features, Model, OneModel, collect, tell_unread
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -25,19 +25,22 @@ if TYPE_CHECKING:
     from ...core.judging.classifier import Classifier
     from ..pages.panels import Panel
 
+_output = in_panel("Output")
 
+
+@examples(
+    "keepers map ~/outputs",
+    "keepers map ~/outputs --model jtp --report map.html",
+)
 def map_(
     paths: Annotated[list[Path], typer.Argument(help="Folders and images.")],
-    report: Annotated[Path, typer.Option(help="The page to write.")] = Path("map.html"),
+    *,
+    report: Annotated[Path, _output(help="The page to write.")] = Path("map.html"),
     model: Model = "furry",
-    device: Device = "auto",
-    precision: Precision = "auto",
-    folders: Models = None,
-    download: Download = False,
+    machine: OneModel,
 ) -> None:
     """Draw a map of images: a model's features, brought to the two directions in which they differ most (PCA)."""
     started = time.monotonic()
-    machine = Machine(device=device, precision=precision, models=folders or (), download=download)
     classifier = machine.judge().classifier(model)
     shown: dict[Path, Row] = {}
 
@@ -94,7 +97,7 @@ def _folder(path: Path, paths: list[Path]) -> str:
 def _header(found: Features, classifier: Classifier, duration: float) -> Header:
     from ... import __version__
 
-    asked = Asked(classifier.spec.id, classifier.spec.title, classifier.fingerprint)
+    asked = ShownModel(classifier.spec.id, classifier.spec.title, classifier.fingerprint)
     return Header(
         title=f"Map of {len(found.paths):,} images",
         models=[asked],

@@ -13,26 +13,30 @@ from ...collection.similarity import groups_alike, most_similar
 from ...core.errors import KeepersError
 from .. import exit_codes
 from ..console import console
-from ..machine import Device, Download, Machine, Models, Precision
-from .features import Features, Model, collect, feature_of, tell_unread
+from ..options import examples, in_panel
+from .features import Features, Model, OneModel, collect, feature_of, tell_unread
+
+_likeness = in_panel("Likeness")
+_output = in_panel("Output")
 
 
+@examples(
+    "keepers similar image.png ~/outputs",
+    "keepers similar ~/outputs --threshold 0.98 --json",
+)
 def similar(
     paths: Annotated[list[Path], typer.Argument(help="An image and folders to search, or only folders.")],
+    *,
     model: Model = "furry",
-    top: Annotated[int, typer.Option(min=1, help="Show so many images.")] = 20,
-    threshold: Annotated[float, typer.Option(min=-1, max=1, help="The cosine from which images are one group.")] = 0.97,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-    device: Device = "auto",
-    precision: Precision = "auto",
-    folders: Models = None,
-    download: Download = False,
+    top: Annotated[int, _output(min=1, help="Show so many images.")] = 20,
+    threshold: Annotated[float, _likeness(min=-1, max=1, help="The cosine from which images are one group.")] = 0.97,
+    as_json: Annotated[bool, _output("--json", help="Print JSON.")] = False,
+    machine: OneModel,
 ) -> None:
     """Find the images most like IMAGE in folders; with folders alone, the groups of near-duplicates in them.
 
     Images are compared by the cosine of a model's feature vectors: 1 is the same content.
     """
-    machine = Machine(device=device, precision=precision, models=folders or (), download=download)
     image, places = _asked(paths)
     classifier = machine.judge().classifier(model)
     query = feature_of(classifier, image) if image else None

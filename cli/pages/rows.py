@@ -49,7 +49,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Asked:
+class ShownModel:
     """One model of the run."""
 
     id: str
@@ -74,7 +74,7 @@ class Header:
 
     title: str
     gate: str = ""
-    models: Sequence[Asked] = ()
+    models: Sequence[ShownModel] = ()
     counts: Mapping[str, int] = field(default_factory=dict)
     """Further counts to show, by name, in order ("from the store": 9000, ...)."""
     duration: float = 0.0
@@ -120,7 +120,7 @@ def embed_header(header: Header) -> dict[str, object]:
     }
 
 
-def embed_rows(rows: Sequence[Row], models: Sequence[Asked]) -> dict[str, object]:
+def embed_rows(rows: Sequence[Row], models: Sequence[ShownModel]) -> dict[str, object]:
     """The rows as JSON values: columns, with texts in one shared table, thumbnails left out."""
     table: dict[str, int] = {"": 0}
     columns: dict[str, object] = {
@@ -137,15 +137,15 @@ def embed_rows(rows: Sequence[Row], models: Sequence[Asked]) -> dict[str, object
     return {"rows": columns, "scores": scores, "strings": list(table)}
 
 
-def _with_unlisted(models: Sequence[Asked], rows: Iterable[Row]) -> list[Asked]:
+def _with_unlisted(models: Sequence[ShownModel], rows: Iterable[Row]) -> list[ShownModel]:
     known = {model.id: model for model in models}
     for row in rows:
         for name in (*row.scores, *row.labels):
-            known.setdefault(name, Asked(name))
+            known.setdefault(name, ShownModel(name))
     return list(known.values())
 
 
-def _embed_model(model: Asked, rows: Sequence[Row], table: dict[str, int]) -> dict[str, object]:
+def _embed_model(model: ShownModel, rows: Sequence[Row], table: dict[str, int]) -> dict[str, object]:
     names: dict[str, int] = {}
     found = [row.scores.get(model.id, {}) for row in rows]
     for scores in found:

@@ -15,7 +15,7 @@ from ...core.prediction import Answers, Prediction
 
 
 @dataclass(frozen=True)
-class Asked:
+class GroupRule:
     """What parts the images in two groups."""
 
     gate: Gate

@@ -13,14 +13,14 @@ from ...cluster.sources.item import path_of
 from ...core.errors import KeepersError
 from ...core.gates.gate import Gate
 from ...core.judging.judge import Judge
-from .groups import Asked, Grouped, fooled_gate, prompt_of, require_class
+from .groups import Grouped, GroupRule, fooled_gate, prompt_of, require_class
 
 COLUMNS = ("uri", "member", "prompt", "verdict", "error")
 
 
 def from_output(
     output: Output, judge: Judge, fooled: tuple[str, str], gate: Gate | None, table: Mapping[Path, str]
-) -> tuple[Asked, Grouped]:
+) -> tuple[GroupRule, Grouped]:
     """What parts the images, and every image as it is read. Raises KeepersError, GateError, OutputError."""
     settings = output.require_settings()
     model, truth = fooled
@@ -32,11 +32,11 @@ def from_output(
         if model and (labels := anew.labels(model)):
             require_class(truth, labels.names)
         anew.check()
-    asked = Asked(chosen or Gate.parse(settings.gate), model, truth)
+    asked = GroupRule(chosen or Gate.parse(settings.gate), model, truth)
     return asked, _rows(output, asked, anew, {path.resolve(): text for path, text in table.items()})
 
 
-def _rows(output: Output, asked: Asked, anew: OutputGate | None, table: Mapping[Path, str]) -> Grouped:
+def _rows(output: Output, asked: GroupRule, anew: OutputGate | None, table: Mapping[Path, str]) -> Grouped:
     """Every image, with bounded memory."""
     columns = dict.fromkeys((*COLUMNS, *(anew.columns if anew else ())))
     for _, found in pieces(output, list(columns)):
@@ -47,7 +47,7 @@ def _rows(output: Output, asked: Asked, anew: OutputGate | None, table: Mapping[
             yield _group(asked, anew, row), prompt_of(path, row.image.positive, table)
 
 
-def _group(asked: Asked, anew: OutputGate | None, row: ImageRow) -> str:
+def _group(asked: GroupRule, anew: OutputGate | None, row: ImageRow) -> str:
     if row.error:
         return ""
     verdict = anew.verdict(row) if anew and not asked.model else row.verdict

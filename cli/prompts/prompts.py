@@ -22,16 +22,25 @@ from ...core.files import atomic_write
 from ...core.gates.gate import Gate
 from ...core.judging.judge import Judge
 from ...core.pictures.walk import Found, walk
-from ...core.places import data_folder
 from .. import exit_codes
 from ..console import console
-from ..gates import GateText, PresetName, chosen_gate
+from ..gates import TextOrPreset
 from ..known_output import named_output, needing_arrow
-from ..machine import Batch, Device, Download, Machine, Models, Precision, Weights, named_paths
-from .groups import Asked, Findings, Grouped, fooled_gate, prompt_of, require_class
+from ..machine import Machine
+from ..options import examples, in_panel
+from ..store import Db, open_store
+from .groups import Findings, Grouped, GroupRule, fooled_gate, prompt_of, require_class
 from .report import show, write_report
 
+_groups = in_panel("What parts the images")
+_statistics = in_panel("Statistics")
+_output = in_panel("Output")
 
+
+@examples(
+    "keepers prompts generated --model realism:mine --truth ai",
+    "keepers prompts ~/outputs --preset faramir --report prompts.html",
+)
 def prompts(
     paths: Annotated[
         list[str] | None,
@@ -39,33 +48,28 @@ def prompts(
             help="Images, or the output of a scan with --engine ray. Default: all in the store that are still there."
         ),
     ] = None,
-    model: Annotated[str, typer.Option("--model", "-m", help="Whom the prompts fooled; with --truth.")] = "",
-    truth: Annotated[str, typer.Option(help="The class that all these images truly are of, as ai.")] = "",
-    gate: GateText = "",
-    preset: PresetName = "",
+    *,
+    model: Annotated[str, _groups("--model", "-m", help="Whom the prompts fooled; with --truth.")] = "",
+    truth: Annotated[str, _groups(help="The class that all these images truly are of, as ai.")] = "",
+    gate: TextOrPreset,
     table: Annotated[
-        Path | None, typer.Option("--table", help="A CSV with the columns file and prompt.", show_default=False)
+        Path | None, _groups("--table", help="A CSV with the columns file and prompt.", show_default=False)
     ] = None,
-    csv: Annotated[Path | None, typer.Option(help="Write all counts and words as CSV.", show_default=False)] = None,
-    report: Annotated[Path | None, typer.Option(help="Write a page with plots.", show_default=False)] = None,
-    resamples: Annotated[int, typer.Option(min=100, max=1_000_000, help="Draws of the bootstrap.")] = 10_000,
-    seed: Annotated[int, typer.Option(min=0, help="Of the bootstrap.")] = 0,
-    top: Annotated[int, typer.Option(min=1, help="How many words are shown of each kind.")] = 15,
-    db: Annotated[Path | None, typer.Option(help="The store of results.", show_default=False)] = None,
-    device: Device = "auto",
-    precision: Precision = "auto",
-    batch: Batch = 8,
-    folders: Models = None,
-    weights: Weights = None,
-    download: Download = False,
+    csv: Annotated[Path | None, _output(help="Write all counts and words as CSV.", show_default=False)] = None,
+    report: Annotated[Path | None, _output(help="Write a page with plots.", show_default=False)] = None,
+    resamples: Annotated[int, _statistics(min=100, max=1_000_000, help="Draws of the bootstrap.")] = 10_000,
+    seed: Annotated[int, _statistics(min=0, help="Of the bootstrap.")] = 0,
+    top: Annotated[int, _output(min=1, help="How many words are shown of each kind.")] = 15,
+    db: Db = None,
+    machine: Machine,
 ) -> None:
-    """Compare the prompts of two groups of images: those that fooled a detector and those it caught, or those that a
-    gate accepts and rejects.
+    """Compare the prompts of images that fooled a detector, or that a gate accepts, with those of the others.
+
+    The others are the images that the detector caught, and those that the gate rejects.
 
     Prompts come from --table, else from the images' own metadata, else from caption files beside them (.txt). The
     output of a scan has verdicts and predictions of its own: there, nothing is judged, and --gate may be left out.
     """
-    machine = Machine(device, precision, batch, folders or (), named_paths(weights), download)
     judge, output = machine.judge(), named_output(paths)
     told = by_table(table, ("prompt", "description", "caption", "text")) if table else {}
     nouns, tagger = find_tagger()
@@ -73,10 +77,10 @@ def prompts(
         if output is not None:
             with needing_arrow():
                 from .output import from_output
-            asked, grouped = from_output(output, judge, (model, truth), _gate(gate, preset, judge), told)
+            asked, grouped = from_output(output, judge, (model, truth), gate.named(judge.store), told)
         else:
-            asked = _asked(judge, (model, truth), _gate(gate, preset, judge))
-            store = stack.enter_context(Store(db or data_folder() / "keepers.db"))
+            asked = _asked(judge, (model, truth), gate.named(judge.store))
+            store = stack.enter_context(open_store(db))
             grouped = _scanned(asked, judge, store, [Path(path) for path in paths or ()], told)
         found = findings(asked, grouped, nouns, tagger, resamples=resamples, seed=seed)
     show(found, top)
@@ -87,23 +91,19 @@ def prompts(
         console.print(f"report: {exit_codes.escaped(str(report))}", soft_wrap=True)
 
 
-def _gate(text: str, name: str, judge: Judge) -> Gate | None:
-    return chosen_gate(text, name, None, judge.store) if text or name else None
-
-
-def _asked(judge: Judge, fooled: tuple[str, str], gate: Gate | None) -> Asked:
+def _asked(judge: Judge, fooled: tuple[str, str], gate: Gate | None) -> GroupRule:
     """What parts images that are judged now. Raises KeepersError, GateError, and what loading the model raises."""
     model, truth = fooled
     if bool(model) == bool(gate):
         raise KeepersError("Say what parts the images: --model with --truth, or --gate, or --preset.")
     if gate:
         judge.check(gate)
-        return Asked(gate)
+        return GroupRule(gate)
     require_class(truth, judge.classifier(model).labels.names)
-    return Asked(fooled_gate(model, truth), model, truth)
+    return GroupRule(fooled_gate(model, truth), model, truth)
 
 
-def _scanned(asked: Asked, judge: Judge, store: Store, paths: Sequence[Path], table: Mapping[Path, str]) -> Grouped:
+def _scanned(asked: GroupRule, judge: Judge, store: Store, paths: Sequence[Path], table: Mapping[Path, str]) -> Grouped:
     """Images that are judged now, or were before."""
     files = [one for one in walk(paths or _known(store)) if isinstance(one, Found)]
     scan = Scan(judge, asked.gate, store, ScanOptions(details=True))
@@ -123,7 +123,7 @@ def _known(store: Store) -> list[Path]:
 
 
 def findings(
-    asked: Asked, grouped: Grouped, nouns: Nouns | None, tagger: str, *, resamples: int, seed: int
+    asked: GroupRule, grouped: Grouped, nouns: Nouns | None, tagger: str, *, resamples: int, seed: int
 ) -> Findings:
     """Compare the prompts of the two groups. Raises KeepersError where a group is empty or nothing has a prompt."""
     groups = {name: PromptGroup(nouns) for name in asked.names}

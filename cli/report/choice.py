@@ -53,7 +53,7 @@ class Choice(Generic[T]):
         """How many images have which verdict, in their usual order."""
         return {verdict: self.totals[verdict] for verdict in VERDICTS if self.totals[verdict]}
 
-    def told(self, shown: int) -> str:
+    def omission(self, shown: int) -> str:
         """What a page says of what it leaves out; empty where it shows all."""
         total = sum(self.totals.values())
         if shown == total:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..pages.rows import Asked, Header, Row, Shown, Unread
+from ..pages.rows import Header, Row, Shown, ShownModel, Unread
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Gathered:
     totals: Mapping[Shown, int]
     note: str
     """What is left out, as a sentence; empty where nothing is."""
-    models: Sequence[Asked] = ()
+    models: Sequence[ShownModel] = ()
     counts: Mapping[str, int] = field(default_factory=dict[str, int])
     unread: Sequence[Unread] = ()
     """Of the images shown, those that could not be read."""

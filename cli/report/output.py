@@ -20,8 +20,8 @@ from ...core.gates.gate import Gate, Verdict
 from ...core.judging.judge import Judge
 from ..console import console
 from ..pages.pictures import made_pictures
+from ..pages.results import Ranges, shown_row
 from ..pages.rows import Row, Shown, address_link, link
-from ..scan.report import Ranges, shown_row
 from .choice import Choice
 from .gathered import Gathered, Wish, unread
 
@@ -55,7 +55,7 @@ def from_output(output: Output, gate: Gate | None, judge: Judge, store: Store | 
     if asked:
         asked.check()
     choice: Choice[_Chosen] = Choice(wish.limit, wish.only)
-    for verdict, content, chosen in _counted(_anew(output, asked) if asked else _told(output)):
+    for verdict, content, chosen in _counted(_anew(output, asked) if asked else _own_verdicts(output)):
         choice.offer(verdict, content, chosen)
     ranges = Ranges()
     shown = sorted(_shown(output, choice.taken(), asked, ranges, wish), key=lambda one: one.row.path)
@@ -65,13 +65,13 @@ def from_output(output: Output, gate: Gate | None, judge: Judge, store: Store | 
         gate=str(gate or settings.gate),
         rows=[replace(one.row, thumbnail=pictures.get(place, "")) for place, one in enumerate(shown)],
         totals=choice.counts(),
-        note=" ".join(filter(None, (choice.told(len(shown)), "" if output.finished else UNFINISHED))),
+        note=" ".join(filter(None, (choice.omission(len(shown)), "" if output.finished else UNFINISHED))),
         models=ranges.asked(judge, {one.model: one.fingerprint for one in settings.models}),
         unread=[unread(one.row, one.error) for one in shown if one.error],
     )
 
 
-def _told(output: Output) -> Iterator[tuple[Shown, str, _Chosen]]:
+def _own_verdicts(output: Output) -> Iterator[tuple[Shown, str, _Chosen]]:
     """Every image with the verdict that the scan gave."""
     names = ("content", "verdict", "error")
     for first, found in pieces(output, names):

@@ -12,22 +12,30 @@ from ...collection.store import Store
 from ...core.errors import KeepersError
 from ...core.gates.gate import Gate
 from ...core.judging.judge import Judge
-from ...core.places import data_folder
 from ..console import console
 from ..exit_codes import OK, UNJUDGED, escaped
-from ..gates import GateText, ModelNames, PresetName, chosen_gate
+from ..gates import GateOptions
 from ..known_output import named_output, needing_arrow
-from ..machine import Machine, Models, Weights, named_paths
+from ..machine import Machine
+from ..options import Fields, examples, in_panel
 from ..pages.page import write_page
+from ..store import Db, store_path
 from .gathered import Gathered, Wish
 
 if TYPE_CHECKING:
     from ...cluster.output.output import Output
 
+_shown = in_panel("What is shown")
+_page = in_panel("Output")
+
 LIMIT = 10_000
 """Images that a browser shows with ease."""
 
 
+@examples(
+    "keepers report",
+    "keepers report ~/outputs --gate \"accept: signals.label == 'ok'\" --verdict reject -o rejected.html",
+)
 def report(
     paths: Annotated[
         list[str] | None,
@@ -35,23 +43,19 @@ def report(
             help="Images and folders; or the output of a scan with --engine ray. Default: all in the store."
         ),
     ] = None,
-    output: Annotated[Path, typer.Option("--output", "-o", help="The page that is written.")] = Path("report.html"),
-    gate: GateText = "",
-    preset: PresetName = "",
-    model: ModelNames = None,
-    limit: Annotated[
-        int, typer.Option(min=0, help="Show so many images: of each verdict its share; 0 means all.")
-    ] = LIMIT,
+    *,
+    output: Annotated[Path, _page("--output", "-o", help="The page that is written.")] = Path("report.html"),
+    gate: GateOptions,
+    limit: Annotated[int, _shown(min=0, help="Show so many images: of each verdict its share; 0 means all.")] = LIMIT,
     verdict: Annotated[
         Literal["accept", "review", "reject", "error"] | None,
-        typer.Option(help="Show only images with this verdict.", show_default=False),
+        _shown(help="Show only images with this verdict.", show_default=False),
     ] = None,
     pictures: Annotated[
-        bool, typer.Option("--pictures/--no-pictures", help="Make small pictures of images that have none yet.")
+        bool, _page("--pictures/--no-pictures", help="Make small pictures of images that have none yet.")
     ] = True,
-    db: Annotated[Path | None, typer.Option("--db", help="The store of results.", show_default=False)] = None,
-    folders: Models = None,
-    weights: Weights = None,
+    db: Db = None,
+    machine: Annotated[Machine, Fields("folders", "weights")],
 ) -> None:
     """Write the HTML page of images that were scanned already, without scanning.
 
@@ -59,11 +63,11 @@ def report(
     are there; what they do not tell is for review.
     """
     found = named_output(paths)
-    judge = Machine(models=folders or (), weights=named_paths(weights)).judge()
-    chosen = chosen_gate(gate, preset, model, judge.store) if gate or preset or model else None
+    judge = machine.judge()
+    chosen = gate.named(judge.store)
     wish = Wish(output.parent, limit, verdict, pictures)
     with ExitStack() as stack:
-        place = db or data_folder() / "keepers.db"
+        place = store_path(db)
         store = stack.enter_context(Store(place)) if place.is_file() else None
         gathered = _gathered(found, paths or [], chosen, judge, store, wish)
     size = write_page(output, gathered.header(), gathered.rows)

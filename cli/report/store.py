@@ -21,8 +21,8 @@ from ...core.pictures.walk import Found, walk
 from ...core.prediction import Answer
 from ..console import console
 from ..pages.pictures import made_pictures
+from ..pages.results import Ranges, shown_row
 from ..pages.rows import Row, Shown, Unread, link
-from ..scan.report import Ranges, shown_row
 from .choice import Choice
 from .gathered import Gathered, Wish, unread
 from .verdicts import Judged, Verdicts
@@ -54,7 +54,7 @@ def from_store(store: Store, paths: Sequence[Path], gate: Gate | None, judge: Ju
         gate=str(gate) if gate else _gates(verdicts.gates),
         rows=_with_pictures(chosen, rows) if wish.pictures else rows,
         totals=choice.counts(),
-        note=choice.told(len(rows)),
+        note=choice.omission(len(rows)),
         models=ranges.asked(judge, {model: verdicts.fingerprints.get(model, "") for model in ranges.found}),
         counts=verdicts.left_out,
         unread=broken,

@@ -21,7 +21,7 @@ MOST_SCORES = 60
 
 
 @dataclass(frozen=True)
-class Item:
+class ReviewImage:
     """One image."""
 
     path: Path
@@ -35,7 +35,7 @@ class Item:
     """How near it is to a threshold of the gate, in spreads of that score; None where the gate reads no numbers."""
 
 
-def items(results: Iterable[Scanned], gate: Gate) -> list[Item]:
+def items(results: Iterable[Scanned], gate: Gate) -> list[ReviewImage]:
     """Every image once, whatever files it stands in, in the order in which they come; unreadable files are left out."""
     once: dict[str, Scanned] = {}
     for result in results:
@@ -46,7 +46,7 @@ def items(results: Iterable[Scanned], gate: Gate) -> list[Item]:
     return [_item(result, distance) for result, distance in zip(listed, near, strict=True)]
 
 
-def score_names(found: Sequence[Item], gate: Gate) -> list[str]:
+def score_names(found: Sequence[ReviewImage], gate: Gate) -> list[str]:
     """The scores that images can be sorted by."""
     read = [str(operand) for link in gate.links for operand in (link.left, link.right) if isinstance(operand, Value)]
     counts: dict[str, int] = {}
@@ -57,7 +57,7 @@ def score_names(found: Sequence[Item], gate: Gate) -> list[str]:
     return [name for name in dict.fromkeys([*read, *common]) if name in counts][:MOST_SCORES]
 
 
-def page_data(found: Sequence[Item], gate: Gate, title: str) -> dict[str, object]:
+def page_data(found: Sequence[ReviewImage], gate: Gate, title: str) -> dict[str, object]:
     """All that the page is told at once."""
     names = score_names(found, gate)
     return {
@@ -76,7 +76,7 @@ def page_data(found: Sequence[Item], gate: Gate, title: str) -> dict[str, object
     }
 
 
-def _item(result: Scanned, distance: float | None) -> Item:
+def _item(result: Scanned, distance: float | None) -> ReviewImage:
     image = result.image
     shown = shown_by_model(result.answers)
     listed = [[m, label, _finite(value), *_range(result.answers[m], label)] for m, label, value in _flat(shown)]
@@ -90,7 +90,7 @@ def _item(result: Scanned, distance: float | None) -> Item:
         **image_facts(image),
     }
     values = {str(Value(model, label)): value for model, label, value in _flat(shown)}
-    return Item(result.path, image.content, result.mtime, facts, values, distance)
+    return ReviewImage(result.path, image.content, result.mtime, facts, values, distance)
 
 
 def _flat(shown: Mapping[str, Mapping[str, float]]) -> list[tuple[str, str, float]]:

@@ -18,49 +18,49 @@ from ...collection.store import Store
 from ...core.errors import KeepersError
 from ...core.gates.gate import Gate
 from ...core.judging.judge import Judge
-from ...core.pictures.walk import Found, PassedOver, Search, walk
+from ...core.pictures.walk import Found, Search, walk
 from ..console import console
 from ..exit_codes import escaped
-from ..gates import GateText, ModelNames, PresetName, chosen_gate
-from ..machine import Batch, Device, Download, Machine, Models, Precision, Weights, named_paths
-from ..scan.view import ScanView
-from ..taste.labels import Db, open_store
-from .items import Item, items, page_data, score_names
+from ..gates import GateOptions
+from ..machine import Machine
+from ..options import examples, in_panel
+from ..store import Db, open_store
+from .items import ReviewImage, items, page_data, score_names
 from .pictures import Pictures
 from .server import Review, ReviewServer
+
+_page = in_panel("The page")
+_input = in_panel("What to look at")
 
 PATIENCE = 5.0
 """Seconds that a label waits for another program that writes to the store. Then the page says so, and tries again."""
 
 
+@examples(
+    "keepers review ~/outputs",
+    "keepers review ~/outputs --preset faramir --order uncertain --blind",
+)
 def review(
     paths: Annotated[list[Path], typer.Argument(help="Files and folders with the images to look at.")],
-    gate: GateText = "",
-    preset: PresetName = "",
-    model: ModelNames = None,
+    *,
+    gate: GateOptions,
     order: Annotated[
-        str, typer.Option(help="date, uncertain (nearest to the gate's thresholds first), or a score: faramir.accept.")
+        str, _page(help="date, uncertain (nearest to the gate's thresholds first), or a score: faramir.accept.")
     ] = "date",
-    blind: Annotated[bool, typer.Option("--blind", help="Begin without showing verdicts, scores and prompts.")] = False,
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes any that is free.")] = 0,
-    browser: Annotated[bool, typer.Option(help="Open the page.")] = True,
-    recursive: Annotated[bool, typer.Option(help="Search folders in folders.")] = True,
+    blind: Annotated[bool, _page("--blind", help="Begin without showing verdicts, scores and prompts.")] = False,
+    port: Annotated[int, _page(min=0, max=65535, help="0 takes any that is free.")] = 0,
+    browser: Annotated[bool, _page(help="Open the page.")] = True,
+    recursive: Annotated[bool, _input(help="Search folders in folders.")] = True,
     db: Db = None,
-    device: Device = "auto",
-    precision: Precision = "auto",
-    batch: Batch = 8,
-    folders: Models = None,
-    weights: Weights = None,
-    download: Download = False,
+    machine: Machine,
 ) -> None:
     """Look at images one by one and keep or reject them by keyboard; keepers tune learns from it.
 
     Images that the gate has not judged are scored first. The page is reachable from this machine alone. What you say
     is stored at once; stop with Ctrl-C and go on another day.
     """
-    machine = Machine(device, precision, batch, folders or (), named_paths(weights), download)
     judge = machine.judge()
-    chosen = chosen_gate(gate, preset, model, judge.store)
+    chosen = gate.chosen(judge.store)
     judge.check(chosen)
     with open_store(db) as store:
         found = items(_scored(judge, chosen, store, paths, recursive), chosen)
@@ -73,28 +73,17 @@ def review(
 
 def _scored(judge: Judge, gate: Gate, store: Store, paths: Sequence[Path], recursive: bool) -> list[Scanned]:
     """The images of the paths with their verdicts, from the store where they stand there."""
-    files: list[Found] = []
-    passed_over: list[PassedOver] = []
-    for entry in walk(paths, Search(recursive=recursive)):
-        if isinstance(entry, Found):
-            files.append(entry)
-        else:
-            passed_over.append(entry)
+    entries = list(walk(paths, Search(recursive=recursive)))
+    files = [entry for entry in entries if isinstance(entry, Found)]
     scan = Scan(judge, gate, store, ScanOptions(details=True))
-    plan = scan.plan(files)
-    results: list[Scanned] = []
-    with ScanView(len(plan.files), quiet=True) as view:
-        for entry in passed_over:
-            view.passed_over(entry)
-        for result in scan.run(plan):
-            view.add(result)
-            results.append(result)
-    if view.unread:
-        console.print(f"[yellow]{len(view.unread)} files cannot be read and are left out; keepers scan lists them[/]")
+    results = list(scan.run(scan.plan(files)))
+    unread = len(entries) - len(files) + sum(bool(result.error) for result in results)
+    if unread:
+        console.print(f"[yellow]{unread} files cannot be read and are left out; keepers scan lists them[/]")
     return results
 
 
-def _check_order(order: str, found: Sequence[Item], gate: Gate) -> None:
+def _check_order(order: str, found: Sequence[ReviewImage], gate: Gate) -> None:
     names = score_names(found, gate)
     if order not in ("date", "uncertain", *names):
         raise KeepersError(f"--order takes date, uncertain or one of: {', '.join(names[:12]) or 'no score is known'}.")
@@ -107,7 +96,7 @@ def _has_screen() -> bool:
 
 def _serve(
     store: Store,
-    found: Sequence[Item],
+    found: Sequence[ReviewImage],
     gate: Gate,
     order: str,
     blind: bool,

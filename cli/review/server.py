@@ -97,7 +97,7 @@ class Review:
             before = self._labels.current([content]).get(content)
             label = self._labels.say(content, "keep" if mark == "keep" else "reject", SOURCE, time.time())
             other = before is not None and before.id != seen and before.mark != label.mark
-            return {**_told(index, label), "contradicts": before.mark if before and other else ""}
+            return {**_mark_facts(index, label), "contradicts": before.mark if before and other else ""}
 
     def take_back(self, number: int) -> dict[str, object] | None:
         """Remove a label that was given here; None when it is gone already."""
@@ -107,7 +107,7 @@ class Review:
                 return None
             current = self._labels.current([label.content]).get(label.content)
             index = self._place[label.content]
-            return _told(index, current) if current else {"index": index, "mark": "", "id": 0}
+            return _mark_facts(index, current) if current else {"index": index, "mark": "", "id": 0}
 
     def _state(self) -> dict[str, object]:
         current = self._labels.current(self._contents)
@@ -118,7 +118,7 @@ class Review:
         return "-".join(map(str, self._labels.version()))
 
 
-def _told(index: int, label: UserMark) -> dict[str, object]:
+def _mark_facts(index: int, label: UserMark) -> dict[str, object]:
     return {"index": index, "mark": label.mark, "id": label.id}
 
 

@@ -13,9 +13,10 @@ from ...core.gates.gate import Gate
 from ...core.pictures.walk import Search
 from ...models.registry import REGISTRY
 from .. import exit_codes
-from ..captions.options import recipe_from
 from ..console import console
 from ..machine import Machine
+from ..recipe import recipe_from
+from .cluster_options import ClusterOptions
 from .cluster_view import ClusterView
 
 if TYPE_CHECKING:
@@ -29,14 +30,7 @@ class ClusterScan:
 
     sources: Sequence[str]
     search: Search
-    out: str
-    address: str
-    actors: int
-    gpus_per_actor: float
-    column: str
-    tag_floor: float
-    taggers: Sequence[str]
-    recipe: str
+    options: ClusterOptions
     everything: bool
     pixel_limit: int
     machine: Machine
@@ -64,7 +58,7 @@ def absolute(place: str) -> str:
 
 def run(job: ClusterScan, gate: Gate, *, quiet: bool) -> int:
     """Scan; gives the exit code. Raises KeepersError."""
-    if not job.out:
+    if not job.options.out:
         raise KeepersError("--engine ray writes Parquet: say where with --out FOLDER (or s3://…).")
     try:
         from ...cluster.running.connect import connected
@@ -72,19 +66,20 @@ def run(job: ClusterScan, gate: Gate, *, quiet: bool) -> int:
         from ...cluster.running.job import run_scan as scan
     except ImportError as error:
         raise KeepersError(f'Ray is not installed ({error.name}). Get it with: pip install "keepers[ray]"') from error
-    task = _task(job, gate)
+    options, task = job.options, _task(job, gate)
     with ClusterView(quiet=quiet) as view:
         try:
-            with connected(job.address) as nodes:
-                view.connected(nodes, job.address)
+            with connected(options.address) as nodes:
+                view.connected(nodes, options.address)
                 named = ["@" + absolute(one[1:]) if one.startswith("@") else absolute(one) for one in job.sources]
-                sources, workers = Sources(named, job.search, job.column), Workers(job.actors, job.gpus_per_actor)
-                finished = scan(task, sources, absolute(job.out), nodes, workers, view)
+                sources = Sources(named, job.search, options.column)
+                workers = Workers(options.actors, options.gpus_per_actor)
+                finished = scan(task, sources, absolute(options.out), nodes, workers, view)
         except KeyboardInterrupt:
             view.stop()
             console.print("Stopped. What was written is kept; the same command goes on from there.")
             return exit_codes.INTERRUPTED
-    view.summary(finished, job.out)
+    view.summary(finished, job.options.out)
     return _code(finished)
 
 
@@ -103,7 +98,7 @@ def _task(job: ClusterScan, gate: Gate) -> Task:
         if not REGISTRY.spec(model, machine.store()).tags:
             raise KeepersError(f"{model} is no tagger. Taggers: {', '.join(one.id for one in REGISTRY if one.tags)}.")
     folders = tuple(folder.absolute() for folder in machine.store().folders)
-    weights = Weights(folders, {name: path.absolute() for name, path in machine.weights.items()}, machine.download)
+    weights = Weights(folders, {name: path.absolute() for name, path in machine.explicit.items()}, machine.download)
     return Task(
         str(gate),
         taggers=taggers,
@@ -113,16 +108,16 @@ def _task(job: ClusterScan, gate: Gate) -> Task:
         device=machine.device,
         precision=machine.precision,
         batch=machine.batch,
-        floor=job.tag_floor or None,
+        floor=job.options.tag_floor or None,
         pixel_limit=job.pixel_limit,
     )
 
 
 def _recipe(job: ClusterScan) -> CaptionRecipe | None:
     """How captions are written; None where none are wanted. Raises KeepersError."""
-    if not job.recipe and not job.taggers:
+    if not job.options.recipe and not job.options.tagger:
         return None
-    recipe = recipe_from(job.recipe, None, taggers=list(job.taggers) or None)
+    recipe = recipe_from(job.options.recipe, None, taggers=job.options.tagger or None)
     if recipe.source == "prompt":
         return replace(recipe, taggers=())
     if not recipe.taggers:

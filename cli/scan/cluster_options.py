@@ -2,41 +2,47 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
-import typer
+from ..completion import tagger_ids
+from ..options import in_panel
 
-_PANEL = "On many machines (--engine ray)"
+_ray = in_panel("Ray: on many machines (--engine ray)")
 
-Engine = Annotated[
-    Literal["plain", "ray"],
-    typer.Option(
-        help="plain: here, with the store. ray: on Ray Data, into Parquet; for millions.", rich_help_panel=_PANEL
-    ),
-]
-Out = Annotated[
-    str, typer.Option("--out", "-o", help="Folder or address for the results, as Parquet.", rich_help_panel=_PANEL)
-]
-Address = Annotated[
-    str, typer.Option(help="A running Ray cluster; without it one is started here.", rich_help_panel=_PANEL)
-]
-Actors = Annotated[
-    int, typer.Option(min=0, help="Workers of each net; 0: one a GPU, or one a machine.", rich_help_panel=_PANEL)
-]
-GpusPerActor = Annotated[
-    float, typer.Option(min=0.0, help="Of each worker with a net; 0: as fits.", rich_help_panel=_PANEL)
-]
-Column = Annotated[str, typer.Option(help="The column of Parquet inputs that holds the image.", rich_help_panel=_PANEL)]
-TagFloor = Annotated[
-    float,
-    typer.Option(
-        min=0.0, max=1.0, help="Values of tags below this are not written; 0 writes all.", rich_help_panel=_PANEL
-    ),
-]
-Taggers = Annotated[
-    list[str] | None,
-    typer.Option("--tagger", "-t", help="Also caption what is accepted; repeatable.", rich_help_panel=_PANEL),
-]
-RecipeName = Annotated[
-    str, typer.Option("--recipe", help="FILE.toml#NAME: how captions are written.", rich_help_panel=_PANEL)
-]
+
+@dataclass(frozen=True)
+class ClusterOptions:
+    """Where a scan runs, and what it does there."""
+
+    engine: Annotated[
+        Literal["plain", "ray"],
+        _ray(help="plain: here, with the store. ray: on Ray Data, into Parquet; for millions."),
+    ] = "plain"
+    out: Annotated[str, _ray("--out", "-o", help="Folder or address for the results, as Parquet.")] = ""
+    address: Annotated[str, _ray(help="A running Ray cluster; without it one is started here.")] = ""
+    actors: Annotated[int, _ray(min=0, help="Workers of each net; 0: one a GPU, or one a machine.")] = 0
+    gpus_per_actor: Annotated[float, _ray(min=0.0, help="Of each worker with a net; 0: as fits.")] = 0.0
+    column: Annotated[str, _ray(help="The column of Parquet inputs that holds the image.")] = ""
+    tag_floor: Annotated[
+        float,
+        _ray(min=0.0, max=1.0, help="Values of tags below this are not written; 0 writes all."),
+    ] = 0.05
+    tagger: Annotated[
+        list[str] | None,
+        _ray("--tagger", "-t", help="Also caption what is accepted; repeatable.", autocompletion=tagger_ids),
+    ] = None
+    recipe: Annotated[str, _ray("--recipe", help="FILE.toml#NAME: how captions are written.")] = ""
+
+    def given(self) -> Mapping[str, object]:
+        """What goes with --engine ray only, by its option's name; empty values were not given."""
+        return {
+            "--out": self.out,
+            "--address": self.address,
+            "--actors": self.actors,
+            "--gpus-per-actor": self.gpus_per_actor,
+            "--column": self.column,
+            "--tagger": self.tagger,
+            "--recipe": self.recipe,
+        }

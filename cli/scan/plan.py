@@ -6,11 +6,11 @@ import importlib.util
 import json
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
-import typer
+import typer  # noqa: TC002  read when the options are made
 from rich.table import Table
 
 from ...cluster.planning.costs import MeasuredCosts, Workload, measure_costs
@@ -20,31 +20,40 @@ from ...cluster.planning.sample import chosen_files, drawn_files
 from ...core.errors import KeepersError
 from .. import exit_codes
 from ..console import console
-from ..gates import GateText, ModelNames, PresetName, chosen_gate
-from ..machine import Batch, Device, Download, Machine, Models, Precision, Weights, named_paths
+from ..gates import GateOptions
+from ..machine import Machine
+from ..options import examples, in_panel, is_given
+
+_cluster = in_panel("The cluster")
+_sample = in_panel("What is measured")
+_output = in_panel("Output")
 
 BUSY = 1.3
 """From this ratio of clock to processor time on, other programs spoil what is measured."""
 
 
+@examples(
+    "keepers plan --images 1000000 --cpus 64",
+    "keepers plan -n 5000000 --cpus 256 --gpus 8 --preset faramir --cost faramir=9 --cost coherence=2",
+)
 def plan(
-    images: Annotated[int, typer.Option("--images", "-n", min=1, help="How many images the scan has.")],
-    cpus: Annotated[int, typer.Option("--cpus", min=1, help="Processor cores of the whole cluster.")],
-    gpus: Annotated[int, typer.Option("--gpus", min=0, help="GPUs of the whole cluster.")] = 0,
-    gate: GateText = "",
-    preset: PresetName = "",
-    model: ModelNames = None,
+    context: typer.Context,
+    *,
+    images: Annotated[int, _sample("--images", "-n", min=1, help="How many images the scan has.")],
+    cpus: Annotated[int, _cluster("--cpus", min=1, help="Processor cores of the whole cluster.")],
+    gpus: Annotated[int, _cluster("--gpus", min=0, help="GPUs of the whole cluster.")] = 0,
+    gate: GateOptions,
     sample: Annotated[
         list[Path] | None,
-        typer.Option(help="Images like those of the scan, or folders of them; repeatable. Default: some are drawn."),
+        _sample(help="Images like those of the scan, or folders of them; repeatable. Default: some are drawn."),
     ] = None,
-    size: Annotated[int, typer.Option(min=16, max=16384, help="Pixels of the side of a drawn image.")] = 1024,
+    size: Annotated[int, _sample(min=16, max=16384, help="Pixels of the side of a drawn image.")] = 1024,
     form: Annotated[
-        Literal["png", "jpeg", "webp"], typer.Option("--format", help="File format of the drawn images.")
+        Literal["png", "jpeg", "webp"], _sample("--format", help="File format of the drawn images.")
     ] = "png",
     passes: Annotated[
         list[str] | None,
-        typer.Option(
+        _sample(
             "--pass",
             help="MODEL=SHARE: of the images that reach MODEL, the share (0 to 1) that goes on to the next; "
             "repeatable. Default: as in the sample; 1 without one.",
@@ -52,26 +61,20 @@ def plan(
     ] = None,
     cost: Annotated[
         list[str] | None,
-        typer.Option(help="MODEL=MILLISECONDS of one image on one GPU, where the GPUs are not here; repeatable."),
+        _sample(help="MODEL=MILLISECONDS of one image on one GPU, where the GPUs are not here; repeatable."),
     ] = None,
-    actors: Annotated[int, typer.Option(min=0, help="Of each net on GPUs; 0 fills the GPUs.")] = 0,
-    gpus_per_actor: Annotated[float, typer.Option(min=0, help="0 shares the GPUs among the nets.")] = 0,
-    device: Device = "auto",
-    precision: Precision = "auto",
-    batch: Batch = 8,
-    folders: Models = None,
-    weights: Weights = None,
-    download: Download = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    actors: Annotated[int, _cluster(min=0, help="Of each net on GPUs; 0 fills the GPUs.")] = 0,
+    gpus_per_actor: Annotated[float, _cluster(min=0, help="0 shares the GPUs among the nets.")] = 0,
+    machine: Machine,
+    as_json: Annotated[bool, _output("--json", help="Print JSON.")] = False,
 ) -> None:
     """Tell how long a scan of many images takes on a cluster, what binds it, and how many cores keep its GPUs busy.
 
     Every step is measured here, with the real models; nothing is sent anywhere.
     """
     _require_arrow()
-    machine = Machine(_device(device, gpus), precision, batch, folders or (), named_paths(weights), download)
-    judge = machine.judge()
-    chosen_one = chosen_gate(gate, preset, model, judge.store)
+    judge = replace(machine, device=_device(machine.device, gpus, is_given(context, "device"))).judge()
+    chosen_one = gate.chosen(judge.store)
     judge.check(chosen_one)
     told = {name: value / 1000 for name, value in _numbers(cost, "--cost", "MILLISECONDS").items()}
     shares = _numbers(passes, "--pass", "SHARE", most=1.0)
@@ -95,11 +98,11 @@ def _require_arrow() -> None:
         raise KeepersError("keepers plan measures how Parquet is written: pip install keepers[ray]")
 
 
-def _device(asked: str, gpus: int) -> str:
+def _device(asked: str, gpus: int, given: bool) -> str:
     """Where nets are measured: on the processor for a cluster without GPUs."""
     if gpus:
         return asked
-    if asked not in ("auto", "cpu"):
+    if given and asked not in ("auto", "cpu"):
         raise KeepersError(f"--device {asked} measures nets on a GPU: say with --gpus how many the cluster has.")
     return "cpu"
 

@@ -1,22 +1,17 @@
-"""From the results of a scan to the rows of the report."""
+"""The page that a scan writes."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from pathlib import Path
 
 from ...collection.scan import Scanned
-from ...collection.store import SeenImage
-from ...core.errors import KeepersError
-from ...core.gates.gate import Gate, Verdict
+from ...core.gates.gate import Gate
 from ...core.judging.judge import Judge
-from ...core.judging.near_duplicates import EARLIER
-from ...core.prediction import Answer, Answers, Prediction, Range
 from ..pages.page import write_page
-from ..pages.rows import Asked, Header, Row, Unread, link
-from ..pages.scores import shown_by_model, words
+from ..pages.results import Ranges, row
+from ..pages.rows import Header, Row, Unread
 from .view import ScanView
 
 
@@ -48,79 +43,3 @@ class Report:
             unread=[Unread(*entry) for entry in view.unread],
         )
         return write_page(self.path, header, self._rows)
-
-
-@dataclass
-class Ranges:
-    """What the numbers mean that a report shows, as far as the images told."""
-
-    found: dict[str, dict[str, Range]] = field(default_factory=dict[str, dict[str, Range]])
-    """By model, by label."""
-
-    def take(self, shown: Row, answers: Answers) -> None:
-        """Look at what was said of one image, as far as its row shows it."""
-        for model, values in shown.scores.items():
-            known, answer = self.found.setdefault(model, {}), answers[model]
-            for label in values:
-                if label not in known and isinstance(answer, Prediction):
-                    known[label] = answer.labels.range(answer.labels.index(label))
-
-    def asked(self, judge: Judge, fingerprints: Mapping[str, str]) -> list[Asked]:
-        """The models with these fingerprints, then all others that said something."""
-        models = dict.fromkeys((*fingerprints, *self.found))
-        return [
-            Asked(model, _title(judge, model), fingerprints.get(model, ""), self.found.get(model, {}))
-            for model in models
-        ]
-
-
-def _title(judge: Judge, model: str) -> str:
-    """What a model is called; by its name alone where this machine does not know it."""
-    try:
-        return judge.registry.spec(model, judge.store).title
-    except KeepersError:
-        return model
-
-
-def row(result: Scanned, folder: Path) -> Row:
-    """One result as the report shows it; `folder` is where the report lies."""
-    place = str(result.path), link(result.path, folder)
-    shown = result.image, result.answers, result.error, result.thumbnail, result.mtime
-    return shown_row(place, result.verdict, *shown)
-
-
-def shown_row(
-    place: tuple[str, str],
-    verdict: Verdict,
-    image: SeenImage,
-    answers: Mapping[str, Answer],
-    error: str = "",
-    thumbnail: str = "",
-    mtime: float = 0.0,
-) -> Row:
-    """One image as a report shows it; `place` is what is read, and the link."""
-    told = list(_notes(answers))
-    return Row(
-        path=place[0],
-        href=place[1],
-        verdict="error" if error else verdict.outcome,
-        reason=verdict.reason,
-        thumbnail=thumbnail,
-        width=image.width,
-        height=image.height,
-        scores=shown_by_model(answers),
-        labels=words(answers),
-        prompt=image.positive,
-        negative=image.negative,
-        seed=image.seed,
-        generator=image.model,
-        notes="; ".join([*image.notes, *told]),
-        duplicate_of=next((note.partition(EARLIER)[2] for note in told if EARLIER in note), ""),
-        time=mtime,
-    )
-
-
-def _notes(answers: Mapping[str, Answer]) -> Iterator[str]:
-    for answer in answers.values():
-        if isinstance(answer, Prediction):
-            yield from answer.notes

@@ -13,23 +13,29 @@ import typer
 
 from ...collection.scan import Scan, Scanned, ScanOptions, ScanPlan
 from ...collection.sorting.sort import Sorter
-from ...collection.store import Store
 from ...core.errors import KeepersError
 from ...core.gates.gate import Gate
 from ...core.judging.judge import Judge
 from ...core.pictures.walk import Found, PassedOver, Search, walk
-from ...core.places import data_folder
 from .. import exit_codes
 from ..console import console
-from ..gates import GateText, ModelNames, PresetName, chosen_gate
-from ..machine import Batch, Device, Download, Machine, Models, Precision, Weights, named_paths
+from ..gates import GateOptions
+from ..machine import Machine
+from ..options import examples, in_panel
 from ..pages.thumbnail import thumbnail
-from . import cluster_options as cluster
+from ..store import Db, NoDb, open_store
 from .cluster import ClusterScan, local_paths, refuse
 from .cluster import run as run_on_cluster
+from .cluster_options import ClusterOptions
 from .outputs import Csv, JsonArray, JsonLines, Outputs
 from .report import Report
 from .view import ScanView
+
+_input = in_panel("What to scan")
+_gate = in_panel("Gate")
+_output = in_panel("Output")
+_sorting = in_panel("Sorting")
+_store = in_panel("Store")
 
 SETTLED = 2.0
 """Seconds that a file must be unchanged before `--watch` takes it: hosts write large files in pieces."""
@@ -37,6 +43,11 @@ WATCH_EVERY = 1.0
 """Seconds between two looks at watched folders."""
 
 
+@examples(
+    "keepers scan ~/outputs --report report.html",
+    "keepers scan ~/outputs --preset faramir --sort sorted --sort-by move",
+    'keepers scan ~/outputs --gate "accept: coherence.coherent >= 0.5" --json - --download',
+)
 def scan(
     paths: Annotated[
         list[str],
@@ -45,78 +56,51 @@ def scan(
             "@LIST, .parquet and .tar."
         ),
     ],
-    gate: GateText = "",
-    preset: PresetName = "",
-    model: ModelNames = None,
+    *,
+    include: Annotated[list[str] | None, _input(help='Only files named like this, as "*.png"; repeatable.')] = None,
+    exclude: Annotated[list[str] | None, _input(help="Leave out files and folders named like this.")] = None,
+    recursive: Annotated[bool, _input(help="Search folders in folders.")] = True,
+    follow: Annotated[bool, _input("--follow", help="Follow symbolic links inside folders.")] = False,
+    limit: Annotated[int, _input(min=0, help="Stop after so many files; 0 means all.")] = 0,
+    pixel_limit: Annotated[int, _input(min=1, help="Megapixels above which a file is not opened.")] = 100,
+    watch: Annotated[bool, _input("--watch", help="Go on with what appears in the folders, until Ctrl-C.")] = False,
+    gate: GateOptions,
     everything: Annotated[
         bool,
-        typer.Option("--score-all", help="Ask every model of the gate about every image, also where it is decided."),
+        _gate("--score-all", help="Ask every model of the gate about every image, also where it is decided."),
     ] = False,
-    json: Annotated[
-        str, typer.Option("--json", help="Write one JSON array to this file; - is the output stream.")
-    ] = "",
-    jsonl: Annotated[str, typer.Option("--jsonl", help="Write JSON lines as they come; - is the output stream.")] = "",
-    csv: Annotated[str, typer.Option("--csv", help="Write a table; - is the output stream.")] = "",
-    report: Annotated[Path | None, typer.Option(help="Write a self-contained HTML page.")] = None,
-    sort: Annotated[
-        Path | None, typer.Option(help="Put the files into accepted, review and rejected below here.")
-    ] = None,
+    json: Annotated[str, _output("--json", help="Write one JSON array to this file; - is the output stream.")] = "",
+    jsonl: Annotated[str, _output("--jsonl", help="Write JSON lines as they come; - is the output stream.")] = "",
+    csv: Annotated[str, _output("--csv", help="Write a table; - is the output stream.")] = "",
+    report: Annotated[Path | None, _output(help="Write a self-contained HTML page.")] = None,
+    sort: Annotated[Path | None, _sorting(help="Put the files into accepted, review and rejected below here.")] = None,
     sort_by: Annotated[
-        Literal["copy", "move", "link"], typer.Option(help="How --sort puts them; `keepers undo` takes it back.")
+        Literal["copy", "move", "link"], _sorting(help="How --sort puts them; `keepers undo` takes it back.")
     ] = "copy",
-    db: Annotated[
-        Path | None, typer.Option(help="The store of results. Default: one for this user.", show_default=False)
-    ] = None,
-    no_db: Annotated[bool, typer.Option("--no-db", help="Remember nothing.")] = False,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Score again what the store knows.")] = False,
-    include: Annotated[
-        list[str] | None, typer.Option(help='Only files named like this, as "*.png"; repeatable.')
-    ] = None,
-    exclude: Annotated[list[str] | None, typer.Option(help="Leave out files and folders named like this.")] = None,
-    recursive: Annotated[bool, typer.Option(help="Search folders in folders.")] = True,
-    follow: Annotated[bool, typer.Option("--follow", help="Follow symbolic links inside folders.")] = False,
-    limit: Annotated[int, typer.Option(min=0, help="Stop after so many files; 0 means all.")] = 0,
-    pixel_limit: Annotated[int, typer.Option(min=1, help="Megapixels above which a file is not opened.")] = 100,
-    watch: Annotated[
-        bool, typer.Option("--watch", help="Go on with what appears in the folders, until Ctrl-C.")
-    ] = False,
-    device: Device = "auto",
-    precision: Precision = "auto",
-    batch: Batch = 8,
-    folders: Models = None,
-    weights: Weights = None,
-    download: Download = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only the summary.")] = False,
-    engine: cluster.Engine = "plain",
-    out: cluster.Out = "",
-    address: cluster.Address = "",
-    actors: cluster.Actors = 0,
-    gpus_per_actor: cluster.GpusPerActor = 0.0,
-    column: cluster.Column = "",
-    tag_floor: cluster.TagFloor = 0.05,
-    tagger: cluster.Taggers = None,
-    recipe: cluster.RecipeName = "",
+    db: Db = None,
+    no_db: NoDb = False,
+    fresh: Annotated[bool, _store("--fresh", help="Score again what the store knows.")] = False,
+    machine: Machine,
+    quiet: Annotated[bool, _output("--quiet", "-q", help="Only the summary.")] = False,
+    cluster: ClusterOptions,
 ) -> None:
     """Score images and tell which are worth keeping.
 
     Without a gate the built-in preset `signals` finds failed generations and needs no files.
     """
-    machine = Machine(device, precision, batch, folders or (), named_paths(weights), download)
     judge = machine.judge()
-    chosen = chosen_gate(gate, preset, model, judge.store)
+    chosen = gate.chosen(judge.store)
     judge.check(chosen)
-    if engine == "ray":
+    if cluster.engine == "ray":
         here = {"--json": json, "--jsonl": jsonl, "--csv": csv, "--report": report, "--sort": sort, "--db": db}
         refuse({**here, "--watch": watch, "--limit": limit, "--fresh": fresh}, "goes with the plain engine only.")
-        wanted = (out, address, actors, gpus_per_actor, column, tag_floor, tagger or (), recipe, everything)
         search = Search(include or (), exclude or (), recursive, follow)
-        cluster_scan = ClusterScan(paths, search, *wanted, pixel_limit * 1_000_000, machine)
-        raise typer.Exit(run_on_cluster(cluster_scan, chosen, quiet=quiet))
-    there = {"--out": out, "--address": address, "--actors": actors, "--gpus-per-actor": gpus_per_actor}
-    refuse({**there, "--column": column, "--tagger": tagger, "--recipe": recipe}, "goes with --engine ray only.")
+        wanted = ClusterScan(paths, search, cluster, everything, pixel_limit * 1_000_000, machine)
+        raise typer.Exit(run_on_cluster(wanted, chosen, quiet=quiet))
+    refuse(cluster.given(), "goes with --engine ray only.")
     here_paths = local_paths(paths)
     with ExitStack() as stack:
-        store = None if no_db else stack.enter_context(Store(db or data_folder() / "keepers.db"))
+        store = None if no_db else stack.enter_context(open_store(db))
         show = thumbnail if report else None
         roots = [path for path in here_paths if path.is_dir()]
         options = ScanOptions(

@@ -13,8 +13,13 @@ from ...core.errors import KeepersError
 from .. import exit_codes
 from ..console import console
 from ..exit_codes import escaped
+from ..options import examples
 
 
+@examples(
+    "keepers undo sorted",
+    "keepers undo sorted --all",
+)
 def undo(
     folder: Annotated[Path, typer.Argument(help="The folder given to --sort, or one of the logs in it.")],
     everything: Annotated[

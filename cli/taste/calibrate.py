@@ -24,20 +24,24 @@ from ...train.taste.calibrate import Temperature, Threshold, temperature, thresh
 from ..console import console
 from ..exit_codes import escaped
 from ..known_output import Scans, known_marks
-from ..machine import Batch, Device, Download, Machine, Models, Precision, Weights, named_paths
+from ..machine import Machine
+from ..options import examples, in_panel
 from ..pages.page import write_page
 from ..pages.panels import Panel, bars, lines
-from ..pages.rows import Asked, Header, Row
+from ..pages.rows import Header, Row, ShownModel
+from ..store import Db, open_store
 from .label_places import shown_places
-from .labels import Db, open_store
 from .tune_data import Lesson, gather
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+_wish = in_panel("What you wish for")
+_output = in_panel("Output")
+
 PrecisionOfKeep = Annotated[
     float | None,
-    typer.Option(
+    _wish(
         "--precision-of-keep",
         min=0.0,
         max=1.0,
@@ -47,18 +51,16 @@ PrecisionOfKeep = Annotated[
 ]
 Recall = Annotated[
     float | None,
-    typer.Option(
-        min=0.0, max=1.0, help="Of what you keep, at least this share should be accepted.", show_default=False
-    ),
+    _wish(min=0.0, max=1.0, help="Of what you keep, at least this share should be accepted.", show_default=False),
 ]
 KeepRate = Annotated[
     float | None,
-    typer.Option(min=0.0, max=1.0, help="Accept this share of all scored images.", show_default=False),
+    _wish(min=0.0, max=1.0, help="Accept this share of all scored images.", show_default=False),
 ]
 
 
 @dataclass(frozen=True)
-class Question:
+class TurnedScore:
     """A score, turned so that more of it means keep."""
 
     value: Value
@@ -78,21 +80,21 @@ class Question:
         return f"accept: {self.value} {'>=' if self.sign > 0 else '<='} {exact:.9g}"
 
 
+@examples(
+    "keepers calibrate faramir.accept",
+    "keepers calibrate faramir.accept --precision-of-keep 0.9 --report calibration.html",
+)
 def calibrate(
     score: Annotated[str, typer.Argument(help="A number as gates name it: faramir.accept, taste:mine.keep.")],
     paths: Annotated[list[Path] | None, typer.Argument(help="Only labels of images in here. Default: all.")] = None,
+    *,
     precision_of_keep: PrecisionOfKeep = None,
     recall: Recall = None,
     keep_rate: KeepRate = None,
-    report: Annotated[Path | None, typer.Option(help="Write a page with the reliability diagram.")] = None,
+    report: Annotated[Path | None, _output(help="Write a page with the reliability diagram.")] = None,
     db: Db = None,
     scan: Scans = None,
-    device: Device = "auto",
-    precision: Precision = "auto",
-    batch: Batch = 8,
-    folders: Models = None,
-    weights: Weights = None,
-    download: Download = False,
+    machine: Machine,
 ) -> None:
     """Find the threshold for a wanted precision, recall or keep rate from your labels, with its uncertainty.
 
@@ -101,19 +103,18 @@ def calibrate(
     if sum(wish is not None for wish in (precision_of_keep, recall, keep_rate)) > 1:
         raise KeepersError("Wish for one thing: --precision-of-keep, --recall or --keep-rate.")
     value = _value(score)
-    machine = Machine(device, precision, batch, folders or (), named_paths(weights), download)
     with open_store(db) as store:
         judge, known = machine.judge(), known_marks(store, scan)
         judge.registry.spec(value.model, judge.store)
         lesson = gather(judge, known, value.model, paths or [])
-        question = _question(value, lesson)
+        turned = _turned_score(value, lesson)
         if judge.base(value.model):
             console.print("[yellow]It learned from such labels itself, so it looks better here than it is.[/]")
-        chosen, wish = _chosen(question, known, judge, precision_of_keep, recall, keep_rate)
-        scale = _temperature(lesson, question)
-        _show(question, chosen, wish, scale)
+        chosen, wish = _chosen(turned, known, judge, precision_of_keep, recall, keep_rate)
+        scale = _temperature(lesson, turned)
+        _show(turned, chosen, wish, scale)
         if report:
-            _write(report, known, lesson, question, chosen, scale)
+            _write(report, known, lesson, turned, chosen, scale)
 
 
 def _value(text: str) -> Value:
@@ -124,31 +125,31 @@ def _value(text: str) -> Value:
     return gate.values[0]
 
 
-def _question(value: Value, lesson: Lesson) -> Question:
+def _turned_score(value: Value, lesson: Lesson) -> TurnedScore:
     column = lesson.model_labels.index(value.label, value.model)
     scores, keep = lesson.values[:, column].astype(np.float64), lesson.keep
     sign = 1.0 if sweep(keep, scores).area >= 0.5 else -1.0
-    return Question(value, sign, keep, scores)
+    return TurnedScore(value, sign, keep, scores)
 
 
 def _chosen(
-    question: Question,
+    turned: TurnedScore,
     known: MarkStore,
     judge: Judge,
     precision: float | None,
     recall: float | None,
     keep_rate: float | None,
 ) -> tuple[Threshold, str]:
-    turned = question.sign * question.scores
+    signed = turned.sign * turned.scores
     if keep_rate is not None:
-        every = question.sign * _every(question.value, known, judge)
+        every = turned.sign * _every(turned.value, known, judge)
         told = f"accepts {keep_rate:.0%} of {len(every):,} images"
-        return threshold_for_rate(question.keep, turned, every, keep_rate), told
+        return threshold_for_rate(turned.keep, signed, every, keep_rate), told
     if precision is not None:
-        return threshold_for(question.keep, turned, "precision", precision), f"precision of at least {precision:.0%}"
+        return threshold_for(turned.keep, signed, "precision", precision), f"precision of at least {precision:.0%}"
     if recall is not None:
-        return threshold_for(question.keep, turned, "recall", recall), f"recall of at least {recall:.0%}"
-    return threshold_for(question.keep, turned, "informedness", 1.0), "tells keeps from rejects best"
+        return threshold_for(turned.keep, signed, "recall", recall), f"recall of at least {recall:.0%}"
+    return threshold_for(turned.keep, signed, "informedness", 1.0), "tells keeps from rejects best"
 
 
 def _every(value: Value, known: MarkStore, judge: Judge) -> NDArray[np.float64]:
@@ -174,35 +175,35 @@ def _asked(model: str, prediction: Prediction, judge: Judge) -> Prediction | Non
     return prediction if prediction.model == model else judge.derive(model, {prediction.model: prediction})
 
 
-def _temperature(lesson: Lesson, question: Question) -> Temperature | None:
+def _temperature(lesson: Lesson, turned: TurnedScore) -> Temperature | None:
     """For probabilities of which more means keep; others have no temperature."""
     labels = lesson.model_labels
-    if labels.range(labels.index(question.value.label)) != PROBABILITY or question.sign < 0:
+    if labels.range(labels.index(turned.value.label)) != PROBABILITY or turned.sign < 0:
         return None
-    return temperature(question.keep, question.scores)
+    return temperature(turned.keep, turned.scores)
 
 
-def _show(question: Question, chosen: Threshold, wish: str, scale: Temperature | None) -> None:
-    turned = question.sign * question.scores
-    area, (low, high) = sweep(question.keep, turned).area, area_interval(question.keep, turned)
-    kept = int(question.keep.sum())
-    console.print(f"{escaped(str(question.value))} against {kept} keeps and {len(question.keep) - kept} rejects")
+def _show(turned: TurnedScore, chosen: Threshold, wish: str, scale: Temperature | None) -> None:
+    signed = turned.sign * turned.scores
+    area, (low, high) = sweep(turned.keep, signed).area, area_interval(turned.keep, signed)
+    kept = int(turned.keep.sum())
+    console.print(f"{escaped(str(turned.value))} against {kept} keeps and {len(turned.keep) - kept} rejects")
     console.print(f"ROC area {area:.3f} ({low:.3f} to {high:.3f}); 0.5 is chance")
-    if question.sign < 0:
+    if turned.sign < 0:
         console.print("Less of it means keep.")
-    ends = sorted(question.sign * end for end in chosen.interval)
-    console.print(f"{wish}: threshold {question.sign * chosen.value:.4g} ({ends[0]:.4g} to {ends[1]:.4g})")
-    precision = _told(chosen.precision, chosen.precision_interval)
-    console.print(f"there: precision {precision}, recall {_told(chosen.recall, chosen.recall_interval)}")
+    ends = sorted(turned.sign * end for end in chosen.interval)
+    console.print(f"{wish}: threshold {turned.sign * chosen.value:.4g} ({ends[0]:.4g} to {ends[1]:.4g})")
+    precision = _with_interval(chosen.precision, chosen.precision_interval)
+    console.print(f"there: precision {precision}, recall {_with_interval(chosen.recall, chosen.recall_interval)}")
     if not chosen.reached:
         console.print("[yellow]No threshold reaches this on your labels; this one comes nearest.[/]")
     console.print("Intervals hold with 95 % confidence.")
     if scale:
         _show_scale(scale)
-    console.print(f"gate: [bold]{escaped(question.gate(chosen))}[/]", soft_wrap=True)
+    console.print(f"gate: [bold]{escaped(turned.gate(chosen))}[/]", soft_wrap=True)
 
 
-def _told(value: float, interval: Sequence[float]) -> str:
+def _with_interval(value: float, interval: Sequence[float]) -> str:
     return f"{value:.2f} ({interval[0]:.2f} to {interval[1]:.2f})"
 
 
@@ -231,35 +232,35 @@ def _show_scale(scale: Temperature) -> None:
 
 
 def _write(
-    path: Path, known: MarkStore, lesson: Lesson, question: Question, chosen: Threshold, scale: Temperature | None
+    path: Path, known: MarkStore, lesson: Lesson, turned: TurnedScore, chosen: Threshold, scale: Temperature | None
 ) -> None:
     """The page: the labelled images as the threshold sorts them, and the diagrams. Raises KeepersError."""
     from ... import __version__
 
     contents = [label.content for label in lesson.labels]
     places, thumbnails = shown_places(known, contents, path.parent), known.store.thumbnails(contents)
-    model, name = question.value.model, question.value.label
+    model, name = turned.value.model, turned.value.label
     rows: list[Row] = []
-    for label, score in zip(lesson.labels, question.scores, strict=True):
-        verdict = "accept" if question.sign * score >= chosen.value else "reject"
-        reason = f"{verdict}: {question.value} {score:.3g}; you said {label.mark}"
+    for label, score in zip(lesson.labels, turned.scores, strict=True):
+        verdict = "accept" if turned.sign * score >= chosen.value else "reject"
+        reason = f"{verdict}: {turned.value} {score:.3g}; you said {label.mark}"
         picture, scores = thumbnails.get(label.content, ""), {model: {name: float(score)}}
         rows.append(Row(*places[label.content], verdict, reason, picture, scores=scores))
     date = time.strftime("%Y-%m-%dT%H:%M:%S")
-    header = Header(str(question.value), question.gate(chosen), [Asked(model)], version=__version__, date=date)
+    header = Header(str(turned.value), turned.gate(chosen), [ShownModel(model)], version=__version__, date=date)
     try:
-        write_page(path, header, rows, _panels(question, scale))
+        write_page(path, header, rows, _panels(turned, scale))
     except OSError as error:
         raise KeepersError(f"{path} cannot be written ({error.strerror or error}).") from error
     console.print(f"report: {escaped(str(path))}", soft_wrap=True)
 
 
-def _panels(question: Question, scale: Temperature | None) -> list[Panel]:
-    found = sweep(question.keep, question.sign * question.scores)
-    order = np.argsort(question.sign * found.thresholds[1:])
-    at = (question.sign * found.thresholds[1:])[order]
+def _panels(turned: TurnedScore, scale: Temperature | None) -> list[Panel]:
+    found = sweep(turned.keep, turned.sign * turned.scores)
+    order = np.argsort(turned.sign * found.thresholds[1:])
+    at = (turned.sign * found.thresholds[1:])[order]
     series = {"precision": found.precision[1:][order].tolist(), "recall": found.recall[1:][order].tolist()}
-    panels = [lines("Threshold", at.tolist(), series, x_label=str(question.value), y_label="share")]
+    panels = [lines("Threshold", at.tolist(), series, x_label=str(turned.value), y_label="share")]
     if scale:
         panels += [_reliability("Reliability", scale.before), _reliability("Reliability with temperature", scale.after)]
     return panels

@@ -10,47 +10,48 @@ from collections import Counter
 from pathlib import Path
 from typing import Annotated
 
-import typer
 from rich.table import Table
 
 from ...collection.mark_store import MarkStore
 from ...collection.marks import count
-from ...collection.store import Store
 from ...core.errors import KeepersError
 from ...core.files import atomic_write, content_hash
 from ...core.pictures.walk import Found, walk
-from ...core.places import data_folder
 from ..console import console
 from ..exit_codes import escaped
 from ..known_output import Scans, known_marks
+from ..options import examples, in_panel
+from ..store import Db, open_store
 from .label_sources import Gathered, from_folders, from_sorted, from_table
 
-Db = Annotated[Path | None, typer.Option("--db", help="The store. Default: one for this user.", show_default=False)]
+_take_in = in_panel("Take in")
+_out = in_panel("Write out and forget")
+
 TOLD = 10
 """Problems that are listed one by one."""
 
 
-def open_store(db: Path | None) -> Store:
-    """The store that the option names, or the user's own. Raises StoreError."""
-    return Store(db or data_folder() / "keepers.db")
-
-
+@examples(
+    "keepers labels",
+    "keepers labels --keep good --reject bad",
+    "keepers labels --sorted sorted --export labels.csv",
+)
 def labels(
-    keep: Annotated[list[Path] | None, typer.Option(help="A folder or file to keep; repeatable.")] = None,
-    reject: Annotated[list[Path] | None, typer.Option(help="A folder or file to reject; repeatable.")] = None,
+    keep: Annotated[list[Path] | None, _take_in(help="A folder or file to keep; repeatable.")] = None,
+    reject: Annotated[list[Path] | None, _take_in(help="A folder or file to reject; repeatable.")] = None,
     table: Annotated[
         list[Path] | None,
-        typer.Option("--import", help="A CSV with the columns label and path (or content); repeatable."),
+        _take_in("--import", help="A CSV with the columns label and path (or content); repeatable."),
     ] = None,
     sorted_: Annotated[
         Path | None,
-        typer.Option("--sorted", help="A folder of scan --sort: what you moved by hand into accepted or rejected."),
+        _take_in("--sorted", help="A folder of scan --sort: what you moved by hand into accepted or rejected."),
     ] = None,
     everything: Annotated[
-        bool, typer.Option("--all", help="With --sorted: also what you left where the gate put it.")
+        bool, _take_in("--all", help="With --sorted: also what you left where the gate put it.")
     ] = False,
-    export: Annotated[Path | None, typer.Option(help="Write all labels to this CSV.")] = None,
-    forget: Annotated[list[Path] | None, typer.Option(help="Forget what you said of these; repeatable.")] = None,
+    export: Annotated[Path | None, _out(help="Write all labels to this CSV.")] = None,
+    forget: Annotated[list[Path] | None, _out(help="Forget what you said of these; repeatable.")] = None,
     db: Db = None,
     scan: Scans = None,
 ) -> None:

@@ -28,13 +28,17 @@ from ...train.taste.evidence import Evidence, Measurement, best_threshold, evide
 from ..console import console
 from ..exit_codes import escaped
 from ..known_output import Scans, known_marks
-from ..machine import Batch, Device, Download, Machine, Models, Precision, Weights, named_paths
-from .labels import Db, open_store
+from ..machine import Machine
+from ..options import examples, in_panel
+from ..store import Db, open_store
 from .tune_data import Lesson, gather
-from .tune_view import Column, Turned, show, told, write_sheet
+from .tune_view import Column, Turned, show, with_interval, write_sheet
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+_learning = in_panel("Learning")
+_output = in_panel("Output")
 
 Base = Literal["faramir", "jtp", "siglip"]
 
@@ -53,38 +57,38 @@ class Learned:
     hint: str = ""
 
 
+@examples(
+    "keepers tune faramir",
+    "keepers tune taste --on siglip --name mine",
+    "keepers tune taste --name mine --remove",
+)
 def tune(
     what: Annotated[
         Literal["faramir", "taste"],
         typer.Argument(help="faramir: its decision, from its 32 numbers. taste: a linear probe beside it."),
     ],
     paths: Annotated[list[Path] | None, typer.Argument(help="Only labels of images in here. Default: all.")] = None,
-    name: Annotated[str, typer.Option(help="The result is faramir:NAME or taste:NAME.")] = "mine",
-    on: Annotated[Base, typer.Option(help="What a taste is learned on.")] = "siglip",
-    anyway: Annotated[bool, typer.Option("--anyway", help="Save it also when it is not better.")] = False,
+    *,
+    name: Annotated[str, _output(help="The result is faramir:NAME or taste:NAME.")] = "mine",
+    on: Annotated[Base, _learning(help="What a taste is learned on.")] = "siglip",
+    anyway: Annotated[bool, _output("--anyway", help="Save it also when it is not better.")] = False,
     sheet: Annotated[
-        Path | None, typer.Option(help="Where the page goes with the images that change sides.", show_default=False)
+        Path | None, _output(help="Where the page goes with the images that change sides.", show_default=False)
     ] = None,
-    remove: Annotated[bool, typer.Option("--remove", help="Remove faramir:NAME or taste:NAME again.")] = False,
+    remove: Annotated[bool, _output("--remove", help="Remove faramir:NAME or taste:NAME again.")] = False,
     db: Db = None,
     scan: Scans = None,
-    device: Device = "auto",
-    precision: Precision = "auto",
-    batch: Batch = 8,
-    folders: Models = None,
-    weights: Weights = None,
-    download: Download = False,
+    machine: Machine,
 ) -> None:
     """Learn your taste from the images that you labelled: see keepers review and keepers labels.
 
     Images that were scored are not opened again. Nothing is saved that is not better on images held out.
     """
     _check_name(what, name)
-    machine = Machine(device, precision, batch, folders or (), named_paths(weights), download)
     if remove:
         _remove(machine, what, name)
         return
-    target = folders[0] if folders else trained_folder()
+    target = machine.folders[0] if machine.folders else trained_folder()
     with open_store(db) as store:
         judge, known = machine.judge(), known_marks(store, scan)
         lesson = gather(judge, known, "faramir" if what == "faramir" else on, paths or [])
@@ -178,7 +182,7 @@ def _tell(known: MarkStore, learned: Learned, page: Path) -> None:
     show(learned.columns)
     changed, (right, wrong) = len(learned.turned.changed()), learned.turned.counts()
     if learned.turned.before is not None:
-        console.print(f"MCC gained: {told(learned.gain)}")
+        console.print(f"MCC gained: {with_interval(learned.gain)}")
         console.print(f"{changed} labelled images change sides: {right} to what you said, {wrong} away from it")
     else:
         console.print(f"{changed} labelled images contradict it")
@@ -199,7 +203,7 @@ def _save(learned: Learned, folder: Path, anyway: bool) -> None:
         against = "the published decision" if learned.turned.before is not None else "chance"
         raise KeepersError(
             f"{learned.model} was not saved: on images held out it is not better than {against} for certain "
-            f"(MCC gained {told(learned.gain)}). More labels help, most of all on images near the threshold: "
+            f"(MCC gained {with_interval(learned.gain)}). More labels help, most of all on images near the threshold: "
             "keepers review FOLDER --order uncertain. --anyway saves it all the same."
         )
     path = folder / learned.file.folder / learned.file.name

@@ -17,7 +17,7 @@ from ...train.taste.evidence import NAMES, Evidence, Measurement
 from ..console import console
 from ..pages.page import write_page
 from ..pages.panels import Panel, lines, table
-from ..pages.rows import Asked, Header, Row
+from ..pages.rows import Header, Row, ShownModel
 from .label_places import shown_places
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class Column:
     evidence: Evidence
 
 
-def told(measured: Measurement) -> str:
+def with_interval(measured: Measurement) -> str:
     """A number with its interval."""
     return f"{measured.value:.2f} ({measured.low:.2f} to {measured.high:.2f})"
 
@@ -43,7 +43,7 @@ def show(columns: Sequence[Column]) -> None:
     """Print the comparison."""
     shown = Table("on images held out", *(column.name for column in columns))
     for name in NAMES:
-        shown.add_row(WORDS[name], *(told(getattr(column.evidence, name)) for column in columns))
+        shown.add_row(WORDS[name], *(with_interval(getattr(column.evidence, name)) for column in columns))
     console.print(shown)
     console.print("Intervals hold with 95 % confidence.")
 
@@ -94,7 +94,7 @@ def write_sheet(path: Path, model: str, known: MarkStore, turned: Turned, column
                 prompt=image.positive if image else "",
             )
         )
-    header = Header(title, "", [Asked(model, title)], version=__version__, date=time.strftime("%Y-%m-%dT%H:%M:%S"))
+    header = Header(title, "", [ShownModel(model, title)], version=__version__, date=time.strftime("%Y-%m-%dT%H:%M:%S"))
     write_page(path, header, rows, [_panel(columns), _curve(turned)])
     return len(rows)
 
@@ -112,7 +112,7 @@ def _reason(turned: Turned, row: int) -> str:
 
 
 def _panel(columns: Sequence[Column]) -> Panel:
-    rows = [[WORDS[name], *(told(getattr(column.evidence, name)) for column in columns)] for name in NAMES]
+    rows = [[WORDS[name], *(with_interval(getattr(column.evidence, name)) for column in columns)] for name in NAMES]
     return table("On images held out", ["", *(column.name for column in columns)], rows, note="95 % intervals.")
 
 

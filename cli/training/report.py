@@ -11,19 +11,16 @@ import numpy as np
 
 from ...core.errors import UnreadableImage
 from ...core.pictures.open import open_image
+from ..pages.confusion import POINTS, matrix_panel, numbers_panel
 from ..pages.page import write_page
 from ..pages.panels import Panel, bars, lines, table, text
-from ..pages.rows import Asked, Header, Row, link
+from ..pages.rows import Header, Row, ShownModel, link
 from ..pages.thumbnail import thumbnail
 
 if TYPE_CHECKING:
-    from ...collection.statistics.metrics import Confusion
     from ...models.realism.format import Description
     from ...train.realism.result import Tested
     from ...train.realism.run import PreparedTraining, TrainedDetector
-
-POINTS = 101
-"""Of a drawn curve."""
 
 
 def write_report(
@@ -35,7 +32,7 @@ def write_report(
     tested = outcomes[-1].tested
     header = Header(
         title=f"{model}: {' against '.join(tested.classes)}",
-        models=[Asked(model, prepared.job.preset.title)],
+        models=[ShownModel(model, prepared.job.preset.title)],
         counts={"trained on": outcomes[-1].images, "tested on": len(tested.labels)},
         version=__version__,
         date=time.strftime("%Y-%m-%dT%H:%M:%S"),
@@ -76,26 +73,6 @@ def test_panels(tested: Tested) -> list[Panel]:
         _roc_panel(tested),
         _calibration_panel(tested),
     ]
-
-
-def matrix_panel(matrix: Confusion) -> Panel:
-    """The confusion matrix."""
-    low, high = matrix.interval()
-    note = (
-        f"{matrix.accuracy:.1%} of {matrix.total:,} right, 95 % interval {low:.1%} to {high:.1%}; "
-        f"MCC {matrix.mcc:.3f}, informedness {matrix.informedness:.3f} (0 is chance, 1 is perfect)."
-    )
-    rows = [[name, *map(int, counts)] for name, counts in zip(matrix.classes, matrix.counts, strict=True)]
-    return table("Confusion matrix", ["truly", *(f"answered {name}" for name in matrix.classes)], rows, note=note)
-
-
-def numbers_panel(matrix: Confusion, areas: Sequence[float]) -> Panel:
-    """Precision, recall, F1 and ROC area of each class."""
-    columns = ["class", "images", "precision", "recall", "F1", "ROC area"]
-    values = zip(matrix.classes, matrix.support, matrix.precision, matrix.recall, matrix.f1, areas, strict=True)
-    rows = [[name, int(count), *(round(float(value), 4) for value in found)] for name, count, *found in values]
-    note = "Precision: of what was answered so, the share that is so. Recall: of what is so, the share that was found."
-    return table("Each class", columns, rows, note=note)
 
 
 def _roc_panel(tested: Tested) -> Panel:

@@ -19,57 +19,62 @@ from ...models.realism.format import Shape
 from ...models.realism.realism import FOLDER, weight_file
 from .. import exit_codes
 from ..console import console
-from ..machine import Device, Download, Machine, Models, check_device
+from ..machine import Machine, check_device
+from ..named import named_folders
+from ..options import Fields, examples, in_panel
 from .view import View, stoppable
 
 if TYPE_CHECKING:
     from ...train.realism.recipe import DetectorPreset
     from ...train.realism.run import PreparedTraining, TrainedDetector
 
+_data = in_panel("Images")
+_training = in_panel("Training")
+_output = in_panel("Output")
+
 SMALLEST = 32
 """Pixels that the nets' poolings need."""
 Augment = Literal["none", "light", "colour"]
 
 
+@examples(
+    "keepers train realism --class real=photos --class ai=generated",
+    "keepers train realism --class real=photos --class ai=generated --preset probe --name mine --out results",
+)
 def train(
     model: Annotated[Literal["realism"], typer.Argument(help="What to train.")],
+    *,
     classes: Annotated[
         list[str] | None,
-        typer.Option("--class", help="NAME=FOLDER: a class and its images; repeat for each class or folder."),
+        _data("--class", help="NAME=FOLDER: a class and its images; repeat for each class or folder."),
     ] = None,
-    name: Annotated[str, typer.Option(help="The detector's name; gates then say realism:NAME.")] = "",
-    preset: Annotated[str, typer.Option(help="What is trained and how: modern, study, study-cnn, small, probe.")] = (
+    name: Annotated[str, _output(help="The detector's name; gates then say realism:NAME.")] = "",
+    preset: Annotated[str, _training(help="What is trained and how: modern, study, study-cnn, small, probe.")] = (
         "modern"
     ),
-    size: Annotated[int, typer.Option(help="Side of the window in pixels; 0: the preset's.", min=0, max=1024)] = 0,
+    size: Annotated[int, _training(help="Side of the window in pixels; 0: the preset's.", min=0, max=1024)] = 0,
     colour: Annotated[
-        bool | None, typer.Option("--colour/--grey", help="Train on colours; the study saw grey only.")
+        bool | None, _training("--colour/--grey", help="Train on colours; the study saw grey only.")
     ] = None,
     augment: Annotated[
-        Augment | None, typer.Option(help="Change images by chance: light mirrors and shifts, colour also re-lights.")
+        Augment | None, _training(help="Change images by chance: light mirrors and shifts, colour also re-lights.")
     ] = None,
     features: Annotated[
-        str, typer.Option(help="For the probe: siglip, timm:NAME, furry or jtp.", show_default=False)
+        str, _training(help="For the probe: siglip, timm:NAME, furry or jtp.", show_default=False)
     ] = "",
-    epochs: Annotated[int, typer.Option(help="At most; 0: the preset's.", min=0)] = 0,
-    batch: Annotated[int, typer.Option(help="Images a step; 0: the preset's.", min=0)] = 0,
-    rate: Annotated[float, typer.Option(help="Learning rate; 0: the preset's.", min=0)] = 0.0,
-    scratch: Annotated[bool, typer.Option("--from-scratch", help="Do not start from ImageNet's weights.")] = False,
+    epochs: Annotated[int, _training(help="At most; 0: the preset's.", min=0)] = 0,
+    batch: Annotated[int, _training(help="Images a step; 0: the preset's.", min=0)] = 0,
+    rate: Annotated[float, _training(help="Learning rate; 0: the preset's.", min=0)] = 0.0,
+    scratch: Annotated[bool, _training("--from-scratch", help="Do not start from ImageNet's weights.")] = False,
     proportions: Annotated[
-        str, typer.Option(help="Train on several shares of the images, as 0.5,0.6,0.7,0.8,0.9, each from scratch.")
+        str, _training(help="Train on several shares of the images, as 0.5,0.6,0.7,0.8,0.9, each from scratch.")
     ] = "",
-    seed: Annotated[int, typer.Option(help="Decides parts, order and first weights.", min=0)] = 0,
-    force: Annotated[bool, typer.Option("--force", help="Train although classes share images, without these.")] = False,
-    replace_old: Annotated[
-        bool, typer.Option("--replace", help="Overwrite a detector that has this name already.")
-    ] = False,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Begin anew; else an interrupted training goes on.")] = False,
-    out: Annotated[
-        Path | None, typer.Option(help="Folder for metrics.json and the report.", show_default=False)
-    ] = None,
-    device: Device = "auto",
-    folders: Models = None,
-    download: Download = False,
+    seed: Annotated[int, _training(help="Decides parts, order and first weights.", min=0)] = 0,
+    force: Annotated[bool, _data("--force", help="Train although classes share images, without these.")] = False,
+    replace_old: Annotated[bool, _output("--replace", help="Overwrite a detector that has this name already.")] = False,
+    fresh: Annotated[bool, _training("--fresh", help="Begin anew; else an interrupted training goes on.")] = False,
+    out: Annotated[Path | None, _output(help="Folder for metrics.json and the report.", show_default=False)] = None,
+    machine: Annotated[Machine, Fields("device", "folders", "download")],
 ) -> None:
     """Train a detector on your own images, and say what it is worth.
 
@@ -97,7 +102,6 @@ def train(
     named = named_folders(classes)
     if len(named) < 2:
         raise KeepersError("A detector tells at least two classes apart: give --class NAME=FOLDER twice or more.")
-    machine = Machine(device, models=folders or (), download=download)
     name = name or "-vs-".join(_plain(one) for one in named)
     target = _target(machine, name, replace_old)
     work = data_folder() / "training" / (name or "unnamed")
@@ -119,18 +123,7 @@ def _target(machine: Machine, name: str, replace_old: bool) -> Path:
         raise KeepersError(f"There is a detector {name!r} already: {old}. Give another --name, or --replace it.")
     if old and old.parent.name == FOLDER:
         return old.parent.parent
-    return Path(machine.models[0]) if machine.models else trained_folder()
-
-
-def named_folders(pairs: Sequence[str] | None) -> dict[str, list[Path]]:
-    """NAME=FOLDER options by class, in the order given. Raises KeepersError."""
-    found: dict[str, list[Path]] = {}
-    for pair in pairs or ():
-        name, equals, path = pair.partition("=")
-        if not equals or not name.strip() or not path:
-            raise KeepersError(f"--class takes NAME=FOLDER, not {pair!r}.")
-        found.setdefault(name.strip(), []).append(Path(path))
-    return found
+    return machine.folders[0] if machine.folders else trained_folder()
 
 
 def shares_in(text: str) -> tuple[float, ...]:
@@ -188,7 +181,7 @@ class Course:
         with stoppable() as stop, View(stop) as view:
             watcher = TrainingWatcher(view.reading, view.training, view.features, view.say)
             prepared = prepare(job, self.work, watcher)
-            view.told(prepared)
+            view.show_prepared(prepared)
             outcomes = [train_detector(prepared, self.work, store, watcher, share) for share in self.shares]
         self._write(prepared, outcomes)
 

@@ -45,9 +45,9 @@ class View:
 
     def __init__(self, stop: Callable[[], None]) -> None:
         self._stop = stop
-        columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[told]}"))
+        columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[note]}"))
         self._bar = Progress(*columns, console=console, transient=True)
-        self._task = self._bar.add_task("reading", total=None, told="")
+        self._task = self._bar.add_task("reading", total=None, note="")
 
     def __enter__(self) -> View:
         self._bar.start()
@@ -63,24 +63,24 @@ class View:
     def reading(self, done: int, total: int) -> None:
         """Images are being read."""
         self._stop()
-        self._bar.update(self._task, description="reading", completed=done, total=total, told=f"{done:,} of {total:,}")
+        self._bar.update(self._task, description="reading", completed=done, total=total, note=f"{done:,} of {total:,}")
 
     def features(self, done: int, total: int) -> None:
         """Features are being computed."""
         self._stop()
-        self._bar.update(self._task, description="features", completed=done, total=total, told=f"{done:,} of {total:,}")
+        self._bar.update(self._task, description="features", completed=done, total=total, note=f"{done:,} of {total:,}")
 
     def training(self, at: At, share: float) -> None:
         """A step is done."""
         self._stop()
         of = f" on {share:.0%}" if share < 1 else ""
         left = f"{at.seconds_left / 60:.0f} min" if at.seconds_left >= 90 else f"{at.seconds_left:.0f} s"
-        told = f"loss {at.loss:.4f}, {at.accuracy:.1%} right, at most {left} left"
+        note = f"loss {at.loss:.4f}, {at.accuracy:.1%} right, at most {left} left"
         done, total = (at.epoch - 1) * at.steps + at.step, at.epochs * at.steps
         name = f"epoch {at.epoch} of {at.epochs}{of}"
-        self._bar.update(self._task, description=name, completed=done, total=total, told=told)
+        self._bar.update(self._task, description=name, completed=done, total=total, note=note)
 
-    def told(self, prepared: PreparedTraining) -> None:
+    def show_prepared(self, prepared: PreparedTraining) -> None:
         """What was read, and what to beware of."""
         found, parts = prepared.pictures.collected, prepared.split
         counts = ", ".join(f"{name} {count:,}" for name, count in zip(found.classes, found.counts(), strict=True))

@@ -15,13 +15,12 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import replace
-from importlib import import_module
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 from ..errors import RecipeError, UnknownName, one_line
+from ..toml import HOW, NoToml, parse_toml
 from .recipe import CaptionRecipe
 from .recipe_values import OPTIONS, recipe_of
 
@@ -116,23 +115,14 @@ def with_tag_file(recipe: CaptionRecipe, path: Path) -> CaptionRecipe:
 def _read(path: Path) -> Mapping[str, object]:
     text = _text(path)
     try:
-        content = json.loads(text) if path.suffix.lower() == ".json" else _toml(path)(text)
+        content = json.loads(text) if path.suffix.lower() == ".json" else parse_toml(text)
+    except NoToml as error:
+        raise RecipeError(f"{one_line(str(path))} {HOW}, or write the same recipe as a .json file.") from error
     except (ValueError, RecursionError) as error:  # the errors of both formats are ValueErrors
         raise RecipeError(f"{one_line(str(path))} cannot be read: {one_line(str(error))}") from error
     if not isinstance(content, dict):
         raise RecipeError(f"{one_line(str(path))} must be a table of recipes.")
     return cast("dict[str, object]", content)
-
-
-def _toml(path: Path) -> Any:
-    """The TOML reader of Python 3.11 and later, or tomli on 3.10, which comes with pip."""
-    for module in ("tomllib", "tomli", "pip._vendor.tomli"):
-        with suppress(ImportError):
-            return import_module(module).loads
-    raise RecipeError(
-        f"{one_line(str(path))} is TOML, which this Python cannot read. Install tomli, use Python 3.11 or later, "
-        "or write the same recipe as a .json file."
-    )
 
 
 def _text(path: Path) -> str:

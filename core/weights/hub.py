@@ -32,14 +32,17 @@ def cached(file: WeightFile) -> Path | None:
     """The file in the hub's cache, where another program may have put it."""
     if not file.repo:
         return None
-    from huggingface_hub import constants, try_to_load_from_cache
+    from huggingface_hub import constants
 
     # The library reads HF_HUB_CACHE and HF_HOME only when it is loaded, but hosts also set them later.
     places = [os.environ.get("HF_HUB_CACHE"), _under_home(), constants.HF_HUB_CACHE]
     for place in dict.fromkeys(filter(None, places)):
-        found = try_to_load_from_cache(
-            file.repo, file.path or file.name, cache_dir=str(Path(place).expanduser()), revision=file.revision
-        )
+        folder = Path(place).expanduser()
+        if not (folder / f"models--{file.repo.replace('/', '--')}").is_dir():  # then the library would find nothing
+            continue
+        from huggingface_hub import try_to_load_from_cache
+
+        found = try_to_load_from_cache(file.repo, file.path or file.name, cache_dir=str(folder), revision=file.revision)
         if isinstance(found, str):
             return Path(found)
     return None

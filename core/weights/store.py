@@ -14,10 +14,10 @@ from ..places import trained_folder
 from ..progress import Check, Progress, go_on, silent
 from . import hub
 from .checksum import fingerprint, git_sha1, sha256
-from .download import Source, download
 from .weight_file import WeightFile
 
 if TYPE_CHECKING:
+    from .download import Source
     from .formats.tensor_file import TensorFile
 
 FOLDERS = "KEEPERS_MODELS"
@@ -104,6 +104,8 @@ class WeightStore:
             return path
         if file.name in self.explicit or not self.download or hub.offline() or not hub.address(file):
             raise MissingWeights(self._advice(file, model))
+        from .download import download  # http and ssl cost a command that only looks for files
+
         return download(_source(file), self.target(file), progress=self._progress, check=self._check)
 
     def tensors(self, file: WeightFile, *, model: str = "") -> TensorFile:
@@ -170,6 +172,8 @@ def _differs(path: Path, how: str) -> str:
 
 
 def _source(file: WeightFile) -> Source:
+    from .download import Source
+
     url = hub.address(file)
     return Source(
         url, file.name, file.size, file.sha256, file.git_sha1, hub.token_for(url), plain=hub.is_hub(url), page=file.page

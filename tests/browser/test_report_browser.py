@@ -13,7 +13,7 @@ from PIL import Image
 from keepers.cli.pages import page as report_page
 from keepers.cli.pages import panels as report_panels
 from keepers.cli.pages.page import write_page
-from keepers.cli.pages.rows import Asked, Header, Row, Unread, link
+from keepers.cli.pages.rows import Header, Row, ShownModel, Unread, link
 from keepers.cli.pages.thumbnail import thumbnail
 
 COUNT = 3000
@@ -58,7 +58,9 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> str:
         report_panels.table("table", ["a", "b"], [["x", 2], ["y", 1]]),
         report_panels.text("text", HOSTILE),
     ]
-    header = Header(HOSTILE, "accept: m.a >= 0.5", [Asked("m", "Model")], unread=[Unread("gone.png", "io", HOSTILE)])
+    header = Header(
+        HOSTILE, "accept: m.a >= 0.5", [ShownModel("m", "Model")], unread=[Unread("gone.png", "io", HOSTILE)]
+    )
     write_page(folder / "report.html", header, rows, panels)
     return (folder / "report.html").as_uri()
 

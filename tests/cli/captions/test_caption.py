@@ -14,7 +14,7 @@ from PIL.PngImagePlugin import PngInfo
 from typer.testing import CliRunner
 
 from keepers.cli.app import app
-from keepers.cli.captions import options as caption_options
+from keepers.cli.recipe import with_default_tagger
 from keepers.core.captions.files import CaptionFiles, Written
 from keepers.core.captions.journal import NAME
 from keepers.core.captions.writer import Caption
@@ -320,7 +320,7 @@ def test_the_default_tagger_is_the_first_that_is_here(monkeypatch: pytest.Monkey
 
     far = ModelSpec("far", "", "", "", "", build, weights=(WeightFile("far.safetensors"),), tags={"": 0.5})
     monkeypatch.setattr(REGISTRY, "_specs", {"far": far, "colours": COLOURS})
-    found = caption_options.with_default_tagger(CaptionRecipe(), WeightStore([]), fall_back=False)
+    found = with_default_tagger(CaptionRecipe(), WeightStore([]), fall_back=False)
     assert found.taggers == (Tagger("colours"),)
 
 

@@ -11,8 +11,9 @@ from PIL import Image
 from safetensors.torch import save_file
 from typer.testing import CliRunner
 
-from keepers.cli.app import command
+from keepers.cli.commands import guarded
 from keepers.cli.explain.explain import explain
+from keepers.cli.options import with_options
 from keepers.models import aesthetic, arniqa, registry
 from keepers.models.faramir import faramir, labels
 from keepers.tests.models.tiny_models import faramir_tensors
@@ -24,15 +25,9 @@ RUN = CliRunner()
 @pytest.fixture(scope="module")
 def app() -> typer.Typer:
     """The one command, guarded as in the program."""
-    from keepers.cli import app as program
-
     own = typer.Typer()
     own.callback()(lambda: None)
-    kept, program.app = program.app, own
-    try:
-        command(explain)
-    finally:
-        program.app = kept
+    own.command("explain")(guarded(with_options(explain)))
     return own
 
 

@@ -23,7 +23,7 @@ from PIL import Image
 from keepers.cli.pages import page as report_page
 from keepers.cli.pages import panels as report_panels
 from keepers.cli.pages.page import embed, page, write_page
-from keepers.cli.pages.rows import Asked, Header, Row, Unread, embed_rows, link
+from keepers.cli.pages.rows import Header, Row, ShownModel, Unread, embed_rows, link
 from keepers.cli.pages.thumbnail import BUDGET, EDGE, thumbnail
 from keepers.core.errors import KeepersError
 from keepers.core.prediction import LOGIT
@@ -65,7 +65,7 @@ def row(path: str = "a.png", **others: Any) -> Row:
     return Row(path, path, "accept", **others)
 
 
-def scores_of(rows: list[Row], models: list[Asked]) -> Any:
+def scores_of(rows: list[Row], models: list[ShownModel]) -> Any:
     return embed_rows(rows, models)["scores"]
 
 
@@ -110,7 +110,7 @@ def test_a_hostile_text_adds_no_element() -> None:
     plain, hostile = (
         Scripts(
             page(
-                Header(text, gate=text, models=[Asked(text, text, text)], unread=[Unread(text, text, text)]),
+                Header(text, gate=text, models=[ShownModel(text, text, text)], unread=[Unread(text, text, text)]),
                 [
                     row(
                         text,
@@ -168,7 +168,7 @@ def test_values_come_back_from_columns_and_from_pairs() -> None:
         for index in range(39)
     ]
     rows.append(row("last.png", scores={"few": {"a": -math.inf}}))
-    few, many = scores_of(rows, [Asked("few", ranges={"a": LOGIT}), Asked("many")])
+    few, many = scores_of(rows, [ShownModel("few", ranges={"a": LOGIT}), ShownModel("many")])
     assert few["dense"]
     assert not many["dense"]
     assert few["values"][0][:3] == [0.0, 0.14286, 0.28571]

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from keepers.cli.taste.calibrate import Question
+from keepers.cli.taste.calibrate import TurnedScore
 from keepers.core.gates.gate import Gate
 from keepers.core.gates.tree import Value
 from keepers.tests.train.taste.test_tune import Done, run
@@ -99,7 +99,7 @@ def test_the_line_for_the_gate_decides_as_the_threshold(sign: float) -> None:
     random = np.random.default_rng(1)
     scores = 0.5 + random.random(400) * 1e-3
     keep = random.random(400) < 0.5
-    question = Question(Value("m", "odd label"), sign, keep, scores)
+    question = TurnedScore(Value("m", "odd label"), sign, keep, scores)
     for value in np.linspace(0.5001, 0.5009, 7):
         threshold = Threshold(sign * float(value), (0, 0), 0, (0, 0), 0, (0, 0), True)  # pyright: ignore[reportArgumentType]
         line = question.gate(threshold)
