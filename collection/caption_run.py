@@ -1,4 +1,4 @@
-"""From image files to captions: reading, asking a gate and taggers, writing the caption."""
+"""From image files to captions: read the file, ask a gate and taggers, write the caption."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 WINDOW = 16
-"""Images that are looked at together."""
+"""Images that are processed together."""
 
 
 @dataclass(frozen=True)
@@ -41,12 +41,12 @@ class Captioned:
     verdict: Verdict | None = None
     """The gate's, where there is a gate."""
     error: str = ""
-    """A code, when something was wrong: as UnreadableImage.code or Failure.code, "caption_too_long"."""
+    """A code when something went wrong: UnreadableImage.code, Failure.code or "caption_too_long"."""
 
 
 @dataclass
 class CaptionRun:
-    """Makes captions for files by one recipe. Without taggers and gate only the files' metadata are read."""
+    """Makes captions for files by one recipe. Without taggers and gate, only the files' metadata is read."""
 
     writer: CaptionWriter
     judge: Judge
@@ -55,7 +55,7 @@ class CaptionRun:
     gate: Gate | None = None
     """With a gate, only accepted images get captions."""
     store: Store | None = None
-    """Where predictions are looked up and kept."""
+    """Where predictions are looked up and stored."""
     pixel_limit: int = PIXEL_LIMIT
     _run: Run = field(default_factory=Run)
 

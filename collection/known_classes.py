@@ -1,4 +1,4 @@
-"""What images are known to be, and which texts belong to them: folders named by class, or tables."""
+"""The known classes of images and the texts that belong to them, from folders named by class or from tables."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MOST_TABLE = 256 << 20
 
 
 def by_folder(folders: Mapping[str, Sequence[Path]]) -> dict[Path, str]:
-    """The class of every image file in the folders of each class. Raises KeepersError for a folder without images."""
+    """The class of every image file in the folders of each class. Raises KeepersError for a class without images."""
     found: dict[Path, str] = {}
     for name, paths in folders.items():
         files = [one.path for one in walk(paths, Search()) if isinstance(one, Found)]
@@ -29,22 +29,22 @@ def by_folder(folders: Mapping[str, Sequence[Path]]) -> dict[Path, str]:
 
 
 def subfolders(folder: Path) -> dict[str, list[Path]]:
-    """The folders in a folder, by name. Raises KeepersError where there are fewer than two."""
+    """The folders in a folder, by name. Raises KeepersError if there are fewer than two."""
     try:
         found = {path.name: [path] for path in sorted(folder.iterdir()) if path.is_dir()}
     except OSError as error:
         raise KeepersError(f"{one_line(str(folder))} cannot be listed ({error}).") from error
     if len(found) < 2:
         raise KeepersError(
-            f"{one_line(str(folder))} should hold one folder for each class, named by it, and holds {len(found)}."
+            f"{one_line(str(folder))} should hold one folder for each class, named after it; it holds {len(found)}."
         )
     return found
 
 
 def by_table(path: Path, columns: Sequence[str]) -> dict[Path, str]:
-    """One text a file from a CSV with a header: its file column, and the first of `columns` that it has.
+    """One text for each file, from a CSV with a header: its file column, and the first of `columns` that it has.
 
-    Files are looked for beside the table. Raises KeepersError for a table without these columns, or that is none.
+    Relative paths start at the table's folder. Raises KeepersError for a file that is not a table or lacks a column.
     """
     rows = csv.DictReader(io.StringIO(_text(path), newline=""))
     known = {name.strip().lower(): name for name in rows.fieldnames or () if name}
@@ -58,7 +58,7 @@ def by_table(path: Path, columns: Sequence[str]) -> dict[Path, str]:
     try:
         found = {path.parent / row[file]: row[value] or "" for row in rows if row.get(file)}
     except csv.Error as error:
-        raise KeepersError(f"{one_line(str(path))}, line {rows.line_num}, is no CSV ({error}).") from error
+        raise KeepersError(f"{one_line(str(path))}, line {rows.line_num}, is not CSV ({error}).") from error
     if not found:
         raise KeepersError(f"{one_line(str(path))} has no rows.")
     return found

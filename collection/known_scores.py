@@ -1,4 +1,4 @@
-"""What one model says of images that are known by their content: from the store, or scored now and stored."""
+"""One model's predictions for images known by their content: from the store, or scored now and stored."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 WINDOW = 32
-"""Images that are scored, then stored, together."""
+"""Images that are scored, and then stored, together."""
 
 
 def _silent(done: int, total: int) -> None:
@@ -34,37 +34,37 @@ class KnownScores:
     found: Mapping[str, Prediction] = field(default_factory=dict[str, Prediction])
     """By content."""
     vanished: Sequence[str] = ()
-    """Contents whose files are gone or hold something else now, so that they could not be scored."""
+    """Contents that could not be scored, because their files are gone or hold something else now."""
     failed: Sequence[tuple[Path, str]] = ()
-    """Files that are there and could not be scored, with the reason."""
+    """Files that exist but could not be scored, with the reason."""
     fresh: int = 0
     """How many were scored now."""
     outdated: int = 0
-    """How many of those that had to be scored were scored before, with other weights."""
+    """How many of the images that needed scoring had been scored before, with other weights."""
 
 
 def known_scores(
     judge: Judge,
-    labels: MarkStore,
+    marks: MarkStore,
     model: str,
     contents: Iterable[str],
     progress: Callable[[int, int], None] = _silent,
 ) -> KnownScores:
-    """What a model says of images; those that its weights have not scored are opened, scored and stored.
+    """A model's predictions for images; those that its weights have not scored are opened, scored and stored.
 
-    Raises UnknownName, StoreError, what loading the model raises where it is needed, and what the runtime raises.
+    Raises UnknownName, StoreError, what loading the model raises if it is needed, and what the runtime raises.
     """
     listed = list(dict.fromkeys(contents))
     if base := judge.base(model):
-        return _derived(judge, model, base, known_scores(judge, labels, base, listed, progress))
+        return _derived(judge, model, base, known_scores(judge, marks, base, listed, progress))
     spec = judge.registry.spec(model, judge.store)
     fingerprint = model_fingerprint(spec, judge.store)
-    found = _stored(labels, model, fingerprint, listed)
+    found = _stored(marks, model, fingerprint, listed)
     missing = [content for content in listed if content not in found]
     if not missing:
         return KnownScores(found)
-    outdated = labels.other_fingerprints(missing, model, fingerprint)
-    places = _places(labels.paths(missing))
+    outdated = marks.other_fingerprints(missing, model, fingerprint)
+    places = _places(marks.paths(missing))
     wanted = [content for content in missing if content in places]
     if wanted:
         judge.classifier(model)  # says what is missing before anything is opened
@@ -74,7 +74,7 @@ def known_scores(
         part = wanted[start : start + WINDOW]
         answers = judge.predict([Subject(_opener(content, places[content])) for content in part], model)
         fresh = [(content, one) for content, one in zip(part, answers, strict=True) if isinstance(one, Prediction)]
-        labels.store.add(predictions=fresh)
+        marks.store.add(predictions=fresh)
         found.update(fresh)
         for content, answer in zip(part, answers, strict=True):
             if isinstance(answer, Prediction):
@@ -88,21 +88,21 @@ def known_scores(
 
 
 def _derived(judge: Judge, model: str, base: str, known: KnownScores) -> KnownScores:
-    """What a model that reads another one's numbers makes of them. Raises what loading it raises."""
+    """The predictions of a model that reads another model's numbers. Raises what loading it raises."""
     made = {content: judge.derive(model, {base: prediction}) for content, prediction in known.found.items()}
     if any(prediction is None for prediction in made.values()):
         judge.classifier(model)  # says what is wrong with its file
     return replace(known, found={content: one for content, one in made.items() if one is not None})
 
 
-def _stored(labels: MarkStore, model: str, fingerprint: str, contents: Sequence[str]) -> dict[str, Prediction]:
+def _stored(marks: MarkStore, model: str, fingerprint: str, contents: Sequence[str]) -> dict[str, Prediction]:
     if not fingerprint:
         return {}
-    return labels.predictions(contents, model, fingerprint)
+    return marks.predictions(contents, model, fingerprint)
 
 
 def _places(paths: Mapping[str, Sequence[Path]]) -> dict[str, list[Path]]:
-    """The files that are there, of those that were seen."""
+    """Those of the files seen before that still exist."""
     there = {content: [path for path in listed if path.is_file()] for content, listed in paths.items()}
     return {content: listed for content, listed in there.items() if listed}
 

@@ -1,4 +1,4 @@
-"""The user's labels in the store, beside what models said of the same images."""
+"""The user's marks in the store, beside the predictions for the same images."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ COLUMNS = "content, mark, source, time, id"
 
 
 class MarkStore:
-    """Labels in the file of a store; safe with several processes. Use from one thread at a time, as the store.
+    """Marks in the file of a store; safe with several processes. Like the store, use it from one thread at a time.
 
-    What is known of labelled images is asked here and not of the store, so that it may come from elsewhere as well.
+    Ask here, not the store, what is known of marked images: the answer may also come from elsewhere.
     """
 
     def __init__(self, store: Store) -> None:
         self.store = store
 
     def current(self, contents: Iterable[str] | None = None) -> dict[str, UserMark]:
-        """The label that counts of every labelled image, or of those asked for, by content. Raises StoreError."""
+        """The mark that counts for each marked image, or each of those asked for, by content. Raises StoreError."""
         latest = "id IN (SELECT MAX(id) FROM label GROUP BY content)"
         if contents is None:
             rows: Iterable[tuple[Any, ...]] = self.store.query(f"SELECT {COLUMNS} FROM label WHERE {latest}")  # noqa: S608
@@ -33,12 +33,12 @@ class MarkStore:
         return {label.content: label for label in map(_label, rows)}
 
     def history(self, after: int = 0) -> list[UserMark]:
-        """Everything that was ever said and not taken back, oldest first, from the number `after` on."""
+        """All marks that were not taken back, oldest first, from the number `after` on."""
         rows = self.store.query(f"SELECT {COLUMNS} FROM label WHERE id > ? ORDER BY id", (after,))  # noqa: S608
         return [_label(row) for row in rows]
 
     def add(self, labels: Sequence[UserMark]) -> Taken:
-        """Write labels; of several for one image the last counts. What says nothing new is not written."""
+        """Write marks; the last of several for one image counts. A mark that changes nothing is not written."""
         fresh, taken = settle(labels, self.current({label.content for label in labels}))
         with self.store.writing() as database:
             database.executemany(
@@ -48,7 +48,7 @@ class MarkStore:
         return taken
 
     def say(self, content: str, mark: Mark, source: str, time: float) -> UserMark:
-        """Write one label, whatever was said before, and give it with its number."""
+        """Write one mark, whatever came before, and return it with its number."""
         with self.store.writing() as database:
             row = database.execute(
                 "INSERT INTO label (content, mark, source, time) VALUES (?, ?, ?, ?)", (content, mark, source, time)
@@ -56,14 +56,14 @@ class MarkStore:
             return UserMark(content, mark, source, time, int(row.lastrowid or 0))
 
     def take_back(self, number: int) -> UserMark | None:
-        """Remove one label by its number, and give it; None when it is gone already."""
+        """Remove one mark by its number and return it; None if it is already gone."""
         with self.store.writing() as database:
             rows = database.execute(f"SELECT {COLUMNS} FROM label WHERE id = ?", (number,)).fetchall()  # noqa: S608
             database.execute("DELETE FROM label WHERE id = ?", (number,))
         return _label(rows[0]) if rows else None
 
     def forget(self, contents: Iterable[str]) -> int:
-        """Remove everything said of some images; gives how many labels that were."""
+        """Remove all marks of some images; returns how many there were."""
         removed = 0
         with self.store.writing() as database:
             for content in set(contents):
@@ -71,12 +71,12 @@ class MarkStore:
         return removed
 
     def version(self) -> tuple[int, int]:
-        """Changes whenever a label is written or taken back, by this process or another."""
+        """Changes whenever a mark is written or taken back, by this process or another."""
         last, count = self.store.query("SELECT COALESCE(MAX(id), 0), COUNT(*) FROM label")[0]
         return int(last), int(count)
 
     def paths(self, contents: Iterable[str]) -> dict[str, list[Path]]:
-        """Where files with these contents were last seen, by content; whether they are still there is not known."""
+        """Where files with these contents were last seen, by content; they may be gone."""
         found: dict[str, list[Path]] = {}
         sql = "SELECT content, path FROM file WHERE content IN ({}) ORDER BY path"
         for content, path in self.store.in_chunks(sql, contents):
@@ -84,7 +84,7 @@ class MarkStore:
         return found
 
     def addresses(self, contents: Iterable[str]) -> dict[str, str]:
-        """Where images lie that are no files of this machine, for people to read, by content; the store knows none."""
+        """Addresses to show for images that are not files of this machine, by content; the store knows none."""
         del contents
         return {}
 
@@ -93,23 +93,23 @@ class MarkStore:
         return self.store.images(contents)
 
     def predictions(self, contents: Iterable[str], model: str, fingerprint: str) -> dict[str, Prediction]:
-        """What a model said of images under one fingerprint, by content."""
+        """A model's predictions for images under one fingerprint, by content."""
         known = self.store.predictions(contents, {model: fingerprint})
         return {content: answers[model] for content, answers in known.items()}
 
     def every(self, model: str, fingerprint: str) -> Iterator[dict[str, Prediction]]:
-        """All that a model said under one fingerprint, by content, some hundred images at a time."""
+        """All predictions of a model under one fingerprint, by content, a few hundred images at a time."""
         rows = self.store.query("SELECT DISTINCT content FROM prediction WHERE fingerprint = ?", (fingerprint,))
         for start in range(0, len(rows), CHUNK):
             yield self.predictions([row[0] for row in rows[start : start + CHUNK]], model, fingerprint)
 
     def unusable(self, model: str, fingerprint: str) -> list[str]:
-        """Why what was named beside the store says nothing of a model, one line each."""
+        """Why a source named beside the store has no predictions of a model, one line each."""
         del model, fingerprint
         return []
 
     def other_fingerprints(self, contents: Iterable[str], model: str, fingerprint: str) -> set[str]:
-        """Which of these images the same model scored with other weights than those of a fingerprint."""
+        """Which of these images the model scored with weights other than those of a fingerprint."""
         sql = "SELECT DISTINCT content FROM prediction WHERE model = ? AND fingerprint <> ? AND content IN ({})"
         return {row[0] for row in self.store.in_chunks(sql, contents, model, fingerprint)}
 

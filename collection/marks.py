@@ -1,4 +1,4 @@
-"""What the user says of images: keep or reject, from where and when."""
+"""The user's marks on images: keep or reject, with source and time."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import Literal
 Mark = Literal["keep", "reject"]
 MARKS: tuple[Mark, ...] = ("keep", "reject")
 LEAST = 20
-"""So many labels of each kind are needed before anything can be learned from them, or said of it."""
+"""Marks of each kind that are needed to learn from them or to measure anything."""
 
 
 @dataclass(frozen=True)
 class UserMark:
-    """One thing that the user said of one image. All are kept; the last one counts."""
+    """One mark that the user gave one image. All are kept; the last one counts."""
 
     content: str
-    """sha256 of the image file's bytes, hex: a label stays with its image wherever the file goes."""
+    """sha256 of the image file's bytes, hex: a mark stays with its image wherever the file goes."""
     mark: Mark
     source: str
     """"review", "folder rejected", "file labels.csv", …"""
@@ -29,7 +29,7 @@ class UserMark:
 
 @dataclass(frozen=True)
 class Count:
-    """How many images have which label."""
+    """How many images have each mark."""
 
     keep: int = 0
     reject: int = 0
@@ -64,17 +64,17 @@ def count(labels: Iterable[UserMark]) -> Count:
 
 @dataclass(frozen=True)
 class Taken:
-    """What adding labels did."""
+    """What adding marks did."""
 
     new: int = 0
     same: int = 0
-    """Images that had this label already; nothing was written for them."""
+    """Images that already had this mark; nothing was written for them."""
     changed: tuple[str, ...] = ()
-    """Images whose earlier label, in the store or among those given, was another; the last one counts."""
+    """Images that had another mark before, in the store or among those given; the last one counts."""
 
 
 def settle(given: Iterable[UserMark], known: Mapping[str, UserMark]) -> tuple[list[UserMark], Taken]:
-    """The labels to be written, of those given in the order of their authority, and what that changes."""
+    """Which of the marks given, weakest authority first, are to be written, and what that changes."""
     last: dict[str, UserMark] = {}
     changed: dict[str, None] = {}
     for label in given:

@@ -1,4 +1,4 @@
-"""Which stored predictions serve a judge: where it computes exactly, only exact ones."""
+"""Which stored predictions a judge may use: only exact ones if it computes exactly."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ Predictions = dict[str, dict[str, Prediction]]
 
 
 def recall(store: Store, runtime: Runtime, contents: Iterable[str], fingerprints: Mapping[str, str]) -> Predictions:
-    """The stored predictions of images that a judge with this runtime need not make again. Raises StoreError.
+    """The stored predictions that a judge with this runtime need not make again. Raises StoreError.
 
-    Whether "auto" means exact is asked only where a prediction of limited precision is found, since only torch knows.
+    Only torch knows whether "auto" means exact, so it is asked only if a prediction of limited precision is found.
     """
     wanted = list(contents)
     exact = runtime.precision == "exact"

@@ -1,4 +1,4 @@
-"""A scan: many files through the judge, with everything that is known already left alone."""
+"""A scan: many files through the judge, skipping everything that is already known."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ if TYPE_CHECKING:
     from ..core.spec import ModelSpec
 
 WINDOW = 16
-"""Images that are judged together, at least; two batches where those are larger. The next are decoded meanwhile."""
+"""The least number of images judged together; it is two batches if that is more. The next are decoded meanwhile."""
 
 WINDOW_PIXELS = 64_000_000
 """A window ends earlier when its pictures are large: two windows are decoded at a time, and memory stays bounded."""
 
 GIVE_UP = 20
-"""So many read errors in a row mean that the disk or the network share is gone."""
+"""This many read errors in a row mean that the disk or the network share is gone."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Scanned:
     image: SeenImage
     answers: Mapping[str, Answer] = field(default_factory=dict[str, Answer])
     error: str = ""
-    """The code of what made the file unreadable; empty where there was a picture to judge."""
+    """The code of what made the file unreadable; empty if there was a picture to judge."""
     known: bool = False
     """Whether the verdict was taken from the store."""
     thumbnail: str = ""
@@ -63,7 +63,7 @@ class ScanPlan:
 
     files: tuple[Found, ...]
     known: Mapping[Path, SeenVerdict]
-    """Files whose verdict under this gate stands in the store."""
+    """Files whose verdict under this gate is in the store."""
 
     @property
     def to_scan(self) -> int:
@@ -73,7 +73,7 @@ class ScanPlan:
 
 @dataclass(frozen=True)
 class ScanOptions:
-    """How a scan goes about it."""
+    """How a scan works."""
 
     everything: bool = False
     """Ask every model of the gate about every image."""
@@ -104,13 +104,13 @@ class Scan:
         self._exact_basis, self._fast_basis = self._basis(exact=True), self._basis(exact=False)
 
     def _needs_recall(self) -> bool:
-        """Whether files with a known verdict still matter: to be shown, or to be found again as near-duplicates."""
+        """Whether files with a known verdict still matter: to be shown, or to be recognised as near-duplicates."""
         if self.options.details:
             return True
         return any(spec.compare for model in self.gate.models if (spec := self._spec(model)))
 
     def _fingerprints(self) -> dict[str, str]:
-        """Of the gate's models whose weights are here. Where they are not, a verdict is not worth remembering."""
+        """By the gate's models; empty for a model without weights here, whose verdicts are not worth storing."""
         found: dict[str, str] = {}
         for model in self.gate.models:
             spec = self._spec(model)
@@ -118,7 +118,7 @@ class Scan:
         return found
 
     def _base_fingerprints(self) -> dict[str, str]:
-        """Of the models whose stored numbers are all that some of the gate's models read."""
+        """Fingerprints of the models from whose stored numbers some of the gate's models derive their own."""
         bases = {spec.base for model in self.gate.models if (spec := self._spec(model)) and spec.base}
         found = {base: model_fingerprint(spec, self.judge.store) for base in bases if (spec := self._spec(base))}
         return {base: fingerprint for base, fingerprint in found.items() if fingerprint}
@@ -130,17 +130,17 @@ class Scan:
             return None
 
     def basis(self, *, exact: bool) -> str:
-        """What a verdict of this scan is stored under; `exact`: whether all numbers behind it are exact.
+        """The basis that a verdict of this scan is stored under; `exact`: whether all numbers behind it are exact.
 
-        With the precision "auto" a verdict from exact numbers counts as exact wherever it was found.
+        With the precision "auto", a verdict from exact numbers counts as exact wherever it was found.
         """
         precision = self.judge.runtime.precision
         return self._exact_basis if precision == "exact" or (exact and precision == "auto") else self._fast_basis
 
     def _serving(self) -> Sequence[str]:
-        """Under which bases a stored verdict makes a look at its image unnecessary, the preferred one first.
+        """The bases under which a stored verdict spares opening the image, the preferred one first.
 
-        With the precision "auto" either does: no verdict hangs on it, and only torch knows what "auto" means here.
+        With the precision "auto" both are: no verdict depends on it, and only torch knows what "auto" means here.
         """
         either = {"exact": (self._exact_basis,), "fast": (self._fast_basis,)}
         return either.get(self.judge.runtime.precision, (self._exact_basis, self._fast_basis))
@@ -151,7 +151,7 @@ class Scan:
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
     def plan(self, files: Iterable[Found]) -> ScanPlan:
-        """What is to be opened, and what is known. Raises StoreError."""
+        """What has to be opened, and what is known. Raises StoreError."""
         listed = tuple(files)
         if self.store is None or self.options.fresh:
             return ScanPlan(listed, {})
@@ -163,9 +163,9 @@ class Scan:
         return ScanPlan(listed, {path: verdicts[content] for path, content in same.items() if content in verdicts})
 
     def run(self, plan: ScanPlan) -> Generator[Scanned]:
-        """One result a file, in the order of the plan; stored window by window.
+        """One result for each file, in the order of the plan; stored window by window.
 
-        Closing the generator stops cleanly: what was given out is stored. Raises StoreError, what the runtime raises to
+        Closing the generator stops cleanly: what was yielded is stored. Raises StoreError, what the runtime raises to
         cancel, and UnreadableImage when nothing can be read any more.
         """
         with ThreadPoolExecutor(self.options.threads, thread_name_prefix="keepers-read") as pool:
@@ -179,7 +179,7 @@ class Scan:
         nothing: list[_Loaded] = []
         ready = self._subjects(next(windows, nothing), pool)
         while ready:
-            following = self._subjects(next(windows, nothing), pool)  # is decoded while this window is judged
+            following = self._subjects(next(windows, nothing), pool)  # decoded while this window is judged
             yield from self._judged(ready)
             ready = following
 
@@ -227,12 +227,12 @@ class Scan:
             yield window
 
     def _subjects(self, window: Sequence[_Loaded], pool: ThreadPoolExecutor) -> list[tuple[_Loaded, Subject]]:
-        """What the judge gets; pictures that a model still has to see begin to be decoded."""
+        """What the judge gets; decoding starts for pictures that a model still has to see."""
         known = self._known([one for one in window if one.content and (one.known is None or self._recalls)])
         return [(loaded, self._subject(loaded, known.get(loaded.content, {}), pool)) for loaded in window]
 
     def _known(self, window: Sequence[_Loaded]) -> Predictions:
-        """What the store knows of images: with a verdict, as exactly as it was found; else what serves here."""
+        """Stored predictions: with a verdict, as exact as those behind it; else those that this judge may use."""
         if self.store is None or self.options.fresh:
             return {}
         fingerprints = {model: fingerprint for model, fingerprint in self.fingerprints.items() if fingerprint}
@@ -270,7 +270,7 @@ class Scan:
 
     def _open(self, loaded: _Loaded) -> Image:
         picture = open_image(loaded.data, name=str(loaded.found.path), pixel_limit=self.options.pixel_limit)
-        loaded.data = b""  # the picture is there; its file's bytes may go
+        loaded.data = b""  # the picture is decoded; its file's bytes can go
         if self.options.thumbnail:
             loaded.thumbnail = self.options.thumbnail(picture)
         return picture
@@ -328,12 +328,12 @@ class Scan:
 
 
 def window_of(batch: int) -> int:
-    """How many images are judged together where a net takes batches of this size."""
+    """How many images are judged together if a net takes batches of this size."""
     return max(WINDOW, 2 * batch)
 
 
 def seen_image(content: str, data: bytes) -> SeenImage:
-    """What a file's header and metadata tell of its image; no pixel is decoded."""
+    """What a file's header and metadata say about its image; no pixel is decoded."""
     width, height = image_size(data)
     generation = read_generation(data)
     return SeenImage(
@@ -369,9 +369,9 @@ def _unchanged(found: Found, seen: SeenFile | None) -> bool:
 
 
 def seen_outcome(seen: SeenVerdict) -> Outcome:
-    """A verdict's word as the store kept it; anything unknown is review."""
+    """A stored verdict as an outcome; anything unknown is review."""
     return "accept" if seen.outcome == "accept" else "reject" if seen.outcome == "reject" else "review"
 
 
 def _never() -> Image:
-    raise AssertionError("an image whose verdict stands is not opened")
+    raise AssertionError("an image with a known verdict is not opened")

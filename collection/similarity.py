@@ -1,4 +1,4 @@
-"""What feature vectors tell of images: which are alike, which belong together, and where they lie on a plane."""
+"""What feature vectors say about images: which are alike, which form groups, and where they lie on a plane."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 BLOCK = 1024
-"""Rows compared at a time, so that memory grows with the number of images and not with its square."""
+"""Rows compared at a time, so that memory grows with the number of images, not with its square."""
 
 
 def directions(features: Floats) -> Floats:
-    """The vectors with length 1; a vector without direction stays 0 and is like nothing."""
+    """The vectors scaled to length 1; a zero vector stays 0 and is like nothing."""
     lengths = np.linalg.norm(features.astype(np.float64), axis=1, keepdims=True)
     return np.divide(features, lengths, out=np.zeros(features.shape), where=lengths > 0).astype(np.float32)
 
@@ -30,7 +30,7 @@ def most_similar(query: Floats, features: Floats, count: int) -> list[tuple[int,
 
 
 def groups_alike(features: Floats, threshold: float) -> list[tuple[int, ...]]:
-    """Groups of at least two rows, where each is joined to another of its group by a cosine of at least `threshold`.
+    """Groups of at least two rows, each joined to another of its group by a cosine of at least `threshold`.
 
     Largest group first, rows in order.
     """
@@ -47,12 +47,12 @@ def groups_alike(features: Floats, threshold: float) -> list[tuple[int, ...]]:
 
 
 def onto_plane(features: Floats) -> tuple[NDArray[np.float64], tuple[float, float]]:
-    """[N, 2]: the rows along the two directions of largest variance, and the share of the variance each tells.
+    """[N, 2]: the rows along the two directions of largest variance, and the share of the variance each explains.
 
-    The sign of a direction is chosen so that its largest weight is positive: the same images give the same picture.
+    The sign of a direction makes its largest weight positive, so that the same images give the same picture.
     """
     centred = features.astype(np.float64) - features.mean(axis=0, dtype=np.float64)
-    # Of N x N and F x F the smaller matrix has the same eigenvalues; either gives the directions.
+    # The N x N and F x F matrices share their eigenvalues; the directions come from the smaller one.
     wide = centred.shape[1] > centred.shape[0]
     values, vectors = np.linalg.eigh(centred @ centred.T if wide else centred.T @ centred)
     axes = centred.T @ vectors if wide else vectors

@@ -1,4 +1,4 @@
-"""What was seen: images, predictions and verdicts in one SQLite file, safe with several processes."""
+"""The store: images, predictions and verdicts in one SQLite file, safe with several processes."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class SeenFile:
 
 @dataclass(frozen=True)
 class SeenImage:
-    """What is known of an image whatever file it stands in."""
+    """What is known about an image, whichever file holds it."""
 
     content: str
     width: int = 0
@@ -93,7 +93,7 @@ class Store:
             )
         if found < len(MIGRATIONS):
             with self.writing():
-                for migration in MIGRATIONS[self._version() :]:  # asked again: another process may have been quicker
+                for migration in MIGRATIONS[self._version() :]:  # read again: another process may have been quicker
                     for statement in filter(str.strip, migration.split(";")):
                         self._db.execute(statement)
                 self._db.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
@@ -108,7 +108,7 @@ class Store:
         self.close()
 
     def wait_at_most(self, seconds: float) -> None:
-        """Wait this long for another process that writes, from now on. Raises StoreError."""
+        """From now on, wait this long for another process that writes. Raises StoreError."""
         self.query(f"PRAGMA busy_timeout = {int(seconds * 1000)}")
 
     def close(self) -> None:
@@ -161,7 +161,7 @@ class Store:
     # --- what is known -------------------------------------------------------------------------------------------
 
     def files(self, paths: Iterable[Path]) -> dict[Path, SeenFile]:
-        """The files among `paths` that were read before, as they were then."""
+        """The files among `paths` that were read before, as they were at that time."""
         sql = "SELECT path, size, mtime_ns, content FROM file WHERE path IN ({})"
         rows = self.in_chunks(sql, (_key(path) for path in paths))
         return {
@@ -169,7 +169,7 @@ class Store:
         }
 
     def images(self, contents: Iterable[str]) -> dict[str, SeenImage]:
-        """What is known of images, by content."""
+        """What is known about images, by content."""
         columns = "content, width, height, positive, negative, seed, sampler, model, source, notes"
         rows = self.in_chunks(f"SELECT {columns} FROM image WHERE content IN ({{}})", contents)  # noqa: S608
         return {row[0]: SeenImage(*row[:9], notes=tuple(json.loads(row[9]))) for row in rows}
@@ -190,14 +190,14 @@ class Store:
         return {row[0]: SeenVerdict(*row) for row in self.in_chunks(sql, contents)}
 
     def paths(self) -> Iterator[list[Path]]:
-        """All files that were ever read, in order, some hundred at a time."""
+        """All files that were ever read, in order, a few hundred at a time."""
         last: list[tuple[Any, ...]] = self.query("SELECT path FROM file ORDER BY path LIMIT ?", (CHUNK,))
         while last:
             yield [path_of(key) for (key,) in last]
             last = self.query("SELECT path FROM file WHERE path > ? ORDER BY path LIMIT ?", (last[-1][0], CHUNK))
 
     def fingerprints(self) -> dict[str, str]:
-        """Of every model that ever gave a prediction, the fingerprint that came last."""
+        """The latest fingerprint of every model that ever gave a prediction."""
         return dict(self.query("SELECT model, fingerprint FROM labels ORDER BY rowid"))
 
     def predictions(
@@ -205,7 +205,7 @@ class Store:
     ) -> dict[str, dict[str, Prediction]]:
         """Predictions by content and model id, for the models and fingerprints asked for.
 
-        Of an exact prediction and one of limited precision the exact one is given; with `exact`, no other.
+        An exact prediction takes precedence over one of limited precision; with `exact`, there is no other.
         """
         found: dict[str, dict[str, Prediction]] = {}
         sql = (
@@ -257,7 +257,7 @@ class Store:
         verdicts: Iterable[SeenVerdict] = (),
         thumbnails: Iterable[tuple[str, str]] = (),
     ) -> None:
-        """Write everything in one transaction; what is there already is replaced. Raises StoreError."""
+        """Write everything in one transaction, replacing what is already there. Raises StoreError."""
         now = time.time()
         with self.writing():
             self._db.executemany(
@@ -312,5 +312,5 @@ def _key(path: Path) -> bytes:
 
 
 def path_of(key: bytes) -> Path:
-    """A path from the bytes that stand for it in the store."""
+    """The path that a key of the store stands for."""
     return Path(os.fsdecode(key))

@@ -35,4 +35,4 @@ CREATE INDEX label_content ON label (content);
 """
 
 MIGRATIONS: tuple[str, ...] = (FIRST, LABELS)
-"""Statements end in ";" and hold none inside."""
+"""Statements end in ";" and contain no other."""

@@ -1,4 +1,4 @@
-"""How often tags stand in the captions of a folder, and which stand together."""
+"""How often tags occur in the captions of a folder, and which occur together."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ import numpy as np
 from ..core.captions.text import normal
 
 _SAMPLE = 4096
-"""Captions whose tags are counted against each other at a time: it bounds the memory, not the result."""
+"""Captions whose pairs of tags are counted at a time: it bounds the memory, not the result."""
 
 
 class TagCount(NamedTuple):
     """One tag of a folder."""
 
     tag: str
-    """As it is spelled most often."""
+    """In its most frequent spelling."""
     images: int
     share: float
     """Of all images with a caption, in [0, 1]."""
 
 
 class TagPair(NamedTuple):
-    """Two tags that stand in the same captions."""
+    """Two tags that occur in the same captions."""
 
     first: str
     second: str
@@ -35,12 +35,12 @@ class TagPair(NamedTuple):
     overlap: float
     """Images with both over images with either, in [0, 1]."""
     lift: float
-    """How much more often they meet than they would by chance; 1 means chance."""
+    """How much more often they occur together than by chance; 1 means chance."""
 
 
 @dataclass
 class TagTable:
-    """Counts tags, one caption after the other. A tag counts once in an image, however it is spelled."""
+    """Counts tags, caption by caption. A tag counts once in an image, however it is spelled."""
 
     images: int = 0
     empty: int = 0
@@ -66,12 +66,12 @@ class TagTable:
         return len(self._counts)
 
     def counts(self, most: int = 0) -> list[TagCount]:
-        """The tags, most frequent first and then by alphabet; only `most` of them unless 0."""
+        """The tags, most frequent first, then alphabetically; at most `most` of them unless 0."""
         ranked = sorted(self._counts.items(), key=lambda item: (-item[1], item[0]))
         return [TagCount(self._spelling(key), count, count / self.images) for key, count in ranked[: most or None]]
 
     def pairs(self, most: int = 50, among: int = 300) -> list[TagPair]:
-        """The pairs of tags that stand together most often, of the `among` most frequent tags."""
+        """The pairs that occur together most often, among the `among` most frequent tags."""
         ranked = sorted(self._counts.items(), key=lambda item: (-item[1], item[0]))[:among]
         together = self._together([self._numbers[key] for key, _ in ranked])
         rows, columns = np.triu_indices(len(ranked), k=1)
@@ -81,7 +81,7 @@ class TagTable:
         return [self._pair(a, b, count) for a, b, count in chosen]
 
     def _together(self, numbers: Sequence[int]) -> np.ndarray[tuple[int, int], np.dtype[np.int64]]:
-        """[len(numbers)] squared: in how many captions two tags stand together."""
+        """[len(numbers)] squared: in how many captions two tags occur together."""
         places = np.full(len(self._numbers), -1, dtype=np.int64)
         places[list(numbers)] = np.arange(len(numbers))
         total = np.zeros((len(numbers), len(numbers)), dtype=np.int64)
@@ -104,9 +104,9 @@ class TagTable:
 
 
 def tags_of_text(text: str) -> list[str]:
-    """The tags of a caption in any style: JSON with its tags, else parted by commas and lines, else by blanks.
+    """The tags of a caption in any style: JSON with its tags, else separated by commas and lines, else by spaces.
 
-    Text without commas is parted by blanks only if it has underscores, as it otherwise is one tag or a sentence.
+    Text without commas is split at spaces only if it has underscores; otherwise it is one tag or a sentence.
     """
     stripped = text.strip().removeprefix("\ufeff")
     if stripped.startswith("{"):

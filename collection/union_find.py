@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class UnionFind:
-    """Groups of the items 0 to `size` - 1; at first each is alone."""
+    """Groups of the items 0 to `size` - 1; at first each item is alone."""
 
     def __init__(self, size: int) -> None:
         self._parents = list(range(size))
@@ -18,6 +18,6 @@ class UnionFind:
         return item
 
     def join(self, one: int, other: int) -> None:
-        """Make the groups of two items one."""
+        """Merge the groups of two items."""
         first, second = sorted((self.root(one), self.root(other)))
         self._parents[second] = first

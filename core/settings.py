@@ -1,4 +1,4 @@
-"""Defaults that a user sets once: in a file, or for a while by environment variables, which go before the file.
+"""Defaults that a user sets once in a file, or for a while by environment variables, which override the file.
 
 models = ["/mnt/models"]
 device = "cuda:1"
@@ -26,7 +26,7 @@ MOST_IMAGES = 512
 
 @dataclass(frozen=True)
 class Settings:
-    """What the user set; what is empty was not set."""
+    """What the user set; an empty value was not set."""
 
     models: tuple[Path, ...] = ()
     """Folders with weight files."""
@@ -34,7 +34,7 @@ class Settings:
     device: str = ""
     precision: str = ""
     preset: str = ""
-    """The gate of commands that are given none."""
+    """The gate of commands that are given no other."""
     batch: int = 0
     """Images that go through a net at once."""
     sources: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -52,9 +52,9 @@ def variable(key: str) -> str:
 
 
 def read_settings() -> Settings:
-    """The file's values, with those of the environment before them.
+    """The file's values, overridden by those of the environment.
 
-    Raises SettingsError for a file that cannot be read and for values that make no sense, UnknownName for other keys.
+    Raises SettingsError for a file that cannot be read and for invalid values, UnknownName for unknown keys.
     """
     path = settings_file()
     values: dict[str, Any] = {}
@@ -73,7 +73,7 @@ def read_settings() -> Settings:
 
 
 def _in_file(path: Path) -> dict[str, Any]:
-    """The file's tables; none where there is no file."""
+    """The file's tables; empty if there is no file."""
     name = one_line(str(path))
     try:
         with path.open("rb") as file:
@@ -102,7 +102,7 @@ def _checked(key: str, value: object, where: str, folder: Path) -> object:
 
 
 def _from_text(key: str, text: str) -> object:
-    """The value of a variable, as the file would hold it."""
+    """The value of a variable in the form it has in the file."""
     if key == "models":
         return [part for part in text.split(os.pathsep) if part.strip()]
     return int(text) if key == "batch" and text.strip().isdecimal() else text.strip()
@@ -127,7 +127,7 @@ def _batch(value: object, _folder: Path) -> int:
 
 
 def _path(value: object, folder: Path) -> Path:
-    """Relative paths of the file start at its folder."""
+    """Relative paths in the file start at its folder."""
     if not isinstance(value, str) or not value.strip() or "\0" in value:
         raise ValueError("the path of a file")
     return folder / _home(value)
@@ -155,4 +155,4 @@ READERS: Mapping[str, Callable[[object, Path], object]] = {
     "preset": _text,
     "batch": _batch,
 }
-"""The settings, each with what checks its value."""
+"""The settings, each with the function that checks its value."""

@@ -1,4 +1,4 @@
-"""Reads TOML with what this Python has: its own reader from 3.11 on, else tomli, also the one inside pip."""
+"""Reads TOML with whatever this Python has: its own reader from 3.11 on, else tomli, else the copy inside pip."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ HOW = "is TOML, which this Python cannot read. Install tomli, or use Python 3.11
 
 
 class NoToml(Exception):
-    """There is no reader for TOML here; `HOW` says what to do."""
+    """This Python has no TOML reader; `HOW` says what to do."""
 
 
 def parse_toml(text: str) -> dict[str, Any]:
-    """The tables of a text. Raises ValueError, which names the line, for text that is no TOML, and NoToml."""
+    """The tables of a text. Raises ValueError, which names the line, for text that is not TOML, and NoToml."""
     for module in READERS:
         with suppress(ImportError):
             loads = import_module(module).loads

@@ -1,4 +1,4 @@
-"""Scores pictures for programs that import Keepers: paths, bytes or Pillow's images in, verdicts and numbers out."""
+"""Scores pictures for programs that import Keepers: paths, bytes or Pillow images in, verdicts and numbers out."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Picture: TypeAlias = str | os.PathLike[str] | bytes | Image.Image
 """A path, the bytes of an image file, or an image that Pillow opened or made."""
 
 WINDOW = 16
-"""Pictures that are judged together, at least; two batches where those are larger. No others are in memory."""
+"""The least number of pictures judged together; it is two batches if that is more. No others are in memory."""
 
 
 @dataclass(frozen=True)
@@ -44,9 +44,9 @@ class ScoredImage:
     failures: Mapping[str, Failure]
     """By model id: the models that could not judge this picture, and why."""
     notes: tuple[str, ...] = ()
-    """What is worth knowing of the file ("first of 3 frames")."""
+    """What is worth knowing about the file ("first of 3 frames")."""
     error: str = ""
-    """The code of what made the picture unreadable, as in `UnreadableImage.code`; then `outcome` is "review"."""
+    """Why the picture could not be read, as in `UnreadableImage.code`; `outcome` is then "review"."""
 
     @property
     def accepted(self) -> bool:
@@ -79,22 +79,22 @@ def score(
 ) -> ScoredImage | list[ScoredImage]:
     """Ask the models of a gate about one picture, or about several.
 
-    Several pictures share batches, and near-duplicates are looked for among them. One that cannot be read is for
-    review, with its `error`; the others are scored all the same.
+    Several pictures share batches, and near-duplicates are looked for among them. One that cannot be read goes to
+    review, with its `error`; the others are still scored.
 
     Args:
-        pictures: a path, the bytes of a file, an image of Pillow's, or an iterable of these. None is modified.
+        pictures: a path, the bytes of a file, a Pillow image, or an iterable of these. None is modified.
         gate: a gate text, the name of a preset, a Preset or a Gate. The default needs no model files.
-        judge: the judge to ask, for another device, precision, model folder or for downloads. By default one judge
-            serves all calls: it keeps the nets it has loaded, and downloads nothing.
-        everything: ask every model of the gate, also where the outcome is clear already.
+        judge: the judge to ask, for another device, precision or model folder, or for downloads. By default one
+            judge serves all calls: it keeps the nets it has loaded, and downloads nothing.
+        everything: ask every model of the gate, even where the outcome is already clear.
 
     Returns:
         The result for one picture, a list in the given order for an iterable.
 
     Raises:
         UnreadableImage: for a single picture that cannot be read.
-        MissingWeights: a model of the gate lacks a file; the text says what to put where, or which command gets it.
+        MissingWeights: a model of the gate lacks a file; the message says where to put it, or which command gets it.
         GateError, UnknownName: for a gate, preset or model that does not exist.
     """
     chosen = _gate(gate)
@@ -131,7 +131,7 @@ def _scored(judged: Judged, subject: Subject) -> ScoredImage:
 
 
 def _gate(gate: str | Gate | Preset) -> Gate:
-    """A single word that is no condition is the name of a preset."""
+    """A single word that is not a condition is the name of a preset."""
     if isinstance(gate, Gate):
         return gate
     if isinstance(gate, str):
@@ -141,7 +141,7 @@ def _gate(gate: str | Gate | Preset) -> Gate:
 
 
 def _usual_judge() -> Judge:
-    """The judge of all calls without one of their own; a file that was added since the last call is found."""
+    """The judge of all calls without one of their own. It finds files that were added since the last call."""
     judge = _judge_over(default_folders())
     judge.retry()
     return judge
@@ -153,7 +153,7 @@ def _judge_over(folders: tuple[Path, ...]) -> Judge:
 
 
 def _find_weights(judge: Judge, gate: Gate) -> None:
-    """Find or download the files of all models first, so that what is missing does not depend on the pictures."""
+    """Find or download the files of all models first, so that a missing one does not depend on the pictures."""
     for model in gate.models:
         for file in judge.registry.spec(model, judge.store).weights:
             if not file.optional:
@@ -161,7 +161,7 @@ def _find_weights(judge: Judge, gate: Gate) -> None:
 
 
 def _subject(picture: Picture, number: int) -> Subject:
-    """The picture, opened when it is first looked at."""
+    """The picture, opened when it is first needed."""
     name = os.fspath(picture) if isinstance(picture, (str, os.PathLike)) else f"image {number}"
     if isinstance(picture, Image.Image):
         return Subject(partial(copy_picture, picture, name=name), name=name)

@@ -1,6 +1,6 @@
 """The log of a sorting run: each step is written down before it is taken, so that it can be undone after any crash.
 
-One JSON object a line, all ASCII; a name that is no UTF-8 keeps its bytes as surrogate escapes:
+One JSON object per line, all ASCII; a name that is not UTF-8 keeps its bytes as surrogate escapes:
     {"keepers_sort": 1, "folder": "/pictures/sorted"}
     {"do": 0, "act": "move", "from": "/pictures/a.png", "to": "accepted/a.png", "size": 81, "mtime_ns": 17}
     {"done": 0, "size": 81, "mtime_ns": 17, "sha256": ""}
@@ -31,7 +31,7 @@ _VERSION = 1
 
 
 class BadJournal(KeepersError):
-    """A file is no log of a sorting run, or the log of another folder."""
+    """The file is not the log of a sorting run, or it is the log of another folder."""
 
     code = "bad_journal"
 
@@ -49,13 +49,13 @@ class Step:
     size: int
     mtime_ns: int
     sha256: str = ""
-    """Of a copy: what was written."""
+    """The hash of what was written, for a copy."""
     state: State = "begun"
-    """"begun" after a crash: whether it was finished must be seen from the files."""
+    """"begun" after a crash: only the files show whether it was finished."""
 
 
 class Journal:
-    """Appends to the log; every line is with the operating system before the call returns."""
+    """Appends to the log; each line reaches the operating system before the call returns."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -65,13 +65,13 @@ class Journal:
 
     @classmethod
     def new(cls, folder: Path) -> Journal:
-        """A log with a name of its own in the folder; the file comes with its first line."""
+        """A log with a name of its own in the folder; the file is created with its first line."""
         seconds, rest = divmod(time.time_ns(), 1_000_000_000)
         stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime(seconds))
         return cls(folder / f"{_PREFIX}{stamp}-{rest:09}-{secrets.token_hex(2)}{_SUFFIX}")
 
     def begin(self, act: Action, source: Path, target: str, before: Stamp) -> Step:
-        """Writes a step down that is about to be taken, safe from a power cut. Raises WriteFailed."""
+        """Records a step that is about to be taken, safe from a power cut. Raises WriteFailed."""
         if not self._headed:
             self._write({"keepers_sort": _VERSION, "folder": str(self.path.parent.resolve())})
             self._headed = True
@@ -82,7 +82,7 @@ class Journal:
         return step
 
     def done(self, step: Step, after: Stamp, sha256: str = "") -> None:
-        """Notes that a step was taken. A note that cannot be written is no loss: the files tell."""
+        """Notes that a step was taken. If the note cannot be written, nothing is lost: the files show it."""
         with suppress(WriteFailed):
             self._write({"done": step.number, "size": after.size, "mtime_ns": after.mtime_ns, "sha256": sha256})
 
@@ -103,7 +103,7 @@ class Journal:
             self._handle = -1
 
     def _write(self, entry: dict[str, Any], sync: bool = False) -> None:
-        # Each line also begins with a line break, so that one that a full disk tore does not spoil the next.
+        # Each line also begins with a line break, so that a line cut off by a full disk does not spoil the next.
         line = f"\n{json.dumps(entry)}\n".encode("ascii")
         try:
             if self._handle < 0:
@@ -121,7 +121,7 @@ class Journal:
 
 
 def journals(folder: Path) -> list[Path]:
-    """The logs in a sorted folder that still hold something to take back, the oldest first."""
+    """The logs in a sorted folder that still hold something to take back, oldest first."""
     try:
         paths = sorted(folder.iterdir())
     except OSError:
@@ -141,7 +141,7 @@ def _is_open(path: Path) -> bool:
 def read_journal(path: Path) -> list[Step]:
     """The steps of a log in the order in which they were taken, each in the state it was left in.
 
-    Raises BadJournal when the file is none or lies in another folder than it was written for.
+    Raises BadJournal if the file is not a log, or lies in another folder than the one it was written for.
     """
     lines = _lines(path)
     head = next(lines, cast(dict[str, Any], {}))

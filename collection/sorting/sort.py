@@ -27,9 +27,9 @@ class Placed:
     target: Path
     """Where it, or its copy, lies now."""
     told: str = ""
-    """What a user should know, as a sidecar that could not go along; empty when all went well."""
+    """What a user should know, such as a sidecar that could not go along; empty when all went well."""
     new: bool = True
-    """False when the file lay there already."""
+    """False when the file was already there."""
 
 
 class Sorter:
@@ -44,7 +44,7 @@ class Sorter:
     ) -> None:
         """`roots` are the folders that were scanned; without them all files of a verdict lie side by side.
 
-        `sidecars` are the suffixes of files with the image's stem that go with it, as ".txt".
+        `sidecars` are the suffixes of files with the image's stem that go with it, such as ".txt".
         """
         self.folder = folder.resolve()
         self.mode: Action = mode
@@ -63,9 +63,9 @@ class Sorter:
     def place(self, path: Path, outcome: str) -> Placed:
         """Puts one file where its verdict ("accept", "review", "reject") says.
 
-        Raises UnreadableImage, WriteFailed or OutsideFolder; the file is then whole where it was.
+        Raises UnreadableImage, WriteFailed or OutsideFolder; the file is then still whole in its old place.
         """
-        source = path.parent.resolve() / path.name  # a link in the last place stays one
+        source = path.parent.resolve() / path.name  # a link as the last part stays a link
         verdict = FOLDERS[outcome]
         try:
             return self._place(source, verdict)
@@ -92,7 +92,7 @@ class Sorter:
         return Placed(source, target, self._take_sidecars(source, target, act))
 
     def _relative(self, source: Path) -> Path:
-        """Below the folder of a verdict when it is sorted already, else below a scanned one, else the name alone."""
+        """Relative to its verdict's folder if it is already sorted, else to a scanned folder, else the name alone."""
         base = next((base for base in self._bases if base in source.parents), source.parent)
         return source.relative_to(base)
 
@@ -102,11 +102,11 @@ class Sorter:
         return next((path for path in others if path != source and _same(source, path)), None)
 
     def _take(self, source: Path, name: Path, act: Action) -> Path:
-        """Takes one step under the first name that is free for the image and its sidecars alike."""
+        """Takes one step under the first name that is free for both the image and its sidecars."""
         return under_free_name(name, lambda target: self._step(act, source, target), self.sidecars)
 
     def _step(self, act: Action, source: Path, target: Path) -> None:
-        """Takes one step, with the log before and after it. An interrupt leaves it begun: `undo` looks at the files."""
+        """Takes one step and logs it before and after. An interrupt leaves it begun: `undo` looks at the files."""
         step = self.journal.begin(act, source, str(target.relative_to(self.folder)), stamp(source))
         try:
             digest = _act(act, source, target)
@@ -160,7 +160,7 @@ def _same(source: Path, other: Path) -> bool:
 
 
 def _is_one(source: Path, other: Path) -> bool:
-    """Whether two names are of one file; a symbolic link is none of them."""
+    """Whether two names belong to one file; a symbolic link does not count."""
     with suppress(OSError):
         return not other.is_symlink() and source.samefile(other)
     return False

@@ -1,4 +1,4 @@
-"""Takes a sorting run back, step by step, from its log; what was changed or moved since is left and told."""
+"""Takes a sorting run back, step by step, from its log; files changed or moved since are left alone and reported."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ class Undone:
 
 
 class _Left(Exception):
-    """A step is not taken back; says why."""
+    """A step is not taken back; the message says why."""
 
 
 def undo(log: Path) -> Undone:
     """Takes back all steps of a log that were not taken back yet, the last one first.
 
-    A copy or link is removed only while its original is there, and both hold what the run left; nothing else is ever
-    removed but folders that became empty. May be repeated, also after a crash. Raises BadJournal.
+    A copy or link is removed only while its original exists and both hold what the run left. Nothing else is ever
+    removed except folders that became empty. May be repeated, even after a crash. Raises BadJournal.
     """
     folder = log.parent.resolve()
     steps = [step for step in reversed(read_journal(log)) if step.state in ("begun", "done")]
@@ -52,7 +52,7 @@ def undo(log: Path) -> Undone:
 
 
 def _attempt(step: Step, folder: Path) -> tuple[str, Path, str]:
-    """What became of a step: "restored", "removed", "left" with its reason, or empty; and the file concerned."""
+    """The outcome of a step ("restored", "removed", "left" with its reason, or empty) and the file concerned."""
     try:
         target = inside(folder, step.target, native=True)
         taken = _take_back(step, target)
@@ -116,7 +116,7 @@ def _is_twin(one: Path, other: Path, content: bool = True) -> bool:
     if one.is_symlink() or not one.is_file():
         return False
     if one.samefile(other):
-        return one.stat().st_nlink > 1  # else it is one name, seen along two paths
+        return one.stat().st_nlink > 1  # else it is one name, reached by two paths
     return content and content_hash(one) == content_hash(other)
 
 
@@ -129,7 +129,7 @@ def _is_left(step: Step, path: Path) -> bool:
 
 
 def _drop_empty(folder: Path, top: Path) -> None:
-    """Removes the folders that sorting made and that are empty again."""
+    """Removes the folders that sorting made and that are now empty."""
     with suppress(OSError):
         while folder != top and folder.is_relative_to(top):
             folder.rmdir()

@@ -1,7 +1,7 @@
-"""How good scores are: ROC and precision-recall curves, their areas, the threshold that serves a target, calibration.
+"""How good scores are: ROC and precision-recall curves, their areas, the threshold for a target, calibration.
 
 `positive` is a list of booleans, `scores` a list of numbers of the same length, higher meaning "more likely positive".
-Images without a score (NaN) must be left out by the caller, who knows what to tell of them.
+Images without a score (NaN) must be left out by the caller, who knows what to say about them.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Sweep:
     """The four counts at every threshold that changes an answer; an image is called positive from the threshold on."""
 
     thresholds: Values
-    """[T], falling; the first is infinite: nothing is called positive."""
+    """[T], descending; the first is infinite: nothing is called positive."""
     true_positives: Values
     false_positives: Values
     positives: int
@@ -43,7 +43,7 @@ class Sweep:
 
     @property
     def precision(self) -> Values:
-        """[T]: the share of what is called positive that is; 1 where nothing is called so."""
+        """[T]: the share of true positives among those called positive; 1 where none are."""
         called = self.true_positives + self.false_positives
         return np.divide(self.true_positives, called, out=np.ones_like(called), where=called > 0)
 
@@ -75,18 +75,18 @@ class Sweep:
 
     @property
     def average_precision(self) -> float:
-        """The mean precision over the positives found one after the other; NaN without positives."""
+        """The mean precision over the positives, found one by one; NaN without positives."""
         return float(np.sum(np.diff(self.recall) * self.precision[1:])) if self.positives else float("nan")
 
 
 @dataclass(frozen=True)
 class Choice:
-    """A threshold, and what it gives on the images it was chosen on."""
+    """A threshold, and its results on the images it was chosen on."""
 
     threshold: float
-    """A score from which on an image is called positive; infinite where nothing reaches the target."""
+    """The lowest score that is called positive; infinite where nothing reaches the target."""
     value: float
-    """The measure aimed at."""
+    """The value of the measure aimed at."""
     precision: float
     recall: float
     false_alarms: float
@@ -132,11 +132,11 @@ def sweep(positive: ArrayLike, scores: ArrayLike) -> Sweep:
 
 
 def choose(found: Sweep, measure: Measure, target: float) -> Choice:
-    """The threshold that serves a target, as "precision of at least 0.95".
+    """The threshold for a target such as "precision of at least 0.95".
 
-    Of those that reach it, precision and specificity take the one that finds most; recall the one with fewest false
-    alarms; the others their best. Where none reaches the target, the one that comes nearest is given, with
-    `reached` False. Thresholds that call nothing positive are not considered.
+    Of those that reach it, precision and specificity take the one that finds most, recall the one with the fewest
+    false alarms, the others their best. If none reaches the target, the nearest is returned, with `reached` False.
+    Thresholds that call nothing positive are not considered.
     """
     values = found.measure(measure).copy()
     values[0] = -np.inf
@@ -162,7 +162,7 @@ def choose(found: Sweep, measure: Measure, target: float) -> Choice:
 
 
 def calibration(positive: ArrayLike, scores: ArrayLike, bins: int = 10) -> Calibration:
-    """Compares scores from 0 to 1 with what is true, in bins of equal width."""
+    """Compares scores from 0 to 1 with the truth, in bins of equal width."""
     truth, values = np.asarray(positive, dtype=np.float64).ravel(), np.asarray(scores, dtype=np.float64).ravel()
     place = np.clip((values * bins).astype(np.int64), 0, bins - 1)
     counts = np.bincount(place, minlength=bins)
@@ -183,9 +183,9 @@ def calibration(positive: ArrayLike, scores: ArrayLike, bins: int = 10) -> Calib
 def area_interval(
     positive: ArrayLike, scores: ArrayLike, confidence: float = CONFIDENCE, resamples: int = 2000, seed: int = 0
 ) -> Interval:
-    """The bootstrap interval of the area under the ROC curve; positives and negatives are drawn apart.
+    """The bootstrap interval of the area under the ROC curve; positives and negatives are drawn separately.
 
-    Counts are drawn for distinct scores, so the time does not grow with repeated scores. NaN where a class is missing.
+    Counts are drawn for distinct scores, so the time does not grow with repeated scores. NaN if a class is missing.
     """
     truth, values = np.asarray(positive, dtype=bool).ravel(), np.asarray(scores, dtype=np.float64).ravel()
     if not truth.any() or truth.all():
@@ -210,7 +210,7 @@ def area_interval(
 
 
 def _between(thresholds: Values, place: int) -> float:
-    """Halfway to the next score below, so that rounding does not turn an answer; the score itself for the last."""
+    """Halfway to the next score below, so that rounding does not flip an answer; the score itself for the last."""
     if place + 1 == len(thresholds):
         return float(thresholds[place])
     return float((thresholds[place] + thresholds[place + 1]) / 2)

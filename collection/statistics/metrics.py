@@ -1,6 +1,6 @@
 """How good answers are: confusion matrix, accuracy, precision, recall, F1, MCC, informedness, and their intervals.
 
-Everything here is numpy alone. What needs scores instead of answers (ROC, thresholds, calibration) is in `curves.py`.
+Everything here needs only numpy. What needs scores instead of answers (ROC, thresholds, calibration) is in `curves.py`.
 A ratio whose denominator is 0 (the precision of a class that was never predicted) is NaN: it is unknown, not 0.
 """
 
@@ -22,7 +22,7 @@ RESAMPLES = 10_000
 
 
 class Interval(NamedTuple):
-    """Where a value lies with the confidence asked for."""
+    """The range of a value, with the confidence asked for."""
 
     low: float
     high: float
@@ -30,7 +30,7 @@ class Interval(NamedTuple):
 
 @dataclass(frozen=True)
 class Confusion:
-    """What was answered for what was true."""
+    """The answers given for each true class."""
 
     classes: tuple[str, ...]
     counts: Counts
@@ -58,12 +58,12 @@ class Confusion:
 
     @property
     def recall(self) -> Values:
-        """[C]: of the images of a class, the share that was answered so."""
+        """[C]: of the images of a class, the share answered as that class."""
         return _ratios(np.diag(self.counts), self.support)
 
     @property
     def precision(self) -> Values:
-        """[C]: of the images answered as a class, the share that is of it."""
+        """[C]: of the images answered as a class, the share that is of that class."""
         return _ratios(np.diag(self.counts), self.counts.sum(axis=0))
 
     @property
@@ -73,7 +73,7 @@ class Confusion:
 
     @property
     def balanced_accuracy(self) -> float:
-        """The mean recall of the classes that have images: accuracy as if all classes were of one size."""
+        """The mean recall of the classes that have images: accuracy as if all classes were of equal size."""
         return float(np.mean(self.recall[self.support > 0])) if self.total else float("nan")
 
     @property
@@ -96,7 +96,7 @@ class Confusion:
 
     @property
     def informedness_of_each(self) -> Values:
-        """[C]: recall minus false-alarm rate of each class against the rest."""
+        """[C]: recall minus false-alarm rate, for each class against the rest."""
         counts = self.counts.astype(np.float64)
         false_alarms = counts.sum(axis=0) - np.diag(counts)
         return self.recall - _ratios(false_alarms, counts.sum() - self.support)
@@ -121,7 +121,7 @@ class Confusion:
         resamples: int = 2000,
         seed: int = 0,
     ) -> Interval:
-        """The percentile interval of any number made from the matrix, as `lambda c: c.mcc`."""
+        """The percentile interval of any number made from the matrix, such as `lambda c: c.mcc`."""
         found = [statistic(Confusion(self.classes, counts)) for counts in self.resampled(resamples, seed)]
         return percentiles(np.array(found), confidence)
 
@@ -172,7 +172,7 @@ def wilson(successes: int, total: int, confidence: float = CONFIDENCE) -> Interv
 def resampled_means(values: Values, size: int, resamples: int = RESAMPLES, seed: int = 0) -> Values:
     """[resamples]: the means of `size` values drawn with replacement; the same for the same seed.
 
-    Repeated values are drawn together, as counts, which is what makes 10,000 resamples of thousands of values quick.
+    Repeated values are drawn together, as counts; that makes 10,000 resamples of thousands of values quick.
     """
     random = np.random.default_rng(seed)
     distinct, counts = np.unique(values, return_counts=True)
@@ -188,7 +188,7 @@ def resampled_means(values: Values, size: int, resamples: int = RESAMPLES, seed:
 
 
 def percentiles(found: Values, confidence: float = CONFIDENCE) -> Interval:
-    """The middle share of resampled values; NaN among them is left out."""
+    """The central interval of resampled values; NaNs are left out."""
     known = found[~np.isnan(found)]
     if not known.size:
         return Interval(float("nan"), float("nan"))

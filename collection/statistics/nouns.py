@@ -1,4 +1,4 @@
-"""Nouns in English text, by a tagger that is installed or not: nothing is ever downloaded."""
+"""Nouns in English text, if a part-of-speech tagger is installed: nothing is ever downloaded."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ Nouns = Callable[[str], list[str]]
 
 
 def find_tagger() -> tuple[Nouns | None, str]:
-    """A function that gives the nouns of a text, and a sentence that says which tagger it is, or why there is none.
+    """A function that returns the nouns of a text, and a sentence that names the tagger or says why there is none.
 
-    NLTK's perceptron tagger, which the realism study used, where it and its data are on this machine; else TextBlob's,
-    whose data comes with the package.
+    It is NLTK's perceptron tagger, which the realism study used, if it and its data are on this machine; else
+    TextBlob's, whose data comes with the package.
     """
     for load in (_nltk, _textblob):
         found = load()

@@ -1,10 +1,9 @@
-"""What the prompts of one group of images have that those of another have not.
+"""What sets the prompts of one group of images apart from those of another.
 
 Counts are compared by the difference of their means, with a bootstrap under the hypothesis that both groups come from
 the same prompts; the realism study's own bootstrap, of one group against all prompts, is given beside it. Words are
-compared by log-odds with an informative prior (Monroe, Colaresi, Quinn: "Fightin' Words", 2008), which neither rare nor
-common words win by being so. Many comparisons are corrected for together (Holm for counts, Benjamini and Hochberg for
-words).
+compared by log-odds with an informative prior (Monroe, Colaresi, Quinn: "Fightin' Words", 2008), which favours neither
+rare nor common words. Multiple comparisons are corrected for (Holm for counts, Benjamini and Hochberg for words).
 """
 
 from __future__ import annotations
@@ -27,11 +26,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 WORD = re.compile(r"\b(?=\d*[^\W\d_])\w[\w'’-]*")
-"""Words have a letter, as 1girl has."""
+"""A word contains a letter, as 1girl does."""
 LORA = re.compile(r"<(?:lora|lyco|lycoris):([^:<>]+)[^<>]*>", re.IGNORECASE)
 WEIGHT = re.compile(r":\s*[+-]?(?:\d+\.?\d*|\.\d+)\s*\)")
 PRIOR = 20.0
-"""How many prompts the prior is worth: each group is believed to be like all prompts until so many say otherwise."""
+"""How many prompts the prior is worth: a group counts as like all prompts until this many say otherwise."""
 
 Nouns = Callable[[str], list[str]]
 """The nouns of a text, in order."""
@@ -48,10 +47,10 @@ class NumberComparison:
     p: float
     """How often two groups of these sizes, drawn from all prompts, differ by as much."""
     study: float
-    """The study's p: how often so many prompts as the first group has, drawn from all, are as far from the mean of all.
-    With a first group that makes most of all prompts it can find nothing."""
+    """The study's p: how often as many prompts as the first group has, drawn from all, are as far from the mean of all.
+    It finds nothing where the first group holds most of the prompts."""
     corrected: float = float("nan")
-    """`p`, with all counts taken together (Holm 1979)."""
+    """`p`, corrected for all counts (Holm 1979)."""
 
 
 @dataclass(frozen=True)
@@ -60,12 +59,12 @@ class WordComparison:
 
     word: str
     counts: tuple[int, int]
-    """Prompts that have it, once each."""
+    """Prompts that contain it, counted once each."""
     score: float
     """The z-score of its log-odds: above 0 for words of the first group."""
     p: float
     corrected: float = float("nan")
-    """With all words taken together (Benjamini and Hochberg 1995): the share of false finds up to here."""
+    """Corrected for all words (Benjamini and Hochberg 1995): the share of false discoveries up to here."""
 
 
 def words(prompt: str) -> list[str]:
@@ -75,16 +74,16 @@ def words(prompt: str) -> list[str]:
 
 @dataclass
 class PromptGroup:
-    """What is compared of the prompts of one group: numbers and words. The prompts themselves are not kept."""
+    """The numbers and words of one group's prompts that are compared. The prompts themselves are not kept."""
 
     nouns: Nouns | None = None
     size: int = 0
     having: dict[str, Counter[str]] = field(default_factory=dict[str, Counter[str]])
-    """By kind (words, LoRAs, nouns with a tagger), how many prompts have each word; once each."""
+    """By kind (words, LoRAs, and nouns if there is a tagger), how many prompts contain each word."""
     _numbers: dict[str, array[int]] = field(default_factory=dict[str, "array[int]"])
 
     def add(self, prompt: str) -> None:
-        """Take one prompt."""
+        """Add one prompt."""
         self.size += 1
         kinds = {"words": words(prompt), "LoRAs": loras(prompt)}
         if self.nouns:
@@ -136,7 +135,7 @@ def difference_p(
     everything = np.concatenate([first, second])
     drawn = [resampled_means(everything, len(one), resamples, seed * 2 + n) for n, one in enumerate((first, second))]
     observed = abs(first.mean() - second.mean())
-    # Sums of equal numbers differ in their last bits by the order they were added in.
+    # Sums of equal numbers differ in their last bits with the order of addition.
     extreme = np.count_nonzero(np.abs(drawn[0] - drawn[1]) >= observed * (1 - 1e-9))
     return float((extreme + 1) / (resamples + 1))
 
@@ -144,7 +143,7 @@ def difference_p(
 def bootstrap_p(
     everything: NDArray[np.float64], group: NDArray[np.float64], resamples: int = RESAMPLES, seed: int = 0
 ) -> float:
-    """How often as many values drawn from all differ from the mean of all by as much as the group does: the study's."""
+    """The study's p: how often as many values drawn from all differ from their mean by as much as the group does."""
     middle = everything.mean()
     difference = abs(middle - group.mean())
     means = resampled_means(everything, len(group), resamples, seed)
@@ -152,9 +151,9 @@ def bootstrap_p(
 
 
 def compare_having(having: tuple[Counter[str], Counter[str]], sizes: tuple[int, int]) -> list[WordComparison]:
-    """Every word of the prompts of both groups, the most telling first.
+    """Every word of the prompts of both groups, the most distinctive first.
 
-    `having` tells how many prompts of each group have a word, `sizes` how many prompts there are: a prompt that says
+    `having` says how many prompts of each group contain a word, `sizes` how many prompts there are: a prompt that says
     "cat" ten times is still one prompt.
     """
     mine, others = having
@@ -171,7 +170,7 @@ def compare_having(having: tuple[Counter[str], Counter[str]], sizes: tuple[int, 
 
 
 def _score(counts: tuple[int, int], sizes: tuple[int, int]) -> float:
-    """The difference of the log-odds of having the word, over its standard deviation; the prior pulls both to all."""
+    """The difference of the word's log-odds over its standard deviation; the prior pulls both groups to the whole."""
     share = (sum(counts) + 1) / (sum(sizes) + 2)
     odds = spread = 0.0
     for count, size, sign in zip(counts, sizes, (1, -1), strict=True):
@@ -187,7 +186,7 @@ def loras(prompt: str) -> list[str]:
 
 
 def holm(values: Sequence[float]) -> list[float]:
-    """p-values such that a false find among all of them is as rare as each says."""
+    """p-values corrected so that each bounds the chance of any false discovery among them all."""
     order = sorted(range(len(values)), key=lambda place: values[place])
     found = [0.0] * len(values)
     highest = 0.0
@@ -198,7 +197,7 @@ def holm(values: Sequence[float]) -> list[float]:
 
 
 def benjamini_hochberg(values: Sequence[float]) -> list[float]:
-    """The share of false finds among all comparisons that are at least as small."""
+    """The share of false discoveries among all comparisons with p at least as small."""
     order = sorted(range(len(values)), key=lambda place: values[place])
     found = [0.0] * len(values)
     lowest = 1.0

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PureWindowsPath
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from ..errors import CorruptWeights, MissingWeights, OutsideFolder, one_line
-from ..places import trained_folder
+from ..places import cache_folder, trained_folder
 from ..progress import Check, Progress, go_on, silent
 from . import hub
 from .checksum import fingerprint, git_sha1, sha256
@@ -27,15 +26,7 @@ FOLDERS = "KEEPERS_MODELS"
 def default_folders() -> tuple[Path, ...]:
     """The folders that KEEPERS_MODELS names, then two of the user's own: for downloads, and for trained models."""
     named = [Path(part).expanduser() for part in os.environ.get(FOLDERS, "").split(os.pathsep) if part.strip()]
-    return (*named, _user_folder(), trained_folder())
-
-
-def _user_folder() -> Path:
-    if sys.platform == "win32":
-        base = os.environ.get("LOCALAPPDATA") or str(Path.home() / "AppData" / "Local")
-    else:
-        base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return Path(base) / "keepers" / "models"
+    return (*named, cache_folder() / "models", trained_folder())
 
 
 class WeightStore:

@@ -49,7 +49,7 @@ def test_tables(tmp_path: Path) -> None:
         (b"name,prompt\na.png,x\n", "a column 'class' or 'label'"),
         (b"class\ngood\n", "needs a first line that names a column 'file'"),
         (b"file,class\n\xff\xfe,x\n", "cannot be read as a table"),
-        (b"file,class\n" + b"a" * 200_000 + b",x\n", "is no CSV"),
+        (b"file,class\n" + b"a" * 200_000 + b",x\n", "is not CSV"),
     ],
 )
 def test_a_table_that_is_none_is_told(content: bytes, told: str, tmp_path: Path) -> None:
