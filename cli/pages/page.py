@@ -1,6 +1,6 @@
 """A report as one HTML file that needs nothing beside it: rows in, page out.
 
-`report.html` and the files in `report/` work from disk as they are, with no rows; here they become one file with data.
+`page.html` and the files in `web/` work from disk as they are, with no rows; here they become one file with data.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from ...core.files import atomic_write
+from .frame import own_page
 from .panels import Panel, embed_panel
 from .rows import Header, Row, embed_header, embed_rows
 
@@ -22,7 +23,7 @@ FOLDER = Path(__file__).parent / "web"
 DATA = '<script type="application/json" id="data">{}</script>'
 THUMBNAILS = '<script type="application/json" id="thumbnails">[]</script>'
 POLICY = '<meta name="policy">'
-PART = re.compile(r'<(?:link rel="stylesheet" href|script src)="report/([a-z_]+)\.(css|js)">(?:</script>)?')
+PART = re.compile(r'<(?:link rel="stylesheet" href|script src)="web/([a-z_]+)\.(css|js)">(?:</script>)?')
 UNSAFE = re.compile("[<>&\u2028\u2029\ud800-\udfff]")
 CHUNK = 250
 """Thumbnails that the page decodes at once: about 1 MB."""
@@ -78,7 +79,7 @@ def _template() -> tuple[str, str, str]:
         hashes[kind].append(f"'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'")
         return f"<style>{text}</style>" if kind == "css" else f"<script>{text}</script>"
 
-    whole = PART.sub(inline, (Path(__file__).with_name("page.html")).read_text(encoding="utf-8"))
+    whole = PART.sub(inline, own_page())
     whole = whole.replace(POLICY, _policy(hashes["css"], hashes["js"]), 1)
     before, rest = whole.split(DATA)
     between, after = rest.split(THUMBNAILS)

@@ -22,6 +22,7 @@ from urllib.parse import urlsplit
 from ...collection.mark_store import MarkStore
 from ...collection.marks import MARKS, UserMark
 from ...core.errors import KeepersError, StoreBusy, UnreadableImage
+from ..pages.frame import framed
 from .pictures import EDGES, Pictures, Size
 
 FOLDER = Path(__file__).parent / "web"
@@ -179,7 +180,7 @@ class Handler(BaseHTTPRequestHandler):
             return
         match route:
             case [""]:
-                self._send(200, PAGE.read_bytes(), "text/html; charset=utf-8")
+                self._send(200, framed(PAGE.read_text(encoding="utf-8")).encode(), "text/html; charset=utf-8")
             case ["part", name] if name in PARTS:
                 self._send(200, PARTS[name].read_bytes(), KINDS[PARTS[name].suffix])
             case ["start"]:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from keepers.cli.pages import frame
 from keepers.cli.pages import page as report_page
 from keepers.cli.pages import panels as report_panels
 from keepers.cli.pages.page import write_page
@@ -189,5 +190,5 @@ def test_a_report_that_was_cut_off_says_so(browser: Any, tmp_path: Path) -> None
 
 
 def test_the_template_works_without_data(browser: Any) -> None:
-    browser.go((report_page.FOLDER / "report.html").as_uri())
+    browser.go(frame.PAGE.as_uri())
     assert "no images" in browser.js("byId('empty').textContent")
