@@ -2,7 +2,7 @@
 
 models = ["/mnt/models"]
 device = "cuda:1"
-preset = "clean"
+preset = "coherent"
 """
 
 from __future__ import annotations

@@ -17,11 +17,11 @@ from ..core.captions.writer import CaptionWriter
 from ..core.captions.writer import taggers as taggers_of
 from ..core.errors import KeepersError
 from ..core.prediction import Labels, Prediction
-from .api import CATEGORY, io, named
-from .inputs import captions_input, one, scores_input, style_input, text_area
-from .menus import NONE, recipe_path, recipes, taggers
-from .parallel import matches
-from .scores import Scores, joined
+from .host.api import CATEGORY, io, named
+from .host.parallel import matches
+from .judging.inputs import captions_input, one, scores_input, style_input, text_area
+from .judging.menus import NONE, recipe_path, recipes, taggers
+from .judging.scores import Scores, joined
 
 _WORDS = "captions"
 """The name of a wired caption's tags, in the place of a model id."""

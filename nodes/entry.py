@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from .api import ComfyExtension, io
 from .caption import KeepersCaption
 from .gate import KeepersGate
 from .heatmap import FAMILIES, KeepersHeatmap
-from .host import register_folder
+from .host.api import ComfyExtension, io
+from .host.host import register_folder
+from .judging.menus import taggers, variants
 from .load import KeepersLoad
-from .menus import taggers, variants
 from .model_nodes import model_nodes
 from .retry import KeepersRetryEnd, KeepersRetryStart
 from .save import KeepersSave

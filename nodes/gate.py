@@ -8,10 +8,11 @@ from typing import Any
 
 from ..core.gates.gate import Verdict
 from ..core.gates.tree import Value
-from . import host
-from .api import BLOCKED, ScoresSocket, io
-from .images import Frame, frames, subjects
-from .inputs import (
+from .host import host
+from .host.api import BLOCKED, ScoresSocket, io
+from .host.images import Frame, frames, subjects
+from .host.parallel import pick_images, pick_latents, pick_masks, pick_texts
+from .judging.inputs import (
     captions_input,
     chosen_gate,
     gate_inputs,
@@ -23,10 +24,9 @@ from .inputs import (
     run_options,
     scores_input,
 )
-from .judging import JudgingNode, check_loaded, judge_frames
-from .parallel import pick_images, pick_latents, pick_masks, pick_texts
-from .refusals import refusal, refusal_of_wish
-from .scores import Scores, joined, rank, ranking, report, summary
+from .judging.judging import JudgingNode, check_loaded, judge_frames
+from .judging.refusals import refusal, refusal_of_wish
+from .judging.scores import Scores, joined, rank, ranking, report, summary
 
 ALL, BEST = "all that pass", "best of those that pass"
 BLOCK, BEST_ONE, ERROR = "pass nothing on", "pass the best one", "stop with an error"

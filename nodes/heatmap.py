@@ -11,13 +11,13 @@ import torch
 from ..core.errors import KeepersError
 from ..core.heatmaps.heatmap import METHODS, Heatmap, Method, heatmaps, overlay
 from ..models.registry import REGISTRY
-from . import host
-from .api import BLOCKED, io
-from .images import flaw, frames, picture
-from .inputs import images_input, list_schema, machine_inputs, menu_value, one, run_options
-from .judging import JudgingNode
-from .menus import label_names, variants
-from .refusals import refused_model
+from .host import host
+from .host.api import BLOCKED, io
+from .host.images import flaw, frames, picture
+from .judging.inputs import images_input, list_schema, machine_inputs, menu_value, one, run_options
+from .judging.judging import JudgingNode
+from .judging.menus import label_names, variants
+from .judging.refusals import refused_model
 
 if TYPE_CHECKING:
     from PIL import Image

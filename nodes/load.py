@@ -24,12 +24,12 @@ from ..core.pictures.open import open_image
 from ..core.pictures.walk import Found, Search, walk
 from ..core.prediction import Labels, Prediction
 from ..models.registry import REGISTRY
-from . import host
-from .api import BLOCKED, ScoresSocket, io
-from .inputs import list_schema, machine_inputs, one, report_output, run_options, switch, text_area
-from .judging import JudgingNode, judge_subjects
-from .refusals import refusal
-from .scores import Scored, Scores, report, summary
+from .host import host
+from .host.api import BLOCKED, ScoresSocket, io
+from .judging.inputs import list_schema, machine_inputs, one, report_output, run_options, switch, text_area
+from .judging.judging import JudgingNode, judge_subjects
+from .judging.refusals import refusal
+from .judging.scores import Scored, Scores, report, summary
 
 OUTPUT, INPUT = "output", "input"
 

@@ -8,14 +8,14 @@ from typing import Any, ClassVar
 from ..core.gates.gate import Gate
 from ..core.gates.tree import Number, Value
 from ..models.registry import REGISTRY
-from . import host
-from .api import CATEGORY, ScoresSocket, io
-from .images import frames
-from .inputs import images_input, list_schema, machine_inputs, one, run_options
-from .judging import JudgingNode, judge_frames
-from .menus import label_names, variants
-from .refusals import refused_model
-from .scores import rank, report_json, summary, word
+from .host import host
+from .host.api import CATEGORY, ScoresSocket, io
+from .host.images import frames
+from .judging.inputs import images_input, list_schema, machine_inputs, one, run_options
+from .judging.judging import JudgingNode, judge_frames
+from .judging.menus import label_names, variants
+from .judging.refusals import refused_model
+from .judging.scores import rank, report_json, summary, word
 
 
 @dataclass(frozen=True)

@@ -15,11 +15,11 @@ import torch
 from comfy_execution.graph_utils import GraphBuilder, is_link
 
 from ..core.errors import KeepersError
-from . import host
-from .api import BLOCKED, CATEGORY, ScoresSocket, io, named
-from .images import frames
-from .inputs import one
-from .scores import Scored, Scores, joined
+from .host import host
+from .host.api import BLOCKED, CATEGORY, ScoresSocket, io, named
+from .host.images import frames
+from .judging.inputs import one
+from .judging.scores import Scored, Scores, joined
 
 if TYPE_CHECKING:
     from torch import Tensor

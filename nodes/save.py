@@ -8,14 +8,14 @@ from typing import Any
 from comfy.cli_args import args
 
 from ..core.errors import KeepersError
-from . import host
-from .api import BLOCKED, io
-from .encode import SUFFIX, Format, Workflow, encode
-from .file_series import Series, shown
-from .images import Frame, frames, picture
-from .inputs import captions_input, images_input, list_schema, menu_value, one, scores_input, switch
-from .parallel import matches, pick_images
-from .scores import Scored, Scores, joined
+from .host import host
+from .host.api import BLOCKED, io
+from .host.encode import SUFFIX, Format, Workflow, encode
+from .host.file_series import Series, shown
+from .host.images import Frame, frames, picture
+from .host.parallel import matches, pick_images
+from .judging.inputs import captions_input, images_input, list_schema, menu_value, one, scores_input, switch
+from .judging.scores import Scored, Scores, joined
 
 FOLDER, DROP = "save in a subfolder", "do not save"
 NO_CAPTION = "none"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import host
-from .api import ScoresSocket, io
-from .images import frames
-from .inputs import (
+from .host import host
+from .host.api import ScoresSocket, io
+from .host.images import frames
+from .judging.inputs import (
     chosen_gate,
     gate_inputs,
     images_input,
@@ -18,9 +18,9 @@ from .inputs import (
     run_options,
     switch,
 )
-from .judging import JudgingNode, judge_frames
-from .refusals import refusal
-from .scores import rank, ranking, report, summary, word
+from .judging.judging import JudgingNode, judge_frames
+from .judging.refusals import refusal
+from .judging.scores import rank, ranking, report, summary, word
 
 
 class KeepersScore(JudgingNode):

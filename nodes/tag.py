@@ -13,14 +13,14 @@ from ..core.captions.writer import taggers as taggers_of
 from ..core.errors import KeepersError
 from ..core.gates.gate import Gate, Verdict
 from ..core.prediction import Answer, Prediction
-from . import host
-from .api import ScoresSocket, io
-from .images import frames, subjects
-from .inputs import images_input, list_schema, machine_inputs, one, run_options, style_input, switch, text_area
-from .judging import JudgingNode, check_loaded
-from .menus import NONE, taggers
-from .refusals import missing
-from .scores import Scored, Scores
+from .host import host
+from .host.api import ScoresSocket, io
+from .host.images import frames, subjects
+from .judging.inputs import images_input, list_schema, machine_inputs, one, run_options, style_input, switch, text_area
+from .judging.judging import JudgingNode, check_loaded
+from .judging.menus import NONE, taggers
+from .judging.refusals import missing
+from .judging.scores import Scored, Scores
 from .tag_categories import CategoriesSocket, Category
 
 _ORDERS: tuple[Order, ...] = ("score", "category", "alphabet", "given")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from .api import CATEGORY, io, named
-from .inputs import one
+from .host.api import CATEGORY, io, named
+from .judging.inputs import one
 
 NAMES = (
     "general",

@@ -135,7 +135,7 @@ def test_every_door_knows_the_new_model_and_the_node(tree: Path) -> None:
         "from pathlib import Path\n"
         "folder_paths.set_base(Path('comfyui').absolute())\n"
         "from keepers.nodes.entry import all_nodes\n"
-        "from keepers.nodes.host import register_folder\n"
+        "from keepers.nodes.host.host import register_folder\n"
         "register_folder()\n"
         "(node,) = [node for node in all_nodes() if node.GET_SCHEMA().node_id == 'KeepersWarmth']\n"
         "print(node.execute(images=[torch.tensor([1.0, 0.0, 0.0]).expand(2, 9, 9, 3)]).args)\n"

@@ -11,7 +11,6 @@ import pytest
 from PIL import Image
 
 from keepers.cli.pages import frame
-from keepers.cli.pages import page as report_page
 from keepers.cli.pages import panels as report_panels
 from keepers.cli.pages.page import write_page
 from keepers.cli.pages.rows import Header, Row, ShownModel, Unread, link

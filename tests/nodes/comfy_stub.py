@@ -13,8 +13,8 @@ import torch
 from comfy import cli_args, model_management
 from comfy_api.io import HiddenHolder
 
-from keepers.nodes import host
 from keepers.nodes.gate import ALL, BLOCK
+from keepers.nodes.host import host
 
 MACHINE: dict[str, Any] = {"batch_size": [8], "precision": ["auto"], "download": [False]}
 GATE: dict[str, Any] = {"preset": ["signals"], "gate": [""], "keep": [ALL], "best": [1], "rank_by": [""]}

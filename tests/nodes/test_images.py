@@ -14,9 +14,9 @@ from keepers.core.judging.case import Subject
 from keepers.core.judging.judge import Judge
 from keepers.core.pictures.open import open_image
 from keepers.models.registry import REGISTRY
-from keepers.nodes.host import RunOptions, store
-from keepers.nodes.images import flaw, frames, picture, subjects
-from keepers.nodes.judging import judge_frames
+from keepers.nodes.host.host import RunOptions, store
+from keepers.nodes.host.images import flaw, frames, picture, subjects
+from keepers.nodes.judging.judging import judge_frames
 from keepers.tests.nodes.comfy_stub import batch, comfy, good
 
 __all__ = ["comfy"]

@@ -17,11 +17,11 @@ from comfy_execution.graph_utils import ExecutionBlocker
 from keepers import comfy_entrypoint
 from keepers.core.errors import KeepersError
 from keepers.core.prediction import Prediction
-from keepers.nodes import host
 from keepers.nodes.entry import all_nodes
 from keepers.nodes.gate import BEST, BEST_ONE, ERROR, KeepersGate
+from keepers.nodes.host import host
+from keepers.nodes.judging.scores import Scores
 from keepers.nodes.score import KeepersScore
-from keepers.nodes.scores import Scores
 from keepers.tests.nodes.comfy_models import write_coherence, write_realism
 from keepers.tests.nodes.comfy_stub import GATE, SCORE, batch, comfy, good, run
 
@@ -191,7 +191,7 @@ def test_when_none_passes_the_best_one_or_an_error(comfy: object) -> None:
 def test_known_scores_are_not_asked_again(comfy: object, monkeypatch: pytest.MonkeyPatch) -> None:
     images = batch("good,black,nan")
     scores = outputs(KeepersScore, run(KeepersScore, images=[images], **SCORE))["scores"]
-    monkeypatch.setattr("keepers.nodes.images.picture", lambda _: pytest.fail("an image was opened"))
+    monkeypatch.setattr("keepers.nodes.host.images.picture", lambda _: pytest.fail("an image was opened"))
     found = outputs(KeepersGate, run(KeepersGate, images=[images], scores=[scores], **GATE))
     assert (found["accepted_count"], found["rejected_count"], found["review_count"]) == (1, 1, 1)
 

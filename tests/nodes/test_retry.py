@@ -10,8 +10,8 @@ from comfy_api.io import HiddenHolder
 
 from keepers.core.errors import KeepersError
 from keepers.core.gates.gate import Verdict
+from keepers.nodes.judging.scores import Scored, Scores
 from keepers.nodes.retry import ENOUGH, FAIL, KeepersRetryEnd, KeepersRetryStart, Round
-from keepers.nodes.scores import Scored, Scores
 from keepers.tests.nodes.comfy_stub import comfy, good, run
 from keepers.tests.nodes.test_nodes import blocked, outputs
 

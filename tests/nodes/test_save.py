@@ -16,7 +16,7 @@ from PIL import Image
 from keepers.core.errors import KeepersError, OutsideFolder
 from keepers.core.metadata.read import read_generation
 from keepers.core.metadata.write import read_record
-from keepers.nodes.images import picture
+from keepers.nodes.host.images import picture
 from keepers.nodes.load import KeepersLoad
 from keepers.nodes.save import DROP, FOLDER, NO_CAPTION, KeepersSave
 from keepers.nodes.score import KeepersScore
@@ -150,7 +150,7 @@ def test_a_name_taken_in_the_meantime_is_passed_over(
     folder = tmp_path / "output" / "keepers"
     folder.mkdir()
     (folder / "image_00001_.png").write_bytes(b"other")
-    monkeypatch.setattr("keepers.nodes.file_series._numbers", lambda *_: [])
+    monkeypatch.setattr("keepers.nodes.host.file_series._numbers", lambda *_: [])
     save(images=[good(1)])
     assert files(folder) == ["image_00001_.png", "image_00002_.png"]
     assert (folder / "image_00001_.png").read_bytes() == b"other"

@@ -12,7 +12,7 @@ import torch
 from keepers.core.errors import KeepersError, UnknownName
 from keepers.nodes.caption import KeepersCaption
 from keepers.nodes.heatmap import OWN, KeepersHeatmap
-from keepers.nodes.menus import NONE, recipes
+from keepers.nodes.judging.menus import NONE, recipes
 from keepers.nodes.model_nodes import KeepersCoherence, KeepersRealism
 from keepers.nodes.save import KeepersSave
 from keepers.nodes.tag import KeepersTag

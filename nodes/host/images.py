@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from ..core.judging.case import Subject
+from ...core.judging.case import Subject
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import folder_paths
 
-from ..core.captions.recipe_file import recipe_names
-from ..core.errors import KeepersError
-from ..core.spec import ModelSpec
-from ..models.registry import REGISTRY
-from . import host
+from ...core.captions.recipe_file import recipe_names
+from ...core.errors import KeepersError
+from ...core.spec import ModelSpec
+from ...models.registry import REGISTRY
+from ..host import host
 
 NONE = "none"
 

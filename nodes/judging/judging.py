@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from ..core.errors import KeepersError
-from ..core.gates.gate import Gate
-from ..core.judging.case import Subject
-from ..core.prediction import Answer, Failure
-from . import host
-from .api import io
-from .images import Frame, subjects
+from ...core.errors import KeepersError
+from ...core.gates.gate import Gate
+from ...core.judging.case import Subject
+from ...core.prediction import Answer, Failure
+from ..host import host
+from ..host.api import io
+from ..host.images import Frame, subjects
 from .refusals import advice
 from .scores import Scored, Scores
 

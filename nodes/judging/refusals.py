@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from ..core.errors import KeepersError
-from ..models.registry import REGISTRY
-from . import host
+from ...core.errors import KeepersError
+from ...models.registry import REGISTRY
+from ..host import host
 from .inputs import chosen_gate, one
 from .menus import variants
 from .scores import wish_gate

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
 
-from ..core.captions.text import STYLES
-from ..core.errors import KeepersError
-from ..core.gates.gate import Gate
-from ..models.presets import PRESETS, preset
-from . import host
-from .api import CATEGORY, ScoresSocket, io, named
+from ...core.captions.text import STYLES
+from ...core.errors import KeepersError
+from ...core.gates.gate import Gate
+from ...models.presets import PRESETS, preset
+from ..host import host
+from ..host.api import CATEGORY, ScoresSocket, io, named
 
 T = TypeVar("T")
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import folder_paths
 
-from ..core.errors import OutsideFolder
-from ..core.files import atomic_write
-from ..core.paths import inside
+from ...core.errors import OutsideFolder
+from ...core.files import atomic_write
+from ...core.paths import inside
 
 _PLACEHOLDER = re.compile(r"%[^%/\\]*%")
 SUBFOLDER = {"accept": "", "review": "review", "reject": "rejected"}

@@ -7,11 +7,11 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from ..core.gates.gate import Gate, Verdict
-from ..core.gates.tree import Value, values_of
-from ..core.judging.case import Subject
-from ..core.metadata.record import Record, record_of, to_json
-from ..core.prediction import Answer, Answers, Prediction
+from ...core.gates.gate import Gate, Verdict
+from ...core.gates.tree import Value, values_of
+from ...core.judging.case import Subject
+from ...core.metadata.record import Record, record_of, to_json
+from ...core.prediction import Answer, Answers, Prediction
 
 
 @dataclass(frozen=True)

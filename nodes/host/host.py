@@ -17,10 +17,10 @@ from comfy.model_patcher import ModelPatcher
 from comfy.utils import ProgressBar
 from server import PromptServer
 
-from ..core.judging.judge import Judge
-from ..core.runtime import Runtime
-from ..core.weights.store import WeightStore, default_folders
-from ..models.registry import REGISTRY
+from ...core.judging.judge import Judge
+from ...core.runtime import Runtime
+from ...core.weights.store import WeightStore, default_folders
+from ...models.registry import REGISTRY
 
 if TYPE_CHECKING:
     from torch import nn

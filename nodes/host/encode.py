@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from PIL.PngImagePlugin import PngInfo
 
-from ..core.metadata.record import Record
-from ..core.metadata.write import embedded, png_text
+from ...core.metadata.record import Record
+from ...core.metadata.write import embedded, png_text
 
 if TYPE_CHECKING:
     from PIL import Image
