@@ -105,7 +105,7 @@ def _all(store: WeightStore) -> list[ModelSpec]:
 def _list(specs: Sequence[ModelSpec], store: WeightStore) -> None:
     table = Table("model", "answers", "size", "licence", "state")
     for spec in specs:
-        size = sum(file.size for file in spec.weights)
+        size = _whole_size(spec)
         answers = escaped(spec.summary) if ":" not in spec.id else f"[dim]{escaped(spec.title)}[/]"
         same = (
             [one.id for one in REGISTRY.variants(spec, store) if one.weights == spec.weights]
@@ -119,6 +119,12 @@ def _list(specs: Sequence[ModelSpec], store: WeightStore) -> None:
     console.print(table)
     console.print(f"Model folders: {', '.join(escaped(str(folder)) for folder in store.folders)}")
     console.print("Get one with: keepers fetch MODEL")
+
+
+def _whole_size(spec: ModelSpec) -> int:
+    """Bytes of all files that a model needs; 0 where the size of one is not published, since a part would mislead."""
+    needed = [file for file in spec.weights if not file.optional]
+    return sum(file.size for file in spec.weights) if all(file.size for file in needed) else 0
 
 
 def _state(spec: ModelSpec, store: WeightStore) -> str:
