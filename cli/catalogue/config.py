@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
+from rich.table import Column, Table
 
 from ...core.places import data_folder
 from ...core.settings import READERS, Settings, read_settings, settings_file, variable
@@ -42,7 +42,7 @@ def config(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] 
         settings = {one.key: {"value": one.value, "from": one.source} for one in found}
         typer.echo(json.dumps({"file": str(path), "exists": path.is_file(), "settings": settings}, indent=2))
         return
-    table = Table("setting", "value", "from", "variable")
+    table = Table("setting", Column("value", overflow="fold"), Column("from", overflow="fold"), "variable")
     for one in found:
         value = one.value if isinstance(one.value, str | int) else "\n".join(one.value)
         table.add_row(one.key, escaped(str(value)), escaped(one.source), variable(one.key))
