@@ -1,4 +1,4 @@
-"""`keepers calibrate`: the threshold for what the user wants, and what a score is worth against their labels."""
+"""`keepers calibrate`: the threshold for what the user wants, and how a score holds up against their marks."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from ..pages.page import write_page
 from ..pages.panels import Panel, bars, lines
 from ..pages.rows import Header, Row, ShownModel
 from ..store import Db, open_store
-from .label_places import shown_places
+from .mark_places import shown_places
 from .tune_data import Lesson, gather
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ KeepRate = Annotated[
 
 @dataclass(frozen=True)
 class TurnedScore:
-    """A score, turned so that more of it means keep."""
+    """A score, with a sign so that higher means keep."""
 
     value: Value
     sign: float
@@ -69,7 +69,7 @@ class TurnedScore:
     scores: NDArray[np.float64]
 
     def gate(self, threshold: Threshold) -> str:
-        """The line to paste; rounded, but never across a score that decides otherwise."""
+        """The line to paste; rounded, but only as far as no verdict changes."""
         exact = self.sign * threshold.value
         for digits in range(2, 9):
             short = round(exact, digits)
@@ -85,7 +85,7 @@ class TurnedScore:
     "keepers calibrate faramir.accept --precision-of-keep 0.9 --report calibration.html",
 )
 def calibrate(
-    score: Annotated[str, typer.Argument(help="A number as gates name it: faramir.accept, taste:mine.keep.")],
+    score: Annotated[str, typer.Argument(help="A number by its name in a gate: faramir.accept, taste:mine.keep.")],
     paths: Annotated[list[Path] | None, typer.Argument(help="Only labels of images in here. Default: all.")] = None,
     *,
     precision_of_keep: PrecisionOfKeep = None,
@@ -98,7 +98,7 @@ def calibrate(
 ) -> None:
     """Find the threshold for a wanted precision, recall or keep rate from your labels, with its uncertainty.
 
-    Without a wish, the threshold is chosen that tells keeps from rejects best.
+    Without a wish, the threshold that best separates keeps from rejects is chosen.
     """
     if sum(wish is not None for wish in (precision_of_keep, recall, keep_rate)) > 1:
         raise KeepersError("Wish for one thing: --precision-of-keep, --recall or --keep-rate.")
@@ -109,7 +109,7 @@ def calibrate(
         lesson = gather(judge, known, value.model, paths or [])
         turned = _turned_score(value, lesson)
         if judge.base(value.model):
-            console.print("[yellow]It learned from such labels itself, so it looks better here than it is.[/]")
+            console.print("[yellow]It was itself learned from such labels, so it looks better here than it is.[/]")
         chosen, wish = _chosen(turned, known, judge, precision_of_keep, recall, keep_rate)
         scale = _temperature(lesson, turned)
         _show(turned, chosen, wish, scale)
@@ -153,9 +153,9 @@ def _chosen(
 
 
 def _every(value: Value, known: MarkStore, judge: Judge) -> NDArray[np.float64]:
-    """The score of every image that was scored with the present weights, once each.
+    """The score of every image that was scored with the current weights, once each.
 
-    Of an image 64 bits of its hash are kept beside the score, so that millions fit into memory.
+    Only 64 bits of each image's hash are kept beside the score, so that millions fit into memory.
     """
     model = judge.base(value.model) or value.model
     fingerprint = model_fingerprint(judge.registry.spec(model, judge.store), judge.store)
@@ -171,12 +171,12 @@ def _every(value: Value, known: MarkStore, judge: Judge) -> NDArray[np.float64]:
 
 
 def _asked(model: str, prediction: Prediction, judge: Judge) -> Prediction | None:
-    """What a model says, by its own prediction or by that of the one whose numbers it reads."""
+    """A model's prediction, its own or derived from that of the model whose numbers it reads."""
     return prediction if prediction.model == model else judge.derive(model, {prediction.model: prediction})
 
 
 def _temperature(lesson: Lesson, turned: TurnedScore) -> Temperature | None:
-    """For probabilities of which more means keep; others have no temperature."""
+    """Only for probabilities where higher means keep; others have no temperature."""
     labels = lesson.model_labels
     if labels.range(labels.index(turned.value.label)) != PROBABILITY or turned.sign < 0:
         return None
@@ -190,7 +190,7 @@ def _show(turned: TurnedScore, chosen: Threshold, wish: str, scale: Temperature 
     console.print(f"{escaped(str(turned.value))} against {kept} keeps and {len(turned.keep) - kept} rejects")
     console.print(f"ROC area {area:.3f} ({low:.3f} to {high:.3f}); 0.5 is chance")
     if turned.sign < 0:
-        console.print("Less of it means keep.")
+        console.print("Lower means keep.")
     ends = sorted(turned.sign * end for end in chosen.interval)
     console.print(f"{wish}: threshold {turned.sign * chosen.value:.4g} ({ends[0]:.4g} to {ends[1]:.4g})")
     precision = _with_interval(chosen.precision, chosen.precision_interval)
@@ -219,10 +219,10 @@ def _show_scale(scale: Temperature) -> None:
     console.print(shown)
     sure = "too sure" if scale.value > 1 else "not sure enough"
     if scale.bounded:
-        console.print("It has no temperature: it parts your labels without an error, or tells nothing of them.")
+        console.print("It has no temperature: it separates your labels without an error, or says nothing about them.")
         return
     if scale.after.error >= scale.before.error:
-        console.print("No temperature brings it nearer to a probability: it is not only too sure or too unsure.")
+        console.print("No temperature brings it nearer to a probability: it is not simply too sure or not sure enough.")
         return
     console.print(
         f"temperature {scale.value:.2f} ({sure}): calibration error {scale.before.error:.3f}, "
@@ -234,18 +234,18 @@ def _show_scale(scale: Temperature) -> None:
 def _write(
     path: Path, known: MarkStore, lesson: Lesson, turned: TurnedScore, chosen: Threshold, scale: Temperature | None
 ) -> None:
-    """The page: the labelled images as the threshold sorts them, and the diagrams. Raises KeepersError."""
+    """The page: the marked images as the threshold sorts them, and the diagrams. Raises KeepersError."""
     from ... import __version__
 
-    contents = [label.content for label in lesson.labels]
+    contents = [mark.content for mark in lesson.marks]
     places, thumbnails = shown_places(known, contents, path.parent), known.store.thumbnails(contents)
     model, name = turned.value.model, turned.value.label
     rows: list[Row] = []
-    for label, score in zip(lesson.labels, turned.scores, strict=True):
+    for mark, score in zip(lesson.marks, turned.scores, strict=True):
         verdict = "accept" if turned.sign * score >= chosen.value else "reject"
-        reason = f"{verdict}: {turned.value} {score:.3g}; you said {label.mark}"
-        picture, scores = thumbnails.get(label.content, ""), {model: {name: float(score)}}
-        rows.append(Row(*places[label.content], verdict, reason, picture, scores=scores))
+        reason = f"{verdict}: {turned.value} {score:.3g}; you said {mark.mark}"
+        picture, scores = thumbnails.get(mark.content, ""), {model: {name: float(score)}}
+        rows.append(Row(*places[mark.content], verdict, reason, picture, scores=scores))
     date = time.strftime("%Y-%m-%dT%H:%M:%S")
     header = Header(str(turned.value), turned.gate(chosen), [ShownModel(model)], version=__version__, date=date)
     try:
@@ -269,7 +269,7 @@ def _panels(turned: TurnedScore, scale: Temperature | None) -> list[Panel]:
 def _reliability(title: str, found: Calibration) -> Panel:
     names = [f"{low:.1f} to {high:.1f}" for low, high in zip(found.edges[:-1], found.edges[1:], strict=True)]
     series = {"mean score": _gaps(found.predicted), "kept by you": _gaps(found.found)}
-    note = f"Where both bars are of one height, the score is a probability. Calibration error {found.error:.3f}."
+    note = f"Where both bars are equally high, the score is a probability. Calibration error {found.error:.3f}."
     return bars(title, names, series, unit="share", note=note)
 
 

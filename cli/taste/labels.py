@@ -1,4 +1,4 @@
-"""`keepers labels`: what you said of your images, from where; taken in, written out, forgotten."""
+"""`keepers labels`: the user's marks on their images and where they come from; import, export, forget."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from ..exit_codes import escaped
 from ..known_output import Scans, known_marks
 from ..options import examples, in_panel
 from ..store import Db, open_store
-from .label_sources import Gathered, from_folders, from_sorted, from_table
+from .mark_sources import Gathered, from_folders, from_sorted, from_table
 
 _take_in = in_panel("Take in")
 _out = in_panel("Write out and forget")
 
 TOLD = 10
-"""Problems that are listed one by one."""
+"""Lines that are listed one by one; the rest is counted."""
 
 
 @examples(
@@ -45,7 +45,7 @@ def labels(
     ] = None,
     sorted_: Annotated[
         Path | None,
-        _take_in("--sorted", help="A folder of scan --sort: what you moved by hand into accepted or rejected."),
+        _take_in("--sorted", help="A folder of scan --sort: what you moved into accepted or rejected by hand."),
     ] = None,
     everything: Annotated[
         bool, _take_in("--all", help="With --sorted: also what you left where the gate put it.")
@@ -81,7 +81,7 @@ def _gathered(
 
 def _add(known: MarkStore, gathered: Gathered) -> None:
     known.store.add(files=gathered.files)
-    taken = known.add(gathered.labels)
+    taken = known.add(gathered.marks)
     console.print(f"{taken.new} new, {len(taken.changed)} changed, {taken.same} as before")
     if taken.changed:
         places = known.paths(taken.changed)
@@ -105,18 +105,18 @@ def _forget(known: MarkStore, paths: list[Path]) -> None:
 
 
 def _export(known: MarkStore, path: Path) -> None:
-    """Paths that are no UTF-8 stand as escapes; the content says which image is meant in any case."""
-    current = sorted(known.current().values(), key=lambda label: (label.time, label.id))
-    contents = [label.content for label in current]
+    """Paths that are not UTF-8 are escaped; the content identifies the image in any case."""
+    current = sorted(known.current().values(), key=lambda mark: (mark.time, mark.id))
+    contents = [mark.content for mark in current]
     places = known.paths(contents)
     addresses = known.addresses([content for content in contents if content not in places])
     text = io.StringIO(newline="")
     writer = csv.writer(text)
     writer.writerow(["path", "label", "source", "time", "content"])
-    for label in current:
-        seen = places.get(label.content, [])
-        where = os.fsencode(seen[0]).decode("utf-8", "backslashreplace") if seen else addresses.get(label.content, "")
-        writer.writerow([where, label.mark, label.source, f"{label.time:.3f}", label.content])
+    for mark in current:
+        seen = places.get(mark.content, [])
+        where = os.fsencode(seen[0]).decode("utf-8", "backslashreplace") if seen else addresses.get(mark.content, "")
+        writer.writerow([where, mark.mark, mark.source, f"{mark.time:.3f}", mark.content])
     try:
         atomic_write(path, text.getvalue().encode("utf-8", "backslashreplace"))
     except OSError as error:
@@ -129,10 +129,10 @@ def _show(known: MarkStore) -> None:
     if not current:
         console.print("No labels yet. Give some with: keepers review FOLDER")
         return
-    by_source = Counter((label.source, label.mark) for label in current)
+    by_source = Counter((mark.source, mark.mark) for mark in current)
     shown = Table("from", "keep", "reject", "last")
-    for source in dict.fromkeys(label.source for label in sorted(current, key=lambda label: -label.time)):
-        last = max(label.time for label in current if label.source == source)
+    for source in dict.fromkeys(mark.source for mark in sorted(current, key=lambda mark: -mark.time)):
+        last = max(mark.time for mark in current if mark.source == source)
         day = time.strftime("%Y-%m-%d %H:%M", time.localtime(last))
         shown.add_row(escaped(source), str(by_source[source, "keep"]), str(by_source[source, "reject"]), day)
     console.print(shown)

@@ -1,4 +1,4 @@
-"""`keepers tune`: learn the user's taste from their labels, and save it where it is better than what was there."""
+"""`keepers tune`: learn the user's taste from their marks, and save it if it beats what was there."""
 
 from __future__ import annotations
 
@@ -71,9 +71,9 @@ def tune(
     *,
     name: Annotated[str, _output(help="The result is faramir:NAME or taste:NAME.")] = "mine",
     on: Annotated[Base, _learning(help="What a taste is learned on.")] = "siglip",
-    anyway: Annotated[bool, _output("--anyway", help="Save it also when it is not better.")] = False,
+    anyway: Annotated[bool, _output("--anyway", help="Save it even if it is not better.")] = False,
     sheet: Annotated[
-        Path | None, _output(help="Where the page goes with the images that change sides.", show_default=False)
+        Path | None, _output(help="Where to write the page of images that change sides.", show_default=False)
     ] = None,
     remove: Annotated[bool, _output("--remove", help="Remove faramir:NAME or taste:NAME again.")] = False,
     db: Db = None,
@@ -82,7 +82,7 @@ def tune(
 ) -> None:
     """Learn your taste from the images that you labelled: see keepers review and keepers labels.
 
-    Images that were scored are not opened again. Nothing is saved that is not better on images held out.
+    Images that already have scores are not opened again. Nothing is saved unless it is better on held-out images.
     """
     _check_name(what, name)
     if remove:
@@ -100,7 +100,7 @@ def tune(
 
 def _check_name(what: str, name: str) -> None:
     if not NAME.fullmatch(name) or (what == "faramir" and name in faramir_tuned.RESERVED):
-        raise KeepersError(f"{name!r} cannot be a name here: letters, digits, - and _ can, and it must not be taken.")
+        raise KeepersError(f"{name!r} cannot be a name: use letters, digits, - and _, and a name that is not taken.")
 
 
 def tune_faramir(judge: Judge, lesson: Lesson, name: str) -> Learned:
@@ -128,7 +128,7 @@ def tune_faramir(judge: Judge, lesson: Lesson, name: str) -> Learned:
         faramir_tuned.weight_file(name),
         tensors,
         _provenance("decision", "faramir", base_file, lesson, training, proof),
-        Turned(lesson.labels, found.held_out, found.before),
+        Turned(lesson.marks, found.held_out, found.before),
         columns,
         better,
         hint,
@@ -156,7 +156,7 @@ def tune_taste(judge: Judge, lesson: Lesson, name: str, on: Base) -> Learned:
         taste.weight_file(name),
         tensors,
         _provenance("probe", on, base_file, lesson, training, proof),
-        Turned(lesson.labels, found.held_out),
+        Turned(lesson.marks, found.held_out),
         (Column(f"taste:{name} on {on}", proof),),
         gain(keep, nothing, after),
     )
@@ -172,7 +172,7 @@ def _provenance(
 ) -> Provenance:
     now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     kept = int(lesson.keep.sum())
-    rejected = len(lesson.labels) - kept
+    rejected = len(lesson.marks) - kept
     return Provenance(kind, base, base_file, now, kept, rejected, lesson.digest(), training, proof.listed())
 
 
@@ -197,14 +197,14 @@ def _tell(known: MarkStore, learned: Learned, page: Path) -> None:
 
 
 def _save(learned: Learned, folder: Path, anyway: bool) -> None:
-    """Write the file where it is better for certain, or where the user says so. Raises KeepersError."""
+    """Write the file if it is better for certain, or if the user says so. Raises KeepersError."""
     better = learned.gain.low > 0
     if not better and not anyway:
         against = "the published decision" if learned.turned.before is not None else "chance"
         raise KeepersError(
-            f"{learned.model} was not saved: on images held out it is not better than {against} for certain "
-            f"(MCC gained {with_interval(learned.gain)}). More labels help, most of all on images near the threshold: "
-            "keepers review FOLDER --order uncertain. --anyway saves it all the same."
+            f"{learned.model} was not saved: on held-out images it is not better than {against} for certain "
+            f"(MCC gained {with_interval(learned.gain)}). More labels help, above all on images near the threshold: "
+            "keepers review FOLDER --order uncertain. --anyway saves it regardless."
         )
     path = folder / learned.file.folder / learned.file.name
     atomic_write(path, save(dict(learned.tensors), metadata=learned.provenance.metadata()))
@@ -214,7 +214,7 @@ def _save(learned: Learned, folder: Path, anyway: bool) -> None:
 
 
 def _remove(machine: Machine, what: str, name: str) -> None:
-    """Remove a learned file. Raises UnknownName where there is none."""
+    """Remove a learned file. Raises UnknownName if there is none."""
     store = machine.store()
     spec = REGISTRY.spec(f"{what}:{name}", store)
     path = store.find(spec.weights[0])

@@ -1,4 +1,4 @@
-"""What a taste is learned from: the user's labels beside what a model said of the same images."""
+"""What a taste is learned from: the user's marks beside a model's predictions for the same images."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ TOLD = 5
 
 @dataclass(frozen=True)
 class Lesson:
-    """Labelled images that a model scored, in the order in which they were labelled."""
+    """Marked images that a model scored, in the order in which they were marked."""
 
-    labels: Sequence[UserMark]
+    marks: Sequence[UserMark]
     predictions: Sequence[Prediction]
     groups: Sequence[str]
-    """Images of one prompt and seed are of one group; empty where they are not known."""
+    """Images with the same prompt and seed share a group; empty where these are unknown."""
 
     @property
     def keep(self) -> NDArray[np.bool_]:
         """[n]"""
-        return np.array([label.mark == "keep" for label in self.labels], dtype=bool)
+        return np.array([mark.mark == "keep" for mark in self.marks], dtype=bool)
 
     @property
     def values(self) -> NDArray[np.float32]:
@@ -49,36 +49,36 @@ class Lesson:
 
     @property
     def model_labels(self) -> Labels:
-        """Of the model's columns."""
+        """The labels of the model's columns."""
         return self.predictions[0].labels
 
     def digest(self) -> str:
-        """sha256 over the labels, whatever their order."""
-        lines = sorted(f"{label.content} {label.mark}" for label in self.labels)
+        """sha256 over the marks, whatever their order."""
+        lines = sorted(f"{mark.content} {mark.mark}" for mark in self.marks)
         return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
 def gather(judge: Judge, known: MarkStore, model: str, paths: Sequence[Path]) -> Lesson:
-    """The lesson for one model; what has no score yet is scored first, with progress.
+    """The lesson for one model; images without a score are scored first, with a progress bar.
 
-    Raises KeepersError where there are too few labels of a kind, or none of the images can be scored.
+    Raises KeepersError if there are too few marks of a kind, or none of the images can be scored.
     """
     current = _below(known, known.current(), paths)
     _require_enough(current.values())
     scores = score(judge, known, model, current)
     usable = sorted(
-        (label for label in current.values() if _sound(scores.found.get(label.content))), key=lambda label: label.id
+        (mark for mark in current.values() if _sound(scores.found.get(mark.content))), key=lambda mark: mark.id
     )
     _tell(scores, len(current) - len(usable))
     _require_enough(usable)
-    images = known.images(label.content for label in usable)
+    images = known.images(mark.content for mark in usable)
     groups = [_group(images.get(one.content)) for one in usable]
     enough = len(set(groups) - {""}) + groups.count("") >= len(usable) / 4  # else almost all images are of one prompt
     return Lesson(usable, [scores.found[one.content] for one in usable], groups if enough else [""] * len(groups))
 
 
 def score(judge: Judge, known: MarkStore, model: str, contents: Iterable[str]) -> KnownScores:
-    """What the model says of images, with a progress bar for those that have to be scored."""
+    """The model's scores of images, with a progress bar for those that have to be scored."""
     base = judge.base(model) or model
     for line in known.unusable(base, model_fingerprint(judge.registry.spec(base, judge.store), judge.store)):
         console.print(f"[yellow]{escaped(line)}[/]", soft_wrap=True)
@@ -93,7 +93,7 @@ def score(judge: Judge, known: MarkStore, model: str, contents: Iterable[str]) -
 
 
 def _below(known: MarkStore, current: Mapping[str, UserMark], paths: Sequence[Path]) -> dict[str, UserMark]:
-    """The labels of images below some paths; all of them where none are named."""
+    """The marks of images below some paths; all marks if no path is named."""
     if not paths:
         return dict(current)
     roots = [path.resolve() for path in paths]
@@ -102,11 +102,11 @@ def _below(known: MarkStore, current: Mapping[str, UserMark], paths: Sequence[Pa
     def inside(content: str) -> bool:
         return any(path.resolve().is_relative_to(root) for path in places.get(content, ()) for root in roots)
 
-    return {content: label for content, label in current.items() if inside(content)}
+    return {content: mark for content, mark in current.items() if inside(content)}
 
 
-def _require_enough(labels: Iterable[UserMark]) -> None:
-    missing = count(labels).missing()
+def _require_enough(marks: Iterable[UserMark]) -> None:
+    missing = count(marks).missing()
     if missing:
         raise KeepersError(missing)
 
@@ -117,12 +117,12 @@ def _sound(prediction: Prediction | None) -> bool:
 
 def _tell(scores: KnownScores, left_out: int) -> None:
     if scores.fresh:
-        again = f", {scores.outdated} of them because the model's files changed since" if scores.outdated else ""
+        again = f", {scores.outdated} of them because the model's files had changed" if scores.outdated else ""
         console.print(f"{scores.fresh} labelled images were scored first{again}")
     if scores.vanished:
         console.print(
-            f"[yellow]{len(scores.vanished)} labelled images have no score, and their files are gone or changed; "
-            "they are left out.[/] keepers labels --export lists all labels."
+            f"[yellow]{len(scores.vanished)} labelled images are left out: they have no score, and their files "
+            "are gone or changed.[/] keepers labels --export lists all labels."
         )
     for path, reason in scores.failed[:TOLD]:
         console.print(f"[yellow]left out[/] {escaped(str(path))}: {escaped(reason)}", soft_wrap=True)

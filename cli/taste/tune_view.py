@@ -1,4 +1,4 @@
-"""How `keepers tune` shows what was learned: a table, and a page with the images that change sides."""
+"""What `keepers tune` shows: a table, and a page with the images that change sides."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ..console import console
 from ..pages.page import write_page
 from ..pages.panels import Panel, lines, table
 from ..pages.rows import Header, Row, ShownModel
-from .label_places import shown_places
+from .mark_places import shown_places
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -41,7 +41,7 @@ def with_interval(measured: Measurement) -> str:
 
 def show(columns: Sequence[Column]) -> None:
     """Print the comparison."""
-    shown = Table("on images held out", *(column.name for column in columns))
+    shown = Table("on held-out images", *(column.name for column in columns))
     for name in NAMES:
         shown.add_row(WORDS[name], *(with_interval(getattr(column.evidence, name)) for column in columns))
     console.print(shown)
@@ -50,44 +50,44 @@ def show(columns: Sequence[Column]) -> None:
 
 @dataclass(frozen=True)
 class Turned:
-    """The labelled images, and what two judges say of them; `before` may be missing."""
+    """The marked images with the verdicts of two judges; `before` may be missing."""
 
-    labels: Sequence[UserMark]
+    marks: Sequence[UserMark]
     after: NDArray[np.float64]
     """[n] probabilities, each from a judge that had not learned from the image."""
     before: NDArray[np.float64] | None = None
 
     def changed(self) -> list[int]:
-        """Those that change sides, or, without a `before`, those where the judge contradicts the label."""
-        keep = np.array([label.mark == "keep" for label in self.labels])
+        """The images that change sides or, without a `before`, those where the judge contradicts the mark."""
+        keep = np.array([mark.mark == "keep" for mark in self.marks])
         other = keep if self.before is None else self.before > 0.5
         rows = np.flatnonzero((self.after > 0.5) != other)
         return [int(row) for row in rows[np.argsort(-np.abs(self.after[rows] - 0.5), kind="stable")]]
 
     def counts(self) -> tuple[int, int]:
-        """Of the images that change sides: how many then agree with their label, and how many then contradict it."""
-        right = sum((self.after[row] > 0.5) == (self.labels[row].mark == "keep") for row in self.changed())
+        """Of the images that change sides: how many then agree with their mark, and how many contradict it."""
+        right = sum((self.after[row] > 0.5) == (self.marks[row].mark == "keep") for row in self.changed())
         return int(right), len(self.changed()) - int(right)
 
 
 def write_sheet(path: Path, model: str, known: MarkStore, turned: Turned, columns: Sequence[Column]) -> int:
-    """Write the page; gives how many images are on it. Raises OSError."""
+    """Write the page; returns how many images are on it. Raises OSError."""
     from ... import __version__
 
     changed, title = turned.changed(), f"{model} on your labels"
-    contents = [turned.labels[row].content for row in changed]
+    contents = [turned.marks[row].content for row in changed]
     places, images = shown_places(known, contents, path.parent), known.images(contents)
     thumbnails = known.store.thumbnails(contents)
     rows: list[Row] = []
     for row in changed:
-        label = turned.labels[row]
-        image = images.get(label.content)
+        mark = turned.marks[row]
+        image = images.get(mark.content)
         rows.append(
             Row(
-                *places[label.content],
+                *places[mark.content],
                 verdict="accept" if turned.after[row] > 0.5 else "reject",
                 reason=_reason(turned, row),
-                thumbnail=thumbnails.get(label.content, ""),
+                thumbnail=thumbnails.get(mark.content, ""),
                 width=image.width if image else 0,
                 height=image.height if image else 0,
                 scores={model: {"keep": float(turned.after[row])}},
@@ -100,7 +100,7 @@ def write_sheet(path: Path, model: str, known: MarkStore, turned: Turned, column
 
 
 def _reason(turned: Turned, row: int) -> str:
-    said = turned.labels[row].mark
+    said = turned.marks[row].mark
     now = "keep" if turned.after[row] > 0.5 else "reject"
     before = ""
     if turned.before is not None:
@@ -113,12 +113,12 @@ def _reason(turned: Turned, row: int) -> str:
 
 def _panel(columns: Sequence[Column]) -> Panel:
     rows = [[WORDS[name], *(with_interval(getattr(column.evidence, name)) for column in columns)] for name in NAMES]
-    return table("On images held out", ["", *(column.name for column in columns)], rows, note="95 % intervals.")
+    return table("On held-out images", ["", *(column.name for column in columns)], rows, note="95 % intervals.")
 
 
 def _curve(turned: Turned) -> Panel:
-    """How precision and recall of keep hang on the threshold."""
-    keep = np.array([label.mark == "keep" for label in turned.labels])
+    """Precision and recall of keep over the threshold."""
+    keep = np.array([mark.mark == "keep" for mark in turned.marks])
     at = np.linspace(0.02, 0.98, 49)
     said = turned.after[None] >= at[:, None]
     hits, called = (said & keep).sum(1), said.sum(1)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from keepers.cli.taste.label_sources import from_folders, from_sorted, from_table
+from keepers.cli.taste.mark_sources import from_folders, from_sorted, from_table
 from keepers.collection.mark_store import MarkStore
 from keepers.collection.marks import LEAST, Count, Mark, UserMark, count, settle
 from keepers.collection.sorting.sort import Sorter
@@ -116,7 +116,7 @@ def test_labels_from_two_folders(tmp_path: Path) -> None:
     bad = picture(tmp_path / "bad" / "b.png", 2)
     (tmp_path / "bad" / "note.txt").write_text("no image")
     found = from_folders([tmp_path / "good"], [tmp_path / "bad", tmp_path / "gone"])
-    assert {(one.content, one.mark) for one in found.labels} == {
+    assert {(one.content, one.mark) for one in found.marks} == {
         (content_hash(good), "keep"),
         (content_hash(bad), "reject"),
     }
@@ -133,8 +133,8 @@ def test_labels_from_a_table(tmp_path: Path) -> None:
         encoding="utf-8",
     )
     found = from_table(table)
-    assert [one.mark for one in found.labels] == ["keep", "reject"]
-    assert found.labels[1].content == A
+    assert [one.mark for one in found.marks] == ["keep", "reject"]
+    assert found.marks[1].content == A
     assert len(found.told) == 3
     assert "gone.png" in found.told[0] and "line 5" in found.told[1] and "line 6" in found.told[2]
 
@@ -158,13 +158,13 @@ def sorted_folder(tmp_path: Path) -> Path:
 
 def test_only_what_was_moved_by_hand_is_a_label(tmp_path: Path) -> None:
     out = sorted_folder(tmp_path)
-    assert from_sorted(out, everything=False).labels == []
+    assert from_sorted(out, everything=False).marks == []
     (out / "accepted" / "b.png").rename(out / "rejected" / "b.png")
     (out / "review" / "c.png").rename(out / "accepted" / "c.png")
-    found = {one.content: one.mark for one in from_sorted(out, everything=False).labels}
+    found = {one.content: one.mark for one in from_sorted(out, everything=False).marks}
     contents = {name: content_hash(tmp_path / "in" / f"{name}.png") for name in "abcd"}
     assert found == {contents["b"]: "reject", contents["c"]: "keep"}
-    everything = {one.content: one.mark for one in from_sorted(out, everything=True).labels}
+    everything = {one.content: one.mark for one in from_sorted(out, everything=True).marks}
     assert everything == {**found, contents["a"]: "keep", contents["d"]: "reject"}
 
 

@@ -1,4 +1,4 @@
-"""Where labelled images lie, as a report shows them."""
+"""Where marked images lie, as a report shows them."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 
 def shown_places(known: MarkStore, contents: Sequence[str], folder: Path) -> dict[str, tuple[str, str]]:
-    """By content, what is read and the link from a page in `folder`: a file that is there, where there is one.
+    """By content, the text and the link for a page in `folder`; a file that still exists is preferred.
 
-    Images of which no place is known are named by their content.
+    Images without a known place are named by their content.
     """
     paths = known.paths(contents)
     addresses = known.addresses([content for content in contents if content not in paths])

@@ -1,4 +1,4 @@
-"""Labels from folders, from a table, and from what a user moved by hand between sorted folders."""
+"""Marks from folders, from a table, and from files that a user moved by hand between sorted folders."""
 
 from __future__ import annotations
 
@@ -27,28 +27,28 @@ MARK_OF: dict[str, Mark] = {"accepted": "keep", "rejected": "reject"}
 
 @dataclass
 class Gathered:
-    """Labels on their way to the store."""
+    """Marks on their way to the store."""
 
-    labels: list[UserMark] = field(default_factory=list[UserMark])
+    marks: list[UserMark] = field(default_factory=list[UserMark])
     files: list[SeenFile] = field(default_factory=list[SeenFile])
-    """Where the labelled files lie."""
+    """Where the marked files lie."""
     told: list[str] = field(default_factory=list[str])
     """What could not be used, one line each."""
 
     def take(self, path: Path, mark: Mark, source: str, when: float) -> None:
-        """Label one file; one that cannot be read is told."""
+        """Mark one file; if it cannot be read, `told` says so."""
         try:
             before = stamp(path)
             content = content_hash(path)
         except KeepersError as error:
             self.told.append(str(error))
             return
-        self.labels.append(UserMark(content, mark, source, when))
+        self.marks.append(UserMark(content, mark, source, when))
         self.files.append(SeenFile(path.absolute(), before.size, before.mtime_ns, content))
 
 
 def from_folders(kept: Sequence[Path], rejected: Sequence[Path]) -> Gathered:
-    """Every image in some folders a keep, every one in others a reject."""
+    """A keep for every image in some folders, a reject for every image in others."""
     gathered, now = Gathered(), time.time()
     pairs: tuple[tuple[Mark, Sequence[Path]], ...] = (("keep", kept), ("reject", rejected))
     for mark, folders in pairs:
@@ -61,7 +61,7 @@ def from_folders(kept: Sequence[Path], rejected: Sequence[Path]) -> Gathered:
 def from_table(path: Path) -> Gathered:
     """A CSV with a column `label` and a column `path` (beside the table or absolute) or `content` (sha256).
 
-    Raises KeepersError for a table without these columns; lines that make no sense are told with their number.
+    Raises KeepersError for a table without these columns; invalid lines are reported with their number.
     """
     gathered, now = Gathered(), time.time()
     reader = csv.DictReader(io.StringIO(_text(path), newline=""))
@@ -77,21 +77,21 @@ def from_table(path: Path) -> Gathered:
         when = _number(value.get("time", ""), now)
         if mark is None:
             words = ", ".join(WORDS)
-            gathered.told.append(f"{where}: {one_line(value['label'])!r} is no label; one of {words} is.")
+            gathered.told.append(f"{where}: {one_line(value['label'])!r} is not a label; labels are {words}.")
         elif content:
             if len(content) == CONTENT_LENGTH and all(c in "0123456789abcdef" for c in content):
-                gathered.labels.append(UserMark(content, mark, source, when))
+                gathered.marks.append(UserMark(content, mark, source, when))
             else:
-                gathered.told.append(f"{where}: {one_line(content)!r:.80} is no sha256.")
+                gathered.told.append(f"{where}: {one_line(content)!r:.80} is not a sha256.")
         else:
             gathered.take(path.parent / value.get("path", ""), mark, source, when)
     return gathered
 
 
 def from_sorted(folder: Path, everything: bool) -> Gathered:
-    """What lies in accepted/ and rejected/ of a sorted folder and was not put there by a scan: the user moved it.
+    """Marks for what lies in accepted/ and rejected/ of a sorted folder because the user moved it there, not a scan.
 
-    With `everything`, also what was left where the gate put it. Raises KeepersError for a folder that is not sorted.
+    With `everything`, also for what the user left where the gate put it. Raises KeepersError for an unsorted folder.
     """
     gathered, now = Gathered(), time.time()
     places = [folder / name for name in FOLDERS.values() if (folder / name).is_dir()]
