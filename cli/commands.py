@@ -1,4 +1,4 @@
-"""The commands, each with where it lives: its module is imported when it is called, or when its own help is shown.
+"""The commands and the modules they live in. A module is imported when its command runs or shows its own help.
 
 The help here is the first line of the command's docstring; a test keeps them equal.
 """
@@ -31,10 +31,10 @@ SCORE, LOOK, CAPTION, LEARN, MODELS = (
 
 @dataclass(frozen=True)
 class Listed:
-    """A command as the list of commands shows it."""
+    """A command as it appears in the list of commands."""
 
     module: str
-    """From this folder: "scan.scan"."""
+    """The module, relative to this folder: "scan.scan"."""
     function: str
     help: str
     panel: str
@@ -125,7 +125,7 @@ COMMANDS = {
     "plan": Listed(
         "scan.plan",
         "plan",
-        "Tell how long a scan of many images takes on a cluster, what binds it, and how many cores keep its GPUs busy.",
+        "Tell how long a scan of many images takes on a cluster, what limits it, and how many cores fill its GPUs.",
         SCORE,
     ),
     "models": Listed(
@@ -145,7 +145,7 @@ COMMANDS = {
 
 
 class Commands(TyperGroup):
-    """Lists all commands without importing one; what is called is imported then."""
+    """Lists all commands without importing any; a command is imported when it is called."""
 
     def __init__(self, **attributes: Any) -> None:
         listed = {
@@ -161,7 +161,7 @@ class Commands(TyperGroup):
 
 
 def loaded(name: str) -> Any:
-    """One command with its options, as typer makes it."""
+    """One command with its options, as typer builds it."""
     function = COMMANDS[name].load()
     alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich")
     alone.command(name, context_settings=CONTEXT, epilog=_epilog(examples_of(function)))(
@@ -171,12 +171,12 @@ def loaded(name: str) -> Any:
 
 
 def _epilog(lines: tuple[str, ...]) -> str:
-    """Examples, each on its own line; the help takes a single line break for a blank."""
+    """Examples, each on its own line; the help would turn a single line break into a space."""
     return "\n\n".join(["[bold]Examples[/]", *(exit_codes.escaped(line) for line in lines)]) if lines else ""
 
 
 def guarded(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The command, whose errors end in one clear line and the right exit code."""
+    """The command, with errors turned into one clear line and the right exit code."""
 
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Where messages for people go: the error stream, so that the output stream carries data alone."""
+"""The console for messages to people: it writes to the error stream, so that the output stream carries only data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the command's exit code tells."""
+"""The command's exit codes."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from ..core.errors import one_line
 OK = 0
 """Finished; every image has its verdict."""
 ERROR = 1
-"""Nothing was done, or not to the end: the one line on the terminal says why."""
+"""Nothing was done, or not everything: one line on the terminal says why."""
 USAGE = 2
 """The command line itself was wrong."""
 UNJUDGED = 3
 """Finished, but some files could not be read, or some images could not be judged; they are listed."""
 INTERRUPTED = 130
-"""Stopped by Ctrl-C; what was finished is kept, and the next run goes on from there."""
+"""Stopped by Ctrl-C; finished work is kept, and the next run continues from there."""
 
 HELP = (
     "Exit codes: 0 finished; 1 stopped by an error; 2 wrong usage; 3 finished, but some files could not be read or "
@@ -24,5 +24,5 @@ HELP = (
 
 
 def escaped(text: str) -> str:
-    """Text of unknown origin, safe to print: no control characters line by line, no markup."""
+    """Text of unknown origin, made safe to print: no control characters in its lines, no markup."""
     return "\n".join(escape(one_line(line)) for line in text.split("\n"))

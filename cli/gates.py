@@ -1,4 +1,4 @@
-"""Which gate a command uses: a text, a file, a preset, or the usual question of the models named."""
+"""Which gate a command uses: a text, a file, a preset, or the usual gates of the models named."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ DEFAULT = "signals"
 
 @dataclass(frozen=True)
 class GateOptions:
-    """How a gate is named; at most one of the three."""
+    """The ways to name a gate; at most one of the three is given."""
 
     gate: Annotated[
         str,
@@ -41,17 +41,17 @@ class GateOptions:
     ] = None
 
     def __bool__(self) -> bool:
-        """Whether a gate is named at all."""
+        """Whether any gate is named."""
         return bool(self.gate or self.preset or self.model)
 
     def named(self, store: WeightStore) -> Gate | None:
-        """The gate that the options name; None where they name none. Raises GateError, UnknownName, KeepersError."""
+        """The gate that the options name; None if they name none. Raises GateError, UnknownName, KeepersError."""
         return self.chosen(store) if self else None
 
     def chosen(self, store: WeightStore) -> Gate:
         """The gate that the options name, or the user's default. Raises GateError, UnknownName, KeepersError."""
         if sum(map(bool, (self.gate, self.preset, self.model))) > 1:
-            raise KeepersError("--gate, --preset and --model exclude each other: give one of them.")
+            raise KeepersError("--gate, --preset and --model exclude each other: give only one of them.")
         if self.gate:
             return Gate.parse(_read(self.gate))
         if self.model:
@@ -60,7 +60,7 @@ class GateOptions:
 
 
 TextOrPreset = Annotated[GateOptions, Fields("gate", "preset")]
-"""For commands in which --model says something else, or nothing."""
+"""For commands where --model means something else, or does not exist."""
 
 
 def _default() -> Gate:
@@ -83,5 +83,5 @@ def _read(text: str) -> str:
 def _usual(model: str, store: WeightStore) -> Gate:
     spec = REGISTRY.spec(model, store)
     if not spec.gate:
-        raise KeepersError(f"{model} has no usual gate; say what is to be kept with --gate.")
+        raise KeepersError(f"{model} has no usual gate; say what to keep with --gate.")
     return Gate.parse(spec.gate)

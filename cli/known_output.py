@@ -1,4 +1,4 @@
-"""What commands read besides images and the store: the output of a scan over many machines."""
+"""The output of a scan over many machines, which commands read besides images and the store."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ Scans = Annotated[
 
 
 def named_output(places: Sequence[str] | None) -> Output | None:
-    """The output that is named where else images are: any address, or a folder that holds one.
+    """The output named in place of images: any address, or a folder that holds an output.
 
-    Raises KeepersError where other things are named beside it, and where an address holds no output.
+    Raises KeepersError if anything else is named beside it, or if an address holds no output.
     """
     found = [place for place in places or () if "://" in place or (Path(place) / SETTINGS).is_file()]
     if not found:
@@ -45,7 +45,7 @@ def named_output(places: Sequence[str] | None) -> Output | None:
 
 
 def open_output(where: str) -> Output:
-    """An output that holds something. Raises KeepersError."""
+    """An output that is not empty. Raises KeepersError."""
     with needing_arrow():
         from ..cluster.output.output import Output
 
@@ -55,7 +55,7 @@ def open_output(where: str) -> Output:
 
 
 def known_marks(store: Store, scans: Sequence[str] | None) -> MarkStore:
-    """The user's labels, beside what the store and the outputs named know of the images. Raises KeepersError."""
+    """The user's marks, with what the store and the named outputs know about the images. Raises KeepersError."""
     if not scans:
         return MarkStore(store)
     outputs = [open_output(where) for where in scans]
@@ -67,7 +67,7 @@ def known_marks(store: Store, scans: Sequence[str] | None) -> MarkStore:
 
 @contextmanager
 def needing_arrow() -> Generator[None]:
-    """Imports in here need pyarrow. Raises KeepersError that says how to get it."""
+    """Imports inside this block need pyarrow. Raises KeepersError that says how to install it."""
     try:
         yield
     except ImportError as error:

@@ -1,4 +1,4 @@
-"""What every command that runs models needs: the weights of this machine, and a judge over them."""
+"""What every command that runs models needs: the weights on this machine and a judge over them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _option = in_panel("Machine")
 
 @dataclass(frozen=True)
 class Machine:
-    """The options that say where models are and how they run."""
+    """The options for where models are and how they run."""
 
     device: Annotated[str, _option(help="auto, cpu, cuda, cuda:1, mps …"), Setting("device")] = "auto"
     precision: Annotated[
@@ -59,7 +59,7 @@ class Machine:
         return named_paths(self.weights)
 
     def store(self) -> WeightStore:
-        """The weight files of this machine, with downloads shown where they are allowed. Raises KeepersError."""
+        """The weight files on this machine; allowed downloads show their progress. Raises KeepersError."""
         folders = dict.fromkeys((*(self.folders or ()), *read_settings().models, *default_folders()))
         return WeightStore(tuple(folders), explicit=self.explicit, download=self.download, progress=DownloadBar())
 
@@ -78,7 +78,7 @@ ModelFolders = Annotated[Machine, Fields("folders")]
 
 
 def check_device(device: str) -> None:
-    """Refuse a device that torch does not know or that is not here. Raises KeepersError."""
+    """Refuse a device that torch does not know or this machine does not have. Raises KeepersError."""
     if device in ("auto", "cpu"):
         return
     import torch
@@ -92,7 +92,7 @@ def check_device(device: str) -> None:
 
 @dataclass
 class DownloadBar:
-    """A progress bar that appears with the first byte of a download and goes with the last."""
+    """A progress bar that appears with the first byte of a download and disappears with the last."""
 
     _bar: Progress | None = None
 

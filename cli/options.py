@@ -1,4 +1,4 @@
-"""Options that several commands share, as one value; and what a command is called with.
+"""Options that several commands share, grouped in one value.
 
 A parameter whose type is a dataclass of options becomes one option for each of its fields:
 
@@ -30,7 +30,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 @dataclass(frozen=True)
 class Setting:
-    """Marks an option whose value comes from the user's settings where it is not on the command line."""
+    """Marks an option that defaults to the user's settings when it is not on the command line."""
 
     key: str
 
@@ -38,7 +38,7 @@ class Setting:
 class Fields:
     """Which fields of a group a command has as options, and the values that differ in this command.
 
-    A field with a value that is not named is no option. A value of the command's own goes before the user's settings.
+    A field that has a value but is not named is not an option. A command's own value overrides the user's settings.
     """
 
     def __init__(self, *names: str, **values: object) -> None:
@@ -48,7 +48,7 @@ class Fields:
 
 @dataclass(frozen=True)
 class Group:
-    """One parameter of a command that stands for several options."""
+    """A parameter of a command that stands for several options."""
 
     kind: type[Any]
     options: dict[str, inspect.Parameter]
@@ -56,7 +56,7 @@ class Group:
 
     @classmethod
     def of(cls, annotation: Any) -> Group | None:
-        """The group that an annotation asks for; None for one that is an option by itself."""
+        """The group that an annotation asks for; None for a plain option."""
         kind, *more = get_args(annotation) if get_origin(annotation) is Annotated else (annotation,)
         if not dataclasses.is_dataclass(kind) or not isinstance(kind, type):
             return None
@@ -70,12 +70,12 @@ class Group:
         return cls(kind, options, {name: value for name, value in asked.values.items() if name not in options})
 
     def value(self, values: dict[str, Any]) -> Any:
-        """The group's own value, from those of all options."""
+        """The group's value, from the values of all options."""
         return self.kind(**self.fixed, **{name: values[name] for name in self.options})
 
 
 def _parameter(one: dataclasses.Field[Any], annotation: Any, values: dict[str, object]) -> inspect.Parameter:
-    if one.name in values:  # the command's own default is no matter of settings
+    if one.name in values:  # settings do not replace a command's own default
         kind, *more = get_args(annotation)
         annotation = Annotated[(kind, *(part for part in more if not isinstance(part, Setting)))]  # type: ignore[valid-type]
     return inspect.Parameter(
@@ -84,7 +84,7 @@ def _parameter(one: dataclasses.Field[Any], annotation: Any, values: dict[str, o
 
 
 def with_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The function as typer needs it: a parameter for each option, which it puts together again when it is called."""
+    """The function as typer needs it: one parameter for each option; a call puts the groups together again."""
     parameters: dict[str, inspect.Parameter] = {}
     groups: dict[str, Group] = {}
     for name, parameter in inspect.signature(function, eval_str=True).parameters.items():
@@ -122,18 +122,18 @@ def _setting(annotation: Any) -> str:
 
 
 def is_given(context: typer.Context, name: str) -> bool:
-    """Whether an option stands on the command line."""
+    """Whether an option was given on the command line."""
     source = context.get_parameter_source(name)
     return source is not None and source.name == "COMMANDLINE"
 
 
 def in_panel(title: str) -> Callable[..., Any]:
-    """`typer.Option`, for options that stand in one panel of the help."""
+    """`typer.Option` for the options of one panel of the help."""
     return functools.partial(typer.Option, rich_help_panel=title)
 
 
 def examples(*lines: str) -> Callable[[F], F]:
-    """Command lines that end a command's help."""
+    """Command lines shown at the end of a command's help."""
 
     def remember(function: F) -> F:
         function.__dict__["examples"] = lines
@@ -143,5 +143,5 @@ def examples(*lines: str) -> Callable[[F], F]:
 
 
 def examples_of(function: Callable[..., Any]) -> tuple[str, ...]:
-    """What `examples` was given."""
+    """The command lines given to `examples`."""
     return function.__dict__.get("examples", ())

@@ -1,4 +1,4 @@
-"""The caption recipe that options make."""
+"""The caption recipe that the options describe."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..models.registry import REGISTRY
 
 
 def recipe_from(name: str, tag_file: Path | None, **options: object) -> CaptionRecipe:
-    """The recipe of a file, or the default one, with the options that were given. Raises RecipeError, UnknownName."""
+    """A file's recipe, or the default one, with the given options applied. Raises RecipeError, UnknownName."""
     recipe = load_recipe(name) if name else CaptionRecipe()
     values = {key: _value(key, value) for key, value in options.items() if value is not None}
     if values.get("fixed") and "order" not in values:
@@ -25,9 +25,9 @@ def recipe_from(name: str, tag_file: Path | None, **options: object) -> CaptionR
 
 
 def with_default_tagger(recipe: CaptionRecipe, store: WeightStore, *, fall_back: bool) -> CaptionRecipe:
-    """The recipe with the first tagger whose weights are here, where it names none.
+    """The recipe with the first tagger whose weights are here, if it names none.
 
-    Without such a tagger prompts take its place, if the user said so by `fall_back`. Raises KeepersError.
+    Without such a tagger it falls back to prompts, if `fall_back` allows it. Raises KeepersError.
     """
     if recipe.source == "prompt" or recipe.taggers:
         return recipe

@@ -20,10 +20,10 @@ NoDb = Annotated[bool, _option("--no-db", help="Use and remember nothing.")]
 
 
 def open_store(db: Path | None) -> Store:
-    """The store that the option names, or the user's own. Raises StoreError, SettingsError."""
+    """The store that the option names, else the user's own. Raises StoreError, SettingsError."""
     return Store(store_path(db))
 
 
 def store_path(db: Path | None) -> Path:
-    """Where the store lies that the option names, or the user's settings, or the user's own. Raises SettingsError."""
+    """The path of the store: from the option, else the user's settings, else the default. Raises SettingsError."""
     return db or read_settings().db or data_folder() / "keepers.db"

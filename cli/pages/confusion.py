@@ -1,4 +1,4 @@
-"""Panels that say how right answers were: the confusion matrix, and the numbers of each class."""
+"""Panels on how right the answers were: the confusion matrix and the measures of each class."""
 
 from __future__ import annotations
 
@@ -27,5 +27,5 @@ def numbers_panel(matrix: Confusion, areas: Sequence[float]) -> Panel:
     columns = ["class", "images", "precision", "recall", "F1", "ROC area"]
     values = zip(matrix.classes, matrix.support, matrix.precision, matrix.recall, matrix.f1, areas, strict=True)
     rows = [[name, int(count), *(round(float(value), 4) for value in found)] for name, count, *found in values]
-    note = "Precision: of what was answered so, the share that is so. Recall: of what is so, the share that was found."
+    note = "Precision: the share of a class's answers that are right. Recall: the share of its images that were found."
     return table("Each class", columns, rows, note=note)

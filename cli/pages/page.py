@@ -1,4 +1,4 @@
-"""A report as one HTML file that needs nothing beside it: rows in, page out.
+"""A report as one self-contained HTML file: rows in, page out.
 
 `page.html` and the files in `web/` work from disk as they are, with no rows; here they become one file with data.
 """
@@ -26,7 +26,7 @@ POLICY = '<meta name="policy">'
 PART = re.compile(r'<(?:link rel="stylesheet" href|script src)="web/([a-z_]+)\.(css|js)">(?:</script>)?')
 UNSAFE = re.compile("[<>&\u2028\u2029\ud800-\udfff]")
 CHUNK = 250
-"""Thumbnails that the page decodes at once: about 1 MB."""
+"""Thumbnails that the page decodes together: about 1 MB."""
 
 
 def write_page(path: Path, header: Header, rows: Sequence[Row], panels: Sequence[Panel] = ()) -> int:
@@ -52,7 +52,7 @@ def embed(value: object) -> str:
 
 
 def _finite(value: object) -> object:
-    """The same value with null where a number is not finite: JSON has no word for those."""
+    """The same value with null for numbers that are not finite, which JSON cannot express."""
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else None
     if isinstance(value, dict):
@@ -87,7 +87,7 @@ def _template() -> tuple[str, str, str]:
 
 
 def _policy(styles: Sequence[str], scripts: Sequence[str]) -> str:
-    """Nothing runs but our own scripts, and nothing is loaded but pictures, from disk or beside the page."""
+    """A policy under which only our own scripts run, and only pictures are loaded, from disk or beside the page."""
     rules = (
         "default-src 'none'",
         "img-src data: file: 'self'",

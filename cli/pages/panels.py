@@ -8,7 +8,7 @@ from typing import Literal
 
 Kind = Literal["bars", "scatter", "lines", "table", "text"]
 Number = float | int | None
-"""None, NaN and infinities are gaps: nothing is drawn there."""
+"""None, NaN and infinities are gaps, where nothing is drawn."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ def bars(
     unit: str = "",
     note: str = "",
 ) -> Panel:
-    """Bars over categories, one colour a series; series called like a verdict get that verdict's colour."""
+    """Bars over categories, one colour per series; a series named after a verdict gets that verdict's colour."""
     _same_length(title, len(categories), series)
     found = {"categories": list(categories), "series": _listed(series), "stacked": stacked, "unit": unit}
     return Panel(title, "bars", found, note)
@@ -65,7 +65,7 @@ def scatter(
 ) -> Panel:
     """Points that are images: `rows` are positions in the report's rows; a click opens the image.
 
-    `groups` names a group a point, which gives its colour; without groups the verdict does.
+    `groups` names a group for each point, which gives its colour; without groups the verdict does.
     """
     _same_length(title, len(x), {"y": y, "rows": rows, **({"groups": groups} if groups else {})})
     names = list(dict.fromkeys(groups))
@@ -75,7 +75,7 @@ def scatter(
 
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str | Number]], *, note: str = "") -> Panel:
-    """A table whose columns sort on a click; numbers stand right."""
+    """A table whose columns sort on a click; numbers are right-aligned."""
     _same_length(title, len(columns), {f"row {index}": row for index, row in enumerate(rows)})
     return Panel(title, "table", {"columns": list(columns), "rows": [list(row) for row in rows]}, note)
 

@@ -1,4 +1,4 @@
-"""Small pictures for a page, made from images that none was made of before."""
+"""Thumbnails for a page, of images that have none yet."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .thumbnail import thumbnail
 
 
 def made_pictures(wanted: Mapping[int, Callable[[], bytes]]) -> dict[int, str]:
-    """By the same keys, a data URI of every image that can be read; the functions give an image file's bytes."""
+    """By the same keys, a data URI for every image that can be read; the functions return an image file's bytes."""
     with ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="keepers-thumbnail") as pool:
         coming = pool.map(_picture, wanted.values())
         shown = track(
@@ -25,7 +25,7 @@ def made_pictures(wanted: Mapping[int, Callable[[], bytes]]) -> dict[int, str]:
 
 
 def _picture(read: Callable[[], bytes]) -> str:
-    """Empty for an image that is gone, changed or broken: the page then shows none."""
+    """Empty for an image that is gone, changed or broken: the page then has no thumbnail."""
     try:
         return thumbnail(open_image(read()))
     except (KeepersError, OSError):

@@ -19,13 +19,13 @@ from .scores import shown_by_model, words
 
 @dataclass
 class Ranges:
-    """What the numbers mean that a report shows, as far as the images told."""
+    """What the numbers in a report mean, as learned from the images seen so far."""
 
     found: dict[str, dict[str, Range]] = field(default_factory=dict[str, dict[str, Range]])
     """By model, by label."""
 
     def take(self, shown: Row, answers: Answers) -> None:
-        """Look at what was said of one image, as far as its row shows it."""
+        """Take in the predictions for one image, as far as its row shows them."""
         for model, values in shown.scores.items():
             known, answer = self.found.setdefault(model, {}), answers[model]
             for label in values:
@@ -33,7 +33,7 @@ class Ranges:
                     known[label] = answer.labels.range(answer.labels.index(label))
 
     def asked(self, judge: Judge, fingerprints: Mapping[str, str]) -> list[ShownModel]:
-        """The models with these fingerprints, then all others that said something."""
+        """The models with these fingerprints, then all others that gave a prediction."""
         models = dict.fromkeys((*fingerprints, *self.found))
         return [
             ShownModel(model, _title(judge, model), fingerprints.get(model, ""), self.found.get(model, {}))
@@ -42,7 +42,7 @@ class Ranges:
 
 
 def _title(judge: Judge, model: str) -> str:
-    """What a model is called; by its name alone where this machine does not know it."""
+    """A model's title, or its id if this machine does not know it."""
     try:
         return judge.registry.spec(model, judge.store).title
     except KeepersError:
@@ -50,7 +50,7 @@ def _title(judge: Judge, model: str) -> str:
 
 
 def row(result: Scanned, folder: Path) -> Row:
-    """One result as the report shows it; `folder` is where the report lies."""
+    """One result as the report shows it; `folder` is where the report is."""
     place = str(result.path), link(result.path, folder)
     shown = result.image, result.answers, result.error, result.thumbnail, result.mtime
     return shown_row(place, result.verdict, *shown)
@@ -65,7 +65,7 @@ def shown_row(
     thumbnail: str = "",
     mtime: float = 0.0,
 ) -> Row:
-    """One image as a report shows it; `place` is what is read, and the link."""
+    """One image as a report shows it; `place` is the text shown and the link."""
     told = list(_notes(answers))
     return Row(
         path=place[0],

@@ -1,4 +1,4 @@
-"""What a report shows: one Row an image, and the Header that tells of the whole run."""
+"""What a report shows: one Row for each image, and the Header for the whole run."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Row:
     """One image of the report."""
 
     path: str
-    """As the user knows it; may hold any character, also the surrogates that stand for bytes outside UTF-8."""
+    """As the user knows it; may hold any character, including surrogates for bytes that are not UTF-8."""
     href: str
     """The address of the image as seen from the report, percent-encoded (see `link`)."""
     verdict: Shown
@@ -84,13 +84,13 @@ class Header:
     """ISO 8601."""
     unread: Sequence[Unread] = ()
     totals: Mapping[Shown, int] = field(default_factory=dict[Shown, int])
-    """How many images have which verdict, where the rows are only some of them; empty means that the rows are all."""
+    """How many images have each verdict, if the rows are only some of them; empty means that the rows are all."""
     note: str = ""
     """What the page leaves out, as one sentence."""
 
 
 def link(image: Path, folder: Path) -> str:
-    """The address of an image from a report in `folder`: relative, or absolute where no relative path leads there."""
+    """The address of an image from a report in `folder`: relative, or absolute if no relative path leads there."""
     try:
         relative = os.path.relpath(image, folder)
     except ValueError:  # another drive on Windows
@@ -99,7 +99,7 @@ def link(image: Path, folder: Path) -> str:
 
 
 def address_link(address: str) -> str:
-    """The link to an image elsewhere; empty where no browser follows it."""
+    """The link to an image elsewhere; empty if no browser can follow it."""
     return address if address.startswith(("https://", "http://")) else ""
 
 
@@ -153,7 +153,7 @@ def _embed_model(model: ShownModel, rows: Sequence[Row], table: dict[str, int]) 
             _place(names, label)
     filled = sum(map(len, found))
     values: list[object]
-    # A tagger names a few of thousands of labels an image: pairs are then much smaller than columns.
+    # A tagger names a few of its thousands of labels per image: pairs are then much smaller than columns.
     dense = filled * 3 >= len(names) * sum(map(bool, found))
     if dense:
         values = [[_number(scores.get(label)) for scores in found] for label in names]
@@ -179,7 +179,7 @@ def _range(found: Range) -> list[object]:
 
 
 def _number(value: float | None) -> float | str | None:
-    """Five significant digits; JSON has no NaN and no infinity, so these become words."""
+    """Five significant digits; JSON has no NaN or infinity, so these become words."""
     if value is None:
         return None
     return float(f"{value:.5g}") if math.isfinite(value) else str(float(value))

@@ -9,14 +9,14 @@ from ...core.errors import encodable
 from ...core.prediction import Answer, Prediction
 
 FEW = 40
-"""A model with at most so many labels is shown whole; of a larger one the strongest labels are."""
+"""A model with at most this many labels is shown whole; of a larger one, the strongest labels are shown."""
 STRONGEST = 30
 HIDDEN_GROUPS = frozenset({"hash", "logit", "raw", "gate", "input"})
 """Groups that serve the machine: perceptual hashes, logits, inputs of a decision."""
 
 
 def shown(prediction: Prediction) -> dict[str, float]:
-    """Label and value of what is worth showing, in label order for small models, strongest first for taggers."""
+    """The labels and values worth showing, in label order for small models, strongest first for taggers."""
     labels = prediction.labels
     hidden = {index for group in HIDDEN_GROUPS for index in labels.members(group)}
     if len(labels) - len(hidden) <= FEW:

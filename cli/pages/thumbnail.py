@@ -1,4 +1,4 @@
-"""Small pictures that a report can carry in itself."""
+"""Thumbnails small enough to be embedded in a report."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ BUDGET = 2640
 
 
 def thumbnail(image: Image.Image) -> str:
-    """A data URI of at most 4 KB that shows the image in small; the image itself is not modified.
+    """A data URI of at most 4 KB with a small copy of the image, which is not modified.
 
-    Quality falls before size does, until the budget is kept: noise ends as a few hundred pixels.
+    Quality is reduced before size until the copy fits the budget: noise ends up with a few hundred pixels.
     """
     kind = "webp" if features.check("webp") else "jpeg"
     small = _reduced(image, EDGE, alpha=kind == "webp")
@@ -40,7 +40,7 @@ def _attempts() -> Iterator[tuple[int, int]]:
 
 
 def _reduced(image: Image.Image, edge: int, *, alpha: bool) -> Image.Image:
-    """A copy within edge x edge, as RGB or RGBA; large images are first reduced by whole factors, which is fast."""
+    """A copy within edge x edge, as RGB or RGBA; large images are first reduced by whole factors, for speed."""
     transparent = alpha and ("A" in image.getbands() or "transparency" in image.info)
     size = _fitted(image.size, edge)
     if image.mode not in ("RGB", "RGBA"):

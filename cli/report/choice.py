@@ -1,4 +1,4 @@
-"""Which images a page shows where it cannot show all: of each verdict its share, by their hashes."""
+"""Which images a page shows if it cannot show all: each verdict gets its share, chosen by hash."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ T = TypeVar("T")
 class Choice(Generic[T]):
     """Takes any number of images and keeps at most `limit` of each verdict: those with the smallest hashes.
 
-    Hashes have nothing to do with what an image shows, and stay the same: the choice is fair, and always the same one.
+    Hashes have nothing to do with what an image shows and do not change: the choice is fair and always the same.
     """
 
     limit: int
-    """Of all that is shown in the end; 0 means all."""
+    """The most images shown in all; 0 means no limit."""
     only: Shown | None = None
     totals: Counter[Shown] = field(default_factory=Counter[Shown])
     """Of all images, whether they are shown or not."""
@@ -33,14 +33,14 @@ class Choice(Generic[T]):
         if self.only not in (None, verdict):
             return
         kept = self._kept.setdefault(verdict, [])
-        entry = (-int(content or "0", 16), -self.totals[verdict], image)  # the second number is unlike any other's
+        entry = (-int(content or "0", 16), -self.totals[verdict], image)  # the second number is unique
         if not self.limit or len(kept) < self.limit:
             heapq.heappush(kept, entry)
         else:
             heapq.heappushpop(kept, entry)
 
     def taken(self) -> list[T]:
-        """What is shown, verdict by verdict."""
+        """The images shown, verdict by verdict."""
         kept: list[Shown] = [verdict for verdict in VERDICTS if verdict in self._kept]
         shares = _shares({verdict: self.totals[verdict] for verdict in kept}, self.limit)
         found: list[T] = []
@@ -50,11 +50,11 @@ class Choice(Generic[T]):
         return found
 
     def counts(self) -> dict[Shown, int]:
-        """How many images have which verdict, in their usual order."""
+        """How many images have each verdict, in the usual order."""
         return {verdict: self.totals[verdict] for verdict in VERDICTS if self.totals[verdict]}
 
     def omission(self, shown: int) -> str:
-        """What a page says of what it leaves out; empty where it shows all."""
+        """What a page says about the images it leaves out; empty if it shows all."""
         total = sum(self.totals.values())
         if shown == total:
             return ""
@@ -65,7 +65,7 @@ class Choice(Generic[T]):
 
 
 def _shares(totals: Mapping[Shown, int], limit: int) -> dict[Shown, int]:
-    """How many of each verdict are shown: in proportion, none below one, by the largest remainders."""
+    """How many of each verdict are shown: in proportion, at least one each, by the largest remainders."""
     total = sum(totals.values())
     if not limit or total <= limit:
         return dict(totals)

@@ -1,4 +1,4 @@
-"""A report that is made without a scan: what the user wants of it, and what goes onto the page."""
+"""A report without a scan: what the user asks for, and what goes onto the page."""
 
 from __future__ import annotations
 
@@ -12,33 +12,33 @@ from ..pages.rows import Header, Row, Shown, ShownModel, Unread
 
 @dataclass(frozen=True)
 class Wish:
-    """What the user wants."""
+    """What the user asks for."""
 
     folder: Path
-    """Where the page will lie: links lead from there."""
+    """Where the page will be: links start there."""
     limit: int = 0
-    """Images that are shown at most; 0 means all."""
+    """The most images shown; 0 means all."""
     only: Shown | None = None
     pictures: bool = True
-    """Whether small pictures are made of the images that have none."""
+    """Whether thumbnails are made for images that have none."""
 
 
 @dataclass(frozen=True)
 class Gathered:
-    """What goes onto the page. Counts are of all images, also of those that it does not show."""
+    """What goes onto the page. Counts cover all images, including those not shown."""
 
     title: str
     gate: str
     rows: Sequence[Row]
     totals: Mapping[Shown, int]
     note: str
-    """What is left out, as a sentence; empty where nothing is."""
+    """What is left out, as a sentence; empty if nothing is."""
     models: Sequence[ShownModel] = ()
     counts: Mapping[str, int] = field(default_factory=dict[str, int])
     unread: Sequence[Unread] = ()
     """Of the images shown, those that could not be read."""
     missing: Sequence[Unread] = ()
-    """What was named and could not be looked at."""
+    """What was named but could not be looked at."""
 
     def header(self) -> Header:
         """The page's header."""
@@ -58,5 +58,5 @@ class Gathered:
 
 
 def unread(row: Row, code: str) -> Unread:
-    """An image that could not be read, for a list that names it already."""
+    """An image that could not be read, for a list that already names it."""
     return Unread(row.path, code, row.reason.removeprefix("review: ").removeprefix(f"{row.path}: "))

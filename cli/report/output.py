@@ -46,9 +46,9 @@ class _Shown(NamedTuple):
 
 
 def from_output(output: Output, gate: Gate | None, judge: Judge, store: Store | None, wish: Wish) -> Gathered:
-    """What a page shows of an output: by its own verdicts, or by a gate that is decided anew over its numbers.
+    """What a page shows of an output: by its own verdicts, or by a gate applied anew to its numbers.
 
-    Two passes: all verdicts, then all that is known of the images shown. Raises GateError, OutputError, StoreError.
+    Two passes: all verdicts, then everything known about the images shown. Raises GateError, OutputError, StoreError.
     """
     settings = output.require_settings()
     asked = OutputGate(gate, output.where, settings, judge) if gate else None
@@ -91,7 +91,7 @@ def _anew(output: Output, asked: OutputGate) -> Iterator[tuple[Shown, str, _Chos
 
 
 def _counted(entries: Iterator[tuple[Shown, str, _Chosen]]) -> Iterator[tuple[Shown, str, _Chosen]]:
-    """The same, while it is shown how many there were."""
+    """The same items, with a progress display of how many there were."""
     with Progress(
         TextColumn("reading: {task.completed:,.0f} images"),
         console=console,
@@ -108,7 +108,7 @@ def _counted(entries: Iterator[tuple[Shown, str, _Chosen]]) -> Iterator[tuple[Sh
 def _shown(
     output: Output, chosen: Sequence[_Chosen], asked: OutputGate | None, ranges: Ranges, wish: Wish
 ) -> Iterator[_Shown]:
-    """All that a page tells of the images shown, except their pictures; predictions go as soon as they are told."""
+    """What a page says about the images shown, except their pictures; predictions are dropped once they are used."""
     by_spot, models = {one.spot: one.verdict for one in chosen}, output.require_settings().models
     columns = [*COLUMNS.names, *(one.model for one in models)]
     for spots, found in picked(output, by_spot, columns):
@@ -123,7 +123,7 @@ def _shown(
 
 
 def _pictures(shown: Sequence[_Shown], store: Store | None, wish: Wish) -> dict[int, str]:
-    """Small pictures: from the store, else made from the files that are still what they were on this machine."""
+    """Thumbnails: from the store, else made from files on this machine that have not changed."""
     known = store.thumbnails(one.content for one in shown) if store else {}
     found = {place: known[one.content] for place, one in enumerate(shown) if one.content in known}
     read = ItemReader().read
@@ -136,7 +136,7 @@ def _pictures(shown: Sequence[_Shown], store: Store | None, wish: Wish) -> dict[
 
 
 def _place(item: SourceItem, wish: Wish) -> tuple[str, str]:
-    """What is read, and the link."""
+    """The text shown, and the link."""
     path = path_of(item.uri)
     if path is None or item.member:
         return item.name, "" if item.member else address_link(item.uri)

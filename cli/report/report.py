@@ -46,21 +46,21 @@ def report(
     *,
     output: Annotated[Path, _page("--output", "-o", help="The page that is written.")] = Path("report.html"),
     gate: GateOptions,
-    limit: Annotated[int, _shown(min=0, help="Show so many images: of each verdict its share; 0 means all.")] = LIMIT,
+    limit: Annotated[int, _shown(min=0, help="Show this many images, of each verdict its share; 0: all.")] = LIMIT,
     verdict: Annotated[
         Literal["accept", "review", "reject", "error"] | None,
         _shown(help="Show only images with this verdict.", show_default=False),
     ] = None,
     pictures: Annotated[
-        bool, _page("--pictures/--no-pictures", help="Make small pictures of images that have none yet.")
+        bool, _page("--pictures/--no-pictures", help="Make thumbnails of images that have none yet.")
     ] = True,
     db: Db = None,
     machine: Annotated[Machine, Fields("folders", "weights")],
 ) -> None:
     """Write the HTML page of images that were scanned already, without scanning.
 
-    Without a gate, each image has the verdict that was given last. With one, it is decided anew from the numbers that
-    are there; what they do not tell is for review.
+    Without a gate, each image has the verdict that was given last. With one, it is decided anew from the stored
+    numbers; an image that they do not decide goes to review.
     """
     found = named_output(paths)
     judge = machine.judge()

@@ -1,4 +1,4 @@
-"""The rows of a report from the store: what it knows of files that are still what they were when they were scanned."""
+"""The rows of a report from the store: what it knows about files that have not changed since they were scanned."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ T = TypeVar("T")
 
 
 def from_store(store: Store, paths: Sequence[Path], gate: Gate | None, judge: Judge, wish: Wish) -> Gathered:
-    """What a page shows of the files and folders named, or of all that the store knows, by a gate or as last judged.
+    """What a page shows of the named files and folders, or of all in the store, by a gate or as last judged.
 
-    Raises KeepersError where nothing is known, GateError, StoreError.
+    Raises KeepersError if nothing is known, GateError, StoreError.
     """
     if gate:
         judge.check(gate)
@@ -63,7 +63,7 @@ def from_store(store: Store, paths: Sequence[Path], gate: Gate | None, judge: Ju
 
 
 def _files(store: Store, paths: Sequence[Path], left_out: Counter[str], missing: list[Unread]) -> Iterator[Found]:
-    """The files that are there, in order; those that are not are counted, or told where they were named."""
+    """The files that exist, in order; missing ones are counted, or reported if they were named."""
     for entry in walk(paths) if paths else ():
         if isinstance(entry, Found):
             yield entry
@@ -80,7 +80,7 @@ def _files(store: Store, paths: Sequence[Path], left_out: Counter[str], missing:
 
 
 def _rows(store: Store, part: Sequence[Judged], verdicts: Verdicts, ranges: Ranges, wish: Wish) -> Iterator[Row]:
-    """All that is known of some images."""
+    """All that is known about some images."""
     contents = [one.content for one in part]
     images, pictures = store.images(contents), store.thumbnails(contents)
     known = store.predictions(contents, verdicts.fingerprints)
@@ -107,7 +107,7 @@ def _with_pictures(chosen: Sequence[Judged], rows: Sequence[Row]) -> list[Row]:
 
 
 def _counted(files: Iterator[Found]) -> Iterator[Found]:
-    """The same, while it is shown how many there were."""
+    """The same items, with a progress display of how many there were."""
     with Progress(
         TextColumn("looking: {task.completed:,.0f} files"),
         console=console,
@@ -133,14 +133,14 @@ def _counts(left_out: Counter[str]) -> str:
 
 
 def _gates(found: Counter[str]) -> str:
-    """The gate of all verdicts; where there are several, each with the number of images that it judged."""
+    """The gate of all verdicts; if there are several, each with the number of images that it judged."""
     if len(found) == 1:
         return next(iter(found))
     return "\n\n".join(f"# {count:,} images\n{gate}" for gate, count in found.most_common())
 
 
 def _title(paths: Sequence[Path], store: Store) -> str:
-    """What the report is called."""
+    """The report's title."""
     if not paths:
         return store.path.name
     more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""

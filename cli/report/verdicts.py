@@ -1,4 +1,4 @@
-"""The verdict on every file that the store knows: the newest one, or by a gate over the predictions in the store."""
+"""The verdict on every file in the store: the latest one, or that of a gate over the stored predictions."""
 
 from __future__ import annotations
 
@@ -32,30 +32,30 @@ class Judged(NamedTuple):
     verdict: Verdict
     error: str
     compared: Mapping[str, Prediction]
-    """Predictions that depend on the files before it: near-duplicates."""
+    """Predictions that depend on earlier files: near-duplicates."""
 
 
 @dataclass(frozen=True)
 class Verdicts:
-    """Goes through files in their order, and opens none of them."""
+    """Goes through files in order, without opening any."""
 
     store: Store
     judge: Judge
     gate: Gate | None
-    """None: the verdict that was given last."""
+    """None stands for the verdict that was given last."""
     left_out: Counter[str] = field(default_factory=Counter[str])
     """How many files have no verdict, by the reason."""
     gates: Counter[str] = field(default_factory=Counter[str])
-    """How many of the newest verdicts each gate gave."""
+    """How many of the latest verdicts each gate gave."""
     _run: Run = field(default_factory=Run)
 
     @cached_property
     def fingerprints(self) -> dict[str, str]:
-        """Of all models that the store knows: those of the files on this machine, else those that came last."""
+        """For every model in the store: the fingerprint of its files on this machine, else the latest one."""
         return {model: self._fingerprint(model) or last for model, last in self.store.fingerprints().items()}
 
     def of(self, files: Sequence[Found]) -> Iterator[Judged]:
-        """The files of which something is known, some hundred at a time."""
+        """The files about which something is known, a few hundred at a time."""
         known = self._unchanged(files)
         contents = [content for _, content in known]
         newest = self.store.newest_verdicts(contents)
@@ -73,9 +73,9 @@ class Verdicts:
                 yield Judged(found, content, self._decided(self.gate, {**said, **compared}), "", compared)
 
     def _unchanged(self, files: Sequence[Found]) -> list[tuple[Found, str]]:
-        """The files that the store knows as they are now, with their contents.
+        """The files that the store knows in their present state, with their contents.
 
-        The store knows a file by the path that it was scanned by, which may have been a relative one.
+        The store knows a file by the path under which it was scanned, which may have been relative.
         """
         names = {one.path: _names(one.path) for one in files}
         seen = self.store.files({path for several in names.values() for path in several})
@@ -99,7 +99,7 @@ class Verdicts:
         return {model: self.fingerprints[model] for model in models if model in self.fingerprints}
 
     def _decided(self, gate: Gate, answers: Mapping[str, Answer]) -> Verdict:
-        """By what the store holds; what it does not hold is for review."""
+        """The verdict from the stored predictions; review if one is missing."""
         made = {model: self.judge.derive(model, answers) for model in gate.models if model not in answers}
         decision = gate.decide({**answers, **{model: one for model, one in made.items() if one}})
         if decision.verdict:
@@ -128,7 +128,7 @@ class Verdicts:
             return ""
 
     def _models(self, text: str) -> tuple[str, ...]:
-        """The models of a gate that was used before; none where it is of another version."""
+        """The models of a gate that was used before; none if it is of another version."""
         try:
             return Gate.parse(text).models
         except GateError:
@@ -136,7 +136,7 @@ class Verdicts:
 
 
 def _names(path: Path) -> tuple[Path, ...]:
-    """The paths that the store may know a file by."""
+    """The paths under which the store may know a file."""
     whole = Path(os.path.abspath(path))  # noqa: PTH100  links stay as they are
     try:
         return path, whole, Path(os.path.relpath(whole))

@@ -1,4 +1,4 @@
-"""The images of a review: what the page is told of each, and in which orders it can show them."""
+"""The images of a review: what the page learns about each, and the orders in which it can show them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ...core.prediction import Answer, Prediction, Range
 from ..pages.scores import image_facts, shown_by_model, words
 
 MOST_SCORES = 60
-"""So many scores can be sorted by: those of the gate first, then those that most images have."""
+"""The most scores to sort by: those of the gate first, then those that most images have."""
 
 
 @dataclass(frozen=True)
@@ -32,11 +32,11 @@ class ReviewImage:
     scores: Mapping[str, float]
     """By "model.label"."""
     uncertain: float | None
-    """How near it is to a threshold of the gate, in spreads of that score; None where the gate reads no numbers."""
+    """Distance to the gate's nearest threshold, in spreads of that score; None if the gate reads no numbers."""
 
 
 def items(results: Iterable[Scanned], gate: Gate) -> list[ReviewImage]:
-    """Every image once, whatever files it stands in, in the order in which they come; unreadable files are left out."""
+    """Every image once, however many files hold it, in order of appearance; unreadable files are left out."""
     once: dict[str, Scanned] = {}
     for result in results:
         if not result.error:
@@ -98,7 +98,7 @@ def _flat(shown: Mapping[str, Mapping[str, float]]) -> list[tuple[str, str, floa
 
 
 def _range(answer: Answer, label: str) -> list[float | None]:
-    """The ends of a score's range, for a bar beside it; none where it has no ends."""
+    """The ends of a score's range, for a bar beside it; empty if it has no ends."""
     assert isinstance(answer, Prediction)
     found: Range = answer.labels.range(answer.labels.index(label))
     return [_finite(found.low), _finite(found.high)]
@@ -109,7 +109,7 @@ def _finite(value: float | None) -> float | None:
 
 
 def _uncertain(answers: Sequence[Mapping[str, Answer]], gate: Gate) -> list[float | None]:
-    """For each image the least distance to a threshold, or the margin of an answer in one word that the gate reads."""
+    """For each image, the least distance to a threshold, or the margin of a one-word answer that the gate reads."""
     distances = [row for link in gate.links if (row := _distances(answers, link)) is not None]
     tests = [term.model for term in gate.terms if isinstance(term, WordTest)]
     distances += [np.array([_margin(one.get(model)) for one in answers]) for model in dict.fromkeys(tests)]

@@ -1,4 +1,4 @@
-"""The pictures of a review, made small enough for a browser, and kept while they may be asked for again."""
+"""The pictures of a review, reduced for a browser, and kept while they may be requested again."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ QUALITY: dict[Size, int] = {"small": 78, "large": 92}
 BUDGET = 192 << 20
 """Bytes of finished pictures that are kept."""
 AT_ONCE = 3
-"""Pictures that are decoded at the same time: each may take hundreds of megabytes."""
+"""Pictures that are decoded at once: each may take hundreds of megabytes."""
 BEHIND = (128, 128, 128)
-"""What lies behind transparency."""
+"""The colour behind transparency."""
 
 
 class Pictures:
-    """JPEGs of the files of a list, by their place in it; no other file is ever opened. Safe from many threads."""
+    """JPEGs of the files in a list, by position; no other file is ever opened. Safe to use from many threads."""
 
     def __init__(self, paths: Sequence[Path], budget: int = BUDGET) -> None:
         self._paths = list(paths)
@@ -68,7 +68,7 @@ def _shrunk(path: Path, size: Size) -> bytes:
 
 
 def _flat(picture: Image.Image) -> Image.Image:
-    """In RGB, on grey where it is transparent."""
+    """The picture in RGB, with grey behind transparency."""
     if "A" in picture.getbands() or "transparency" in picture.info:
         full = picture.convert("RGBA")
         behind = Image.new("RGBA", full.size, (*BEHIND, 255))

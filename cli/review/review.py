@@ -1,4 +1,4 @@
-"""`keepers review`: say of each image whether you keep it, on a page that this machine alone can open."""
+"""`keepers review`: mark each image as keep or reject, on a page that only this machine can open."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _page = in_panel("The page")
 _input = in_panel("What to look at")
 
 PATIENCE = 5.0
-"""Seconds that a label waits for another program that writes to the store. Then the page says so, and tries again."""
+"""Seconds that a mark waits for another program that writes to the store. Then the page says so and tries again."""
 
 
 @examples(
@@ -47,7 +47,7 @@ def review(
     order: Annotated[
         str, _page(help="date, uncertain (nearest to the gate's thresholds first), or a score: faramir.accept.")
     ] = "date",
-    blind: Annotated[bool, _page("--blind", help="Begin without showing verdicts, scores and prompts.")] = False,
+    blind: Annotated[bool, _page("--blind", help="Begin with verdicts, scores and prompts hidden.")] = False,
     port: Annotated[int, _page(min=0, max=65535, help="0 takes any that is free.")] = 0,
     browser: Annotated[bool, _page(help="Open the page.")] = True,
     recursive: Annotated[bool, _input(help="Search folders in folders.")] = True,
@@ -56,8 +56,8 @@ def review(
 ) -> None:
     """Look at images one by one and keep or reject them by keyboard; keepers tune learns from it.
 
-    Images that the gate has not judged are scored first. The page is reachable from this machine alone. What you say
-    is stored at once; stop with Ctrl-C and go on another day.
+    Images that the gate has not judged are scored first. Only this machine can reach the page. Each label is stored at
+    once; stop with Ctrl-C and go on another day.
     """
     judge = machine.judge()
     chosen = gate.chosen(judge.store)
@@ -72,7 +72,7 @@ def review(
 
 
 def _scored(judge: Judge, gate: Gate, store: Store, paths: Sequence[Path], recursive: bool) -> list[Scanned]:
-    """The images of the paths with their verdicts, from the store where they stand there."""
+    """The images of the paths with their verdicts, from the store where it has them."""
     entries = list(walk(paths, Search(recursive=recursive)))
     files = [entry for entry in entries if isinstance(entry, Found)]
     scan = Scan(judge, gate, store, ScanOptions(details=True))
@@ -90,7 +90,7 @@ def _check_order(order: str, found: Sequence[ReviewImage], gate: Gate) -> None:
 
 
 def _has_screen() -> bool:
-    """Without one, some systems would open a text browser in this very terminal."""
+    """Whether there is a display. Without one, some systems would open a text browser in this terminal."""
     return sys.platform in ("win32", "darwin") or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
 
 
@@ -104,7 +104,7 @@ def _serve(
     browser: bool,
     paths: Sequence[Path],
 ) -> None:
-    """Serve until Ctrl-C. Raises KeepersError when the port is taken."""
+    """Serve until Ctrl-C. Raises KeepersError if the port is taken."""
     more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
     data = page_data(found, gate, f"{paths[0].resolve().name}{more}")
     store.wait_at_most(PATIENCE)

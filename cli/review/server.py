@@ -1,8 +1,8 @@
-"""Serves the page of a review to this machine alone, and writes down what it is told.
+"""Serves the page of a review to this machine only, and stores the marks it receives.
 
-A page of another site may send requests to a server on this machine. None of them gets anywhere: the address holds a
-random token, the Host must be the loopback's own (a name that was bound to 127.0.0.1 is none), a foreign Origin is
-refused, and answers forbid any other page to embed or read them. Pictures are asked for by number, never by path.
+Pages of other sites may send requests to a server on this machine. None succeeds: the address holds a random token,
+the Host must be the loopback's own (another name bound to 127.0.0.1 is refused), a foreign Origin is refused, and
+responses forbid any other page to embed or read them. Pictures are requested by number, never by path.
 """
 
 from __future__ import annotations
@@ -41,13 +41,13 @@ POLICY = (
 MOST_BODY = 4096
 SOURCE = "review"
 RECENT = 200
-"""Labels that can still be taken back after the page is loaded anew."""
+"""Marks that can still be taken back after the page is reloaded."""
 BUSY = "Another program is writing to the store. This is tried again until the store is free."
 ENDED = "The review was ended in the terminal. What you said is stored; start keepers review again to go on."
 
 
 class ReviewEnded(KeepersError):
-    """A browser that kept its connection asked for something after the review was ended."""
+    """A browser that kept its connection sent a request after the review had ended."""
 
 
 class Review:
@@ -80,19 +80,19 @@ class Review:
             yield
 
     def start(self) -> dict[str, object]:
-        """Everything that the page needs to begin, or to go on after it was loaded again."""
+        """Everything that the page needs to begin, or to go on after a reload."""
         with self._store():
             said = (label for label in self._labels.history() if label.source == SOURCE)
             recent = [[self._place[one.content], one.id] for one in said if one.content in self._place][-RECENT:]
             return {**self.data, "recent": recent, **self._state()}
 
     def changes(self, version: str) -> dict[str, object]:
-        """The labels now, or nothing where they are as they were at a version."""
+        """The current marks, or nothing if they have not changed since a version."""
         with self._store():
             return {"version": version} if self._version() == version else self._state()
 
     def say(self, index: int, mark: str, seen: int) -> dict[str, object]:
-        """Label an image; `seen` is the number of the label that the page knew of, so that a contradiction is told."""
+        """Mark an image; `seen` is the number of the mark that the page knew, so that a conflict is reported."""
         with self._store():
             content = self._contents[index]
             before = self._labels.current([content]).get(content)
@@ -101,7 +101,7 @@ class Review:
             return {**_mark_facts(index, label), "contradicts": before.mark if before and other else ""}
 
     def take_back(self, number: int) -> dict[str, object] | None:
-        """Remove a label that was given here; None when it is gone already."""
+        """Remove a mark that was given here; None if it is already gone."""
         with self._store():
             label = self._labels.take_back(number)
             if label is None or label.content not in self._place:
@@ -124,7 +124,7 @@ def _mark_facts(index: int, label: UserMark) -> dict[str, object]:
 
 
 class ReviewServer(ThreadingHTTPServer):
-    """Listens on 127.0.0.1 alone."""
+    """Listens only on 127.0.0.1."""
 
     daemon_threads = True  # a thread lives as long as the connection that its browser keeps open
     allow_reuse_address = False
@@ -136,21 +136,21 @@ class ReviewServer(ThreadingHTTPServer):
 
     @property
     def address(self) -> str:
-        """What to open in a browser."""
+        """The address to open in a browser."""
         return f"http://127.0.0.1:{self.server_port}/{self.token}/"
 
     @property
     def hosts(self) -> tuple[str, ...]:
-        """The Host headers that mean this server."""
+        """The Host headers that name this server."""
         return (f"127.0.0.1:{self.server_port}", f"localhost:{self.server_port}")
 
     def server_close(self) -> None:
-        """Stop listening and let what is being written finish; the store is not used after this."""
+        """Stop listening and let running writes finish; the store is not used after this."""
         super().server_close()
         self.review.close()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A browser that closed its connection is no news."""
+        """Say nothing when a browser closes its connection."""
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -193,7 +193,7 @@ class Handler(BaseHTTPRequestHandler):
                 self._refuse(404, "There is nothing here.")
 
     def do_POST(self) -> None:
-        """A label, or one taken back."""
+        """A new mark, or one taken back."""
         route = self._route(post=True)
         if route is None:
             return
@@ -222,7 +222,7 @@ class Handler(BaseHTTPRequestHandler):
             self._answer(lambda: self.review.say(index, str(mark), seen))
 
     def _route(self, *, post: bool) -> list[str] | None:
-        """The parts of the path behind the token; None when the request was refused, and answered so."""
+        """The parts of the path after the token; None if the request was refused, which the reply says."""
         server = cast("ReviewServer", self.server)
         hosts, origins = self.headers.get_all("Host", []), self.headers.get_all("Origin", [])
         if len(hosts) != 1 or hosts[0] not in server.hosts:
@@ -275,7 +275,7 @@ class Handler(BaseHTTPRequestHandler):
         self._send(200, data, "image/jpeg", cache="private, max-age=3600")
 
     def _refuse(self, status: int, text: str) -> None:
-        """Say no. The connection ends: an unread body must not be taken for the next request."""
+        """Refuse and close the connection: an unread body must not be taken for the next request."""
         self.close_connection = True
         self._send(status, json.dumps({"error": text}).encode(), "application/json")
 
@@ -292,4 +292,4 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(data)
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-        """Nothing: the terminal is the user's."""
+        """Log nothing: the terminal is the user's."""

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ClusterScan:
-    """What the options say."""
+    """What the options ask for."""
 
     sources: Sequence[str]
     search: Search
@@ -37,7 +37,7 @@ class ClusterScan:
 
 
 def refuse(told: Mapping[str, object], why: str) -> None:
-    """Refuse options that were given and would not be heeded. Raises KeepersError."""
+    """Refuse options that were given but would have no effect. Raises KeepersError."""
     given = [name for name, value in told.items() if value]
     if given:
         raise KeepersError(f"{given[0]} {why}")
@@ -47,17 +47,17 @@ def local_paths(paths: Sequence[str]) -> list[Path]:
     """The paths of a plain scan. Raises KeepersError for addresses."""
     for path in paths:
         if "://" in path:
-            raise KeepersError(f"{path} is an address: those are read by --engine ray.")
+            raise KeepersError(f"{path} is an address; only --engine ray reads addresses.")
     return [Path(path) for path in paths]
 
 
 def absolute(place: str) -> str:
-    """A path that means the same to workers, which may run in another folder; addresses stay as they are."""
+    """A path that means the same to workers, which may run in another folder; addresses are unchanged."""
     return place if "://" in place else str(Path(place).absolute())
 
 
 def run(job: ClusterScan, gate: Gate, *, quiet: bool) -> int:
-    """Scan; gives the exit code. Raises KeepersError."""
+    """Scan and return the exit code. Raises KeepersError."""
     if not job.options.out:
         raise KeepersError("--engine ray writes Parquet: say where with --out FOLDER (or s3://…).")
     try:
@@ -114,12 +114,12 @@ def _task(job: ClusterScan, gate: Gate) -> Task:
 
 
 def _recipe(job: ClusterScan) -> CaptionRecipe | None:
-    """How captions are written; None where none are wanted. Raises KeepersError."""
+    """How captions are written; None if none are wanted. Raises KeepersError."""
     if not job.options.recipe and not job.options.tagger:
         return None
     recipe = recipe_from(job.options.recipe, None, taggers=job.options.tagger or None)
     if recipe.source == "prompt":
         return replace(recipe, taggers=())
     if not recipe.taggers:
-        raise KeepersError("The recipe names no tagger: give one with --tagger, as --tagger jtp.")
+        raise KeepersError("The recipe names no tagger: give one with --tagger, such as --tagger jtp.")
     return recipe

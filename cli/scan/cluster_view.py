@@ -1,4 +1,4 @@
-"""What a person sees while a cluster scans, and the account of every input at the end."""
+"""What a person sees while a cluster scans, and the final account of every input."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ PHASES = {
     "models": "loading and trying the models",
     "listing": "listing the inputs",
     "scanning": "scanning",
-    "alone": "looking again, one by one, at images over which workers died",
+    "alone": "looking again, one by one, at images whose workers died",
     "near-duplicates": "looking for near-duplicates",
     "accounting": "accounting",
 }
 WINDOW = 200
-"""Seconds over which the shown rate is taken: files are written in bursts."""
+"""Seconds over which the rate is averaged: files are written in bursts."""
 
 
 class ClusterView:
-    """One progress bar of the whole job; on a plain stream a line for each phase and each twentieth of the work."""
+    """One progress bar for the whole job; on a plain stream, a line for each phase and each twentieth of the work."""
 
     def __init__(self, *, quiet: bool = False) -> None:
         self._quiet = quiet
@@ -69,14 +69,14 @@ class ClusterView:
         self._bar.stop()
 
     def connected(self, nodes: Sequence[ClusterNode], address: str) -> None:
-        """The cluster is there."""
+        """The cluster is ready."""
         cpus, gpus = sum(node.cpus for node in nodes), sum(node.gpus for node in nodes)
         cards = f", {gpus:g} GPUs" if gpus else ""
         where = f"{len(nodes)} machines, {cpus:g} processors{cards}" if address else "on this machine"
         self._say(f"Ray: {where}, ready after {duration(monotonic() - self._started)}")
 
     def phase(self, what: str) -> None:
-        """Something else begins."""
+        """A phase begins."""
         if what != "scanning" and self._todo and not self._scanned:
             self._scanned = monotonic() - self._scanning
         self._scanning = monotonic() if what == "scanning" else self._scanning
@@ -85,18 +85,18 @@ class ClusterView:
             self._say(PHASES[what])
 
     def listed(self, count: int) -> None:
-        """So many inputs were found up to now."""
+        """This many inputs were found so far."""
         self._bar.update(self._task, completed=count)
 
     def begin(self, todo: int, skipped: int, pools: Pools) -> None:
-        """So many will be looked at."""
+        """This many will be looked at."""
         self._todo = todo
         self._bar.reset(self._task, total=todo, rate="", description=PHASES["scanning"])
         workers = f"up to {pools.looks} to decode, {pools.actors} for each net" if todo else "none needed"
         self._say(f"scan {todo:,}, skip {skipped:,}; workers: {workers}")
 
     def done(self, counts: Mapping[str, int]) -> None:
-        """These were written."""
+        """These results were written."""
         self._counts.update({name: int(count) for name, count in counts.items()})
         done = self._counts.total()
         rate = done / max(monotonic() - self._scanning, 0.01)

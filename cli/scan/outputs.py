@@ -29,12 +29,12 @@ class Sink(Protocol):
         ...
 
     def finish(self) -> None:
-        """Write what belongs at the end."""
+        """Write what comes at the end."""
         ...
 
 
 def facts(result: Scanned) -> dict[str, object]:
-    """A result as JSON values; what JSON has no number for (NaN) becomes null."""
+    """A result as JSON values; NaN, which JSON lacks, becomes null."""
     image = result.image
     scores = {
         model: {label: value if math.isfinite(value) else None for label, value in values.items()}
@@ -55,7 +55,7 @@ def facts(result: Scanned) -> dict[str, object]:
 
 
 class JsonLines:
-    """One JSON object a line, each written as soon as it is known."""
+    """One JSON object per line, each written as soon as it is known."""
 
     def __init__(self, file: IO[str]) -> None:
         self._file = file
@@ -85,7 +85,7 @@ class JsonArray:
 
 
 class Csv:
-    """A table: what is known of the file, then one column for each model's word and each number that the gate reads."""
+    """A table: facts about the file, then one column for each model's word and each number that the gate reads."""
 
     def __init__(self, file: IO[str], values: Sequence[tuple[str, str]], models: Sequence[str]) -> None:
         self._values = values
@@ -104,13 +104,13 @@ class Csv:
         )
 
     def finish(self) -> None:
-        """Nothing belongs at the end."""
+        """Nothing comes at the end."""
 
 
 class Outputs:
     """The files that were asked for; "-" is the output stream.
 
-    A file is written beside its place and put there when it is complete; only a streamed one grows where it is.
+    A file is written beside its place and moved there when complete; only JSON lines grow in place.
     """
 
     def __init__(self) -> None:

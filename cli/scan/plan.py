@@ -29,7 +29,7 @@ _sample = in_panel("What is measured")
 _output = in_panel("Output")
 
 BUSY = 1.3
-"""From this ratio of clock to processor time on, other programs spoil what is measured."""
+"""At this ratio of clock to processor time or above, other programs distort the measurements."""
 
 
 @examples(
@@ -45,11 +45,11 @@ def plan(
     gate: GateOptions,
     sample: Annotated[
         list[Path] | None,
-        _sample(help="Images like those of the scan, or folders of them; repeatable. Default: some are drawn."),
+        _sample(help="Images like those of the scan, or folders of them; repeatable. Default: generated images."),
     ] = None,
-    size: Annotated[int, _sample(min=16, max=16384, help="Pixels of the side of a drawn image.")] = 1024,
+    size: Annotated[int, _sample(min=16, max=16384, help="Side of a generated image in pixels.")] = 1024,
     form: Annotated[
-        Literal["png", "jpeg", "webp"], _sample("--format", help="File format of the drawn images.")
+        Literal["png", "jpeg", "webp"], _sample("--format", help="File format of the generated images.")
     ] = "png",
     passes: Annotated[
         list[str] | None,
@@ -61,14 +61,14 @@ def plan(
     ] = None,
     cost: Annotated[
         list[str] | None,
-        _sample(help="MODEL=MILLISECONDS of one image on one GPU, where the GPUs are not here; repeatable."),
+        _sample(help="MODEL=MILLISECONDS for one image on one GPU, if the GPUs are not here; repeatable."),
     ] = None,
     actors: Annotated[int, _cluster(min=0, help="Of each net on GPUs; 0 fills the GPUs.")] = 0,
     gpus_per_actor: Annotated[float, _cluster(min=0, help="0 shares the GPUs among the nets.")] = 0,
     machine: Machine,
     as_json: Annotated[bool, _output("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Tell how long a scan of many images takes on a cluster, what binds it, and how many cores keep its GPUs busy.
+    """Tell how long a scan of many images takes on a cluster, what limits it, and how many cores fill its GPUs.
 
     Every step is measured here, with the real models; nothing is sent anywhere.
     """
@@ -99,7 +99,7 @@ def _require_arrow() -> None:
 
 
 def _device(asked: str, gpus: int, given: bool) -> str:
-    """Where nets are measured: on the processor for a cluster without GPUs."""
+    """The device on which nets are measured: the processor for a cluster without GPUs."""
     if gpus:
         return asked
     if given and asked not in ("auto", "cpu"):
@@ -123,7 +123,7 @@ def _numbers(pairs: Sequence[str] | None, option: str, unit: str, most: float = 
 
 
 def _check(workload: Workload, gpus: int, device: str) -> None:
-    """Refuse options about models that are not asked, and GPUs whose speed nobody knows."""
+    """Refuse options about models that are not asked, and GPUs of unknown speed."""
     models = [spec.id for spec in workload.specs]
     nets = [model for model in models if model not in inline(workload.specs)]
     for option, given, known in (("--pass", workload.passes, models), ("--cost", workload.elsewhere, nets)):
@@ -132,7 +132,7 @@ def _check(workload: Workload, gpus: int, device: str) -> None:
                 what = "net" if option == "--cost" else "model"
                 raise KeepersError(f"{option}: the gate asks no {what} {name!r}; it asks {', '.join(known) or 'none'}.")
     if workload.elsewhere and not gpus:
-        raise KeepersError("--cost tells the time on a GPU: say with --gpus how many there are.")
+        raise KeepersError("--cost gives the time on a GPU: say with --gpus how many there are.")
     unknown = [net for net in nets if net not in workload.elsewhere]
     if gpus and device == "cpu" and unknown:
         options = " ".join(f"--cost {net}=MILLISECONDS" for net in unknown)
@@ -168,12 +168,12 @@ def _show(found: Estimate, cluster: Cluster, images: int) -> None:
 
 
 def _bound(found: Estimate) -> str:
-    """What binds, in words."""
+    """What limits the scan, in words."""
     name = exit_codes.escaped(found.binding)
     return {
-        "cores": f"The cores bind; most of them go into: {name}",
-        "gpus": f"{name} binds: its GPUs are always busy",
-        "driver": "The process that drives the job binds: a larger --batch hands more images on at once",
+        "cores": f"The cores are the limit; most of them go into: {name}",
+        "gpus": f"{name} is the limit: its GPUs are always busy",
+        "driver": "The process that drives the job is the limit: a larger --batch hands on more images at once",
     }[found.bound]
 
 
@@ -184,7 +184,7 @@ def _span(seconds: float) -> str:
 
 
 def _notes(workload: Workload, measured: MeasuredCosts, cluster: Cluster, own: bool) -> list[str]:
-    """What was measured, and what was not."""
+    """Notes on what was measured and what was not."""
     costs = measured.costs
     notes = [_measured(workload, measured, own), _assumed(costs)]
     if workload.elsewhere:
@@ -192,7 +192,7 @@ def _notes(workload: Workload, measured: MeasuredCosts, cluster: Cluster, own: b
         notes.append(f"told: time on a GPU, {told}.")
     notes += _share_notes(workload, measured)
     if costs.join:
-        notes.append("not counted: writing again the files in which near-duplicates are found.")
+        notes.append("not counted: rewriting the files in which near-duplicates are found.")
     nets = [one for one in costs.models if not one.inline]
     if cluster.gpus and not nets:
         notes.append("the gate asks no net: the GPUs stay idle.")
@@ -200,12 +200,12 @@ def _notes(workload: Workload, measured: MeasuredCosts, cluster: Cluster, own: b
         held = ", ".join(f"{one.model} {one.weights / 1e6:,.0f} MB" for one in nets)
         notes.append(f"memory: every actor of a net holds its weights ({held}).")
     if measured.waited > BUSY:
-        notes.append("other programs kept this machine busy, so what was measured is too high: do it again when idle.")
+        notes.append("other programs kept this machine busy, so the times are too high: repeat this when it is idle.")
     return notes + [f"left out, cannot be read: {unread}" for unread in measured.unread]
 
 
 def _measured(workload: Workload, measured: MeasuredCosts, own: bool) -> str:
-    kind = "of your images" if own else "drawn images (give yours with --sample)"
+    kind = "of your images" if own else "generated images (give yours with --sample)"
     size = f"{measured.megapixels:.1f} megapixels and {measured.costs.bytes / 1e6:.1f} MB on average"
     runtime = workload.judge.runtime
     precision = runtime.resolve(runtime.torch_device())
@@ -217,7 +217,7 @@ def _measured(workload: Workload, measured: MeasuredCosts, own: bool) -> str:
 def _assumed(costs: Costs) -> str:
     handing = f"{1000 * costs.overhead:.1f} ms of a core and {1000 * costs.carry:.1f} ms a megabyte"
     start = f"{costs.startup:.0f} s to start (loading measured here)"
-    return f"assumed: cores as fast as these; {handing} for each stage an image is handed to; {start}; sources keep up."
+    return f"assumed: cores as fast as these; {handing} for each stage that an image reaches; {start}; sources keep up."
 
 
 def _share_notes(workload: Workload, measured: MeasuredCosts) -> list[str]:
@@ -226,14 +226,14 @@ def _share_notes(workload: Workload, measured: MeasuredCosts) -> list[str]:
     seen = [f"{model} {count}" for model, count in measured.asked.items() if model != models[0]]
     notes = [f"told: shares that go on, {', '.join(told)}."] if told else []
     if seen:
-        notes.append(f"of the {measured.images} images of the sample were asked: {', '.join(seen)}.")
+        notes.append(f"models asked about the {measured.images} images of the sample: {', '.join(seen)}.")
     elif len(models) > 1 and not told:
-        notes.append("assumed: every model is asked about every image; --sample or --pass tells how many go on.")
+        notes.append("assumed: every model is asked about every image; --sample or --pass says how many go on.")
     return notes
 
 
 def _facts(measured: MeasuredCosts, cluster: Cluster, images: int, found: Estimate) -> Mapping[str, object]:
-    """Everything as JSON values; seconds, bytes and shares as they are."""
+    """Everything as JSON values; seconds, bytes and shares unrounded."""
     told = asdict(found)
     for load in told["loads"]:
         load["alone"] = load["alone"] if load["alone"] < float("inf") else None

@@ -1,4 +1,4 @@
-"""The page that a scan writes."""
+"""The HTML page that a scan writes."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ class Report:
         self._ranges = Ranges()
 
     def add(self, result: Scanned) -> None:
-        """Take one result."""
+        """Add one result."""
         self._rows.append(row(result, self.path.parent))
         self._ranges.take(self._rows[-1], result.answers)
 
     def write(self, gate: Gate, judge: Judge, fingerprints: Mapping[str, str], view: ScanView) -> int:
-        """Write the page; gives its size in bytes."""
+        """Write the page; returns its size in bytes."""
         from ... import __version__
 
         header = Header(

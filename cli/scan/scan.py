@@ -1,4 +1,4 @@
-"""`keepers scan`: score files and folders, show, store, sort and report."""
+"""`keepers scan`: score files and folders; show, store, sort and report the results."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _sorting = in_panel("Sorting")
 _store = in_panel("Store")
 
 SETTLED = 2.0
-"""Seconds that a file must be unchanged before `--watch` takes it: hosts write large files in pieces."""
+"""Seconds that a file must stay unchanged before `--watch` takes it: hosts write large files in pieces."""
 WATCH_EVERY = 1.0
 """Seconds between two looks at watched folders."""
 
@@ -52,7 +52,7 @@ def scan(
     paths: Annotated[
         list[str],
         typer.Argument(
-            help="Files and folders; folders are searched to the bottom. With --engine ray also addresses (s3://…), "
+            help="Files and folders; folders are searched recursively. With --engine ray also addresses (s3://…), "
             "@LIST, .parquet and .tar."
         ),
     ],
@@ -61,25 +61,25 @@ def scan(
     exclude: Annotated[list[str] | None, _input(help="Leave out files and folders named like this.")] = None,
     recursive: Annotated[bool, _input(help="Search folders in folders.")] = True,
     follow: Annotated[bool, _input("--follow", help="Follow symbolic links inside folders.")] = False,
-    limit: Annotated[int, _input(min=0, help="Stop after so many files; 0 means all.")] = 0,
+    limit: Annotated[int, _input(min=0, help="Stop after this many files; 0 means all.")] = 0,
     pixel_limit: Annotated[int, _input(min=1, help="Megapixels above which a file is not opened.")] = 100,
-    watch: Annotated[bool, _input("--watch", help="Go on with what appears in the folders, until Ctrl-C.")] = False,
+    watch: Annotated[bool, _input("--watch", help="Also scan files as they appear, until Ctrl-C.")] = False,
     gate: GateOptions,
     everything: Annotated[
         bool,
-        _gate("--score-all", help="Ask every model of the gate about every image, also where it is decided."),
+        _gate("--score-all", help="Ask every model of the gate about every image, even when the verdict is clear."),
     ] = False,
     json: Annotated[str, _output("--json", help="Write one JSON array to this file; - is the output stream.")] = "",
-    jsonl: Annotated[str, _output("--jsonl", help="Write JSON lines as they come; - is the output stream.")] = "",
+    jsonl: Annotated[str, _output("--jsonl", help="Write JSON lines as results come; - is the output stream.")] = "",
     csv: Annotated[str, _output("--csv", help="Write a table; - is the output stream.")] = "",
     report: Annotated[Path | None, _output(help="Write a self-contained HTML page.")] = None,
-    sort: Annotated[Path | None, _sorting(help="Put the files into accepted, review and rejected below here.")] = None,
+    sort: Annotated[Path | None, _sorting(help="Put the files into accepted, review and rejected in here.")] = None,
     sort_by: Annotated[
-        Literal["copy", "move", "link"], _sorting(help="How --sort puts them; `keepers undo` takes it back.")
+        Literal["copy", "move", "link"], _sorting(help="How --sort places them; `keepers undo` takes it back.")
     ] = "copy",
     db: Db = None,
     no_db: NoDb = False,
-    fresh: Annotated[bool, _store("--fresh", help="Score again what the store knows.")] = False,
+    fresh: Annotated[bool, _store("--fresh", help="Score images again that the store knows.")] = False,
     machine: Machine,
     quiet: Annotated[bool, _output("--quiet", "-q", help="Only the summary.")] = False,
     cluster: ClusterOptions,
@@ -120,7 +120,7 @@ def scan(
 
 
 def _title(paths: Sequence[Path]) -> str:
-    """What the report is called: what was scanned."""
+    """The report's title: what was scanned."""
     more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
     return f"{paths[0].resolve().name}{more}"
 
@@ -183,7 +183,7 @@ class _Job:
         return files, passed_over
 
     def _tell(self, plan: ScanPlan) -> None:
-        """What is going to happen, before it does; models that are missing are named now, not after the night."""
+        """Say what is about to happen, and which models are missing, before the scan rather than after the night."""
         console.print(f"scan {plan.to_scan:,}, skip {len(plan.known):,}")
         if plan.to_scan:
             for model in self.scan.gate.models:
@@ -194,7 +194,7 @@ class _Job:
         for file in spec.weights:
             if not file.optional and not judge.store.download and judge.store.find(file) is None:
                 console.print(
-                    f"[yellow]{model} is not here: images that hang on it go to review.[/] keepers fetch {model}"
+                    f"[yellow]{model} is not here: images that depend on it go to review.[/] keepers fetch {model}"
                 )
                 return
 
@@ -223,7 +223,7 @@ class _Job:
                 self.report.add(placed)
 
     def _sort(self, sorter: Sorter, result: Scanned, view: ScanView) -> Scanned:
-        """The result with the path where its file lies now."""
+        """The result with the path where its file is now."""
         try:
             placed = sorter.place(result.path, result.verdict.outcome)
         except KeepersError as error:

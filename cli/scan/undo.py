@@ -23,7 +23,7 @@ from ..options import examples
 def undo(
     folder: Annotated[Path, typer.Argument(help="The folder given to --sort, or one of the logs in it.")],
     everything: Annotated[
-        bool, typer.Option("--all", help="Take back all runs that left a log, not only the last.")
+        bool, typer.Option("--all", help="Take back all runs that left a log, not only the latest.")
     ] = False,
 ) -> None:
     """Take back the sorting of files: moved ones go home, copies and links that nobody changed are removed."""

@@ -25,14 +25,14 @@ LISTED = 20
 
 
 class ScanView:
-    """A live table of the latest images above a progress bar; on a plain stream, a line for each image not accepted."""
+    """A live table of the latest images over a progress bar; on a plain stream, a line for each image not accepted."""
 
     def __init__(self, total: int, *, quiet: bool = False) -> None:
         self.counts: Counter[str] = Counter()
         self.unread: list[tuple[str, str, str]] = []
-        """Path, code and reason of what could not be read."""
+        """Path, code and reason of each file that could not be read."""
         self.not_sorted: list[tuple[str, str]] = []
-        """Path and reason of what was left where it was."""
+        """Path and reason of each file that was left where it was."""
         self.unjudged = 0
         self._known = 0
         self._latest: deque[Scanned] = deque(maxlen=LATEST)
@@ -62,7 +62,7 @@ class ScanView:
 
     @property
     def seconds(self) -> float:
-        """Since the view was made."""
+        """Seconds since the view was made."""
         return time.monotonic() - self._started
 
     def grow(self, more: int) -> None:
@@ -71,12 +71,12 @@ class ScanView:
         self._progress.update(self._task, total=(task.total or 0) + more)
 
     def passed_over(self, entry: PassedOver) -> None:
-        """Count and tell a path that was not looked at."""
+        """Count and report a path that was not looked at."""
         self.unread.append((str(entry.path), entry.code, entry.reason))
         self._say(f"[magenta]passed over[/] {escaped(str(entry.path))}: {escaped(entry.reason)}")
 
     def left(self, path: Path, reason: str) -> None:
-        """Count and tell a file that could not be sorted."""
+        """Count and report a file that could not be sorted."""
         self.not_sorted.append((str(path), reason))
         self._say(f"[magenta]not sorted[/] {escaped(str(path))}: {escaped(reason)}")
 
@@ -136,7 +136,7 @@ class ScanView:
 
 
 def coloured(outcome: str) -> str:
-    """An outcome in its colour, as wide as the widest."""
+    """An outcome in its colour, padded to the widest."""
     return f"[{COLOURS[outcome]}]{outcome}[/]" + " " * (6 - len(outcome))
 
 
@@ -145,7 +145,7 @@ def _reason(result: Scanned) -> str:
 
 
 def duration(seconds: float) -> str:
-    """A time as a person says it."""
+    """A time as a person would say it."""
     if seconds < 60:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
