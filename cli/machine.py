@@ -74,7 +74,7 @@ class Machine:
 
 
 ModelFolders = Annotated[Machine, Fields("folders")]
-"""For commands that look at files of models and run none."""
+"""For commands that look at model files without running a model."""
 
 
 def check_device(device: str) -> None:

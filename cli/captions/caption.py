@@ -45,7 +45,7 @@ REJECTED = ("rejected", "review")
     'keepers caption images --training sets --name "my_trigger style" --repeats 10',
 )
 def caption(
-    paths: Annotated[list[Path], typer.Argument(help="Images and folders; folders are searched to the bottom.")],
+    paths: Annotated[list[Path], typer.Argument(help="Images and folders; folders are searched recursively.")],
     *,
     recipe: RecipeOptions,
     dry_run: Annotated[bool, _output("--dry-run", "-n", help="Show the differences and write nothing.")] = False,
@@ -93,7 +93,7 @@ def caption(
 
 
 def _journals(paths: Iterable[Path]) -> list[Path]:
-    """The folders with a journal among and below the paths."""
+    """The folders that have a journal, at or below the paths."""
     found: dict[Path, None] = {}
     for path in paths:
         start = path if path.is_dir() else path.parent
@@ -141,7 +141,7 @@ class _Job:
         return exit_codes.UNJUDGED if view.problems or view.not_embedded else exit_codes.OK
 
     def _without_collisions(self, images: Sequence[Path], view: CaptionView) -> list[Path]:
-        """The images whose caption file is theirs alone; where copies are made, names are made to fit instead."""
+        """The images that share their caption file with no other; copies get fitting names instead."""
         if self.files.folder is not None:
             return list(images)
         shared = collisions(images, self.files.recipe.extension)

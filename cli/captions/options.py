@@ -19,11 +19,11 @@ _files = in_panel("Where it goes")
 
 @dataclass(frozen=True)
 class RecipeOptions:
-    """A recipe's file, and what goes before it; None where an option was not given."""
+    """A recipe's file and the options that override it; None if an option was not given."""
 
     recipe: Annotated[
         str,
-        _which("--recipe", help="FILE.toml#NAME: take the recipe from a file; options here go before it."),
+        _which("--recipe", help="FILE.toml#NAME: take the recipe from a file; options here override it."),
     ] = ""
     taggers: Annotated[
         list[str] | None,
@@ -38,14 +38,16 @@ class RecipeOptions:
         list[str] | None,
         _which("--category-threshold", help="CATEGORY=THRESHOLD; repeatable."),
     ] = None
-    top: Annotated[int | None, _which(help="Only so many most probable tags.")] = None
-    limit: Annotated[int | None, _which(help="At most so many tags in a caption.")] = None
+    top: Annotated[int | None, _which(help="Only this many most probable tags.")] = None
+    limit: Annotated[int | None, _which(help="At most this many tags in a caption.")] = None
     only: Annotated[list[str] | None, _which(help="Only these tags; * stands for any text.")] = None
     exclude: Annotated[
         list[str] | None,
-        _which(help="Never these tags; * stands for any text, blanks equal underscores."),
+        _which(help="Never these tags; * stands for any text, spaces equal underscores."),
     ] = None
-    exclude_categories: Annotated[list[str] | None, _which("--exclude-category", help="Never tags of these.")] = None
+    exclude_categories: Annotated[list[str] | None, _which("--exclude-category", help="Never tags of this kind.")] = (
+        None
+    )
     require: Annotated[list[str] | None, _which(help="No caption for images without these tags.")] = None
     rename: Annotated[list[str] | None, _which(help="OLD=NEW; an empty NEW drops it; repeatable.")] = None
     tag_file: Annotated[Path | None, _which(help="CSV with tag, category, implications; drops implied.")] = None
@@ -73,6 +75,6 @@ class RecipeOptions:
     embed: Annotated[bool | None, _files(help="Also into the image's own metadata.")] = None
 
     def made(self) -> CaptionRecipe:
-        """The recipe of the file, or the default one, with the options that were given. Raises RecipeError."""
+        """The file's recipe, or the default one, with the given options applied. Raises RecipeError."""
         values = {one.name: getattr(self, one.name) for one in fields(self)}
         return recipe_from(values.pop("recipe"), values.pop("tag_file"), **values)

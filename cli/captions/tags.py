@@ -40,9 +40,9 @@ _WIDTH = 40
 )
 def tags(
     paths: Annotated[list[Path], typer.Argument(help="Folders with captioned images, or images.")],
-    extension: Annotated[str, _input(help="Of the caption files.")] = ".txt",
-    top: Annotated[int, _output(min=0, help="Show so many tags; 0 means all.")] = 40,
-    pairs: Annotated[int, _output(min=0, help="Also show so many pairs that stand together.")] = 0,
+    extension: Annotated[str, _input(help="Extension of the caption files.")] = ".txt",
+    top: Annotated[int, _output(min=0, help="Show this many tags; 0 means all.")] = 40,
+    pairs: Annotated[int, _output(min=0, help="Also show this many pairs of tags that occur together.")] = 0,
     csv: Annotated[str, _output("--csv", help="Write all tags as a table; - is the output stream.")] = "",
     report: Annotated[Path | None, _output(help="Write a self-contained HTML page.")] = None,
     recursive: Annotated[bool, _input(help="Search folders in folders.")] = True,
@@ -74,7 +74,7 @@ def _counted(paths: list[Path], extension: str, recursive: bool) -> tuple[TagTab
             unread.append((entry.path, entry.reason))
             continue
         if entry.path.suffix.lower() not in IMAGE_ENDINGS:
-            unread.append((entry.path, "this is no image; name images or their folder"))
+            unread.append((entry.path, "not an image; name images or their folder"))
             continue
         try:
             text = read_sidecar(sidecar_path(entry.path, extension))
@@ -112,7 +112,7 @@ def _show_pairs(pairs: list[TagPair]) -> None:
         names = (exit_codes.escaped(pair.first), exit_codes.escaped(pair.second))
         shown.add_row(*names, f"{pair.images:,}", f"{pair.overlap:.0%}", f"{pair.lift:.2f}")
     console.print(shown)
-    console.print("overlap: images with both of those with either; lift: 1 means that they meet by chance", style="dim")
+    console.print("overlap: images with both among those with either; lift: 1 means chance", style="dim")
 
 
 def _header(table: TagTable) -> Header:
@@ -134,7 +134,7 @@ def _panels(table: TagTable, top: int, pairs: int) -> list[Panel]:
         report_table("All tags", ["tag", "images", "share (%)"], rows),
     ]
     if pairs:
-        note = "Overlap: images with both of those with either. Lift: 1 means that they meet by chance."
+        note = "Overlap: images with both among those with either. Lift: 1 means that they meet by chance."
         met = [[p.first, p.second, p.images, round(100 * p.overlap, 1), round(p.lift, 2)] for p in table.pairs(pairs)]
         found.append(report_table("Tags together", ["tag", "with", "images", "overlap (%)", "lift"], met, note=note))
     return found
@@ -158,5 +158,5 @@ def _write_csv(target: str, table: TagTable, pairs: int) -> None:
 
 
 def _cell(tag: str) -> str:
-    """A tag that no spreadsheet takes for a formula."""
+    """A tag that no spreadsheet reads as a formula."""
     return f"'{tag}" if tag[:1] in ("=", "+", "-", "@") and not is_kaomoji(tag) else tag

@@ -1,4 +1,4 @@
-"""What a person sees of captions: differences, what went wrong, and the summary."""
+"""What a person sees while captioning: differences, problems and the summary."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ class CaptionView:
 
     def __init__(self, total: int, *, dry: bool, quiet: bool) -> None:
         self.problems: list[tuple[Path, str, str]] = []
-        """Path, code and reason of what got no caption though it should."""
+        """Path, code and reason of each image that should have a caption but got none."""
         self.not_embedded: list[tuple[Path, str]] = []
-        """Path and reason of images that could not take their caption into their metadata."""
+        """Path and reason of each image whose metadata could not take its caption."""
         self.counts: Counter[str] = Counter()
         self._untagged = 0
         self._dry, self._quiet = dry, quiet
@@ -66,7 +66,7 @@ class CaptionView:
         self._say(f"[dim]{outcome} {_path(path)}: {escaped(reason.removeprefix(f'{outcome}: '))}[/]")
 
     def failed(self, path: Path, code: str, reason: str) -> None:
-        """Count an image that got no caption though it should."""
+        """Count an image that should have a caption but got none."""
         self._advance("problem")
         self.problems.append((path, code, reason.removeprefix("review: ").removeprefix(f"{path}: ")))
 
@@ -87,7 +87,7 @@ class CaptionView:
             console.print(text, soft_wrap=True)
 
     def summary(self) -> None:
-        """What became of all images; each is in exactly one line."""
+        """What became of all images; each counts in exactly one line."""
         total = sum(self.counts.values())
         console.print(f"[bold]{total:,} images[/]{' (dry run: nothing was written)' if self._dry else ''}")
         for what, text in _COUNTS.items():
@@ -102,7 +102,7 @@ class CaptionView:
 
 
 def show_undone(done: Undone) -> None:
-    """Tell what an undo did."""
+    """Print what an undo did."""
     if not (done.restored or done.removed or done.left):
         console.print("There is nothing to take back here.")
         return

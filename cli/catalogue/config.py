@@ -1,4 +1,4 @@
-"""`keepers config`: which defaults hold, and where each comes from."""
+"""`keepers config`: the defaults in force, and where each comes from."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def config(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] 
     """Show the defaults that you set, and where each comes from.
 
     The file is TOML: models, db, device, precision, preset and batch, each with its value. Environment variables
-    (KEEPERS_MODELS and so on) go before the file, and options on the command line before both.
+    (KEEPERS_MODELS and so on) override the file, and options on the command line override both.
     """
     path, found = settings_file(), shown(read_settings())
     if as_json:
@@ -51,7 +51,7 @@ def config(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] 
 
 
 def shown(settings: Settings) -> list[Shown]:
-    """Every default, with what holds where nothing is set."""
+    """Every default, including those that were not set."""
     folders: tuple[Path, ...] = tuple(dict.fromkeys((*settings.models, *default_folders())))
     values: dict[str, str | int | Sequence[str]] = {
         "models": [str(folder) for folder in folders],

@@ -1,4 +1,4 @@
-"""`keepers convert`: published files of other programs, made into files that models here can read."""
+"""`keepers convert`: turns published files of other programs into files that the models here can read."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ def convert(
     cuts: Annotated[
         tuple[float, float], _form(help="The ratings from which an image is questionable, and explicit.")
     ] = CUTS,
-    force: Annotated[bool, _output("--force", help="Replace a file that is there already.")] = False,
+    force: Annotated[bool, _output("--force", help="Replace an existing file.")] = False,
     machine: ModelFolders,
 ) -> None:
     """Convert a furry model's zip into one safetensors file; TensorFlow is not needed."""
     from ...models.furry.convert import ConvertOptions
     from ...models.furry.convert import convert as convert_furry
 
-    del model  # there is one kind so far, and the word says which
+    del model  # the only kind so far; the word on the command line names it
     try:
         options = ConvertOptions({"auto": None, "normalised": True, "raw": False}[pixels], check_cuts(cuts))
     except ValueError as error:
@@ -57,7 +57,7 @@ def convert(
     def target(layout: Layout) -> Path:
         place = output or folder / file_name(name or name_of(layout))
         if place.exists() and not force:
-            raise KeepersError(f"{place} is there already; --force replaces it.")
+            raise KeepersError(f"{place} already exists; --force replaces it.")
         return place
 
     _tell(convert_furry(path, target, options))
@@ -68,7 +68,7 @@ def _tell(made: Converted) -> None:
     console.print(f"[green]converted[/] {exit_codes.escaped(str(made.path))}")
     console.print(
         f"{layout.backbone}, {layout.size} pixels, {'normalised' if layout.normalised else 'raw'}; "
-        f"{made.tensors:,} tensors, {len(made.skipped):,} variables of training left out"
+        f"{made.tensors:,} tensors, {len(made.skipped):,} training variables left out"
     )
     widths = ", ".join(f"{group} {len(tags)}" for group, tags in layout.tags.items())
     console.print(f"outputs: {exit_codes.escaped(widths)}")

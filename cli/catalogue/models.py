@@ -1,4 +1,4 @@
-"""`keepers models` and `keepers fetch`: which models there are, where their files lie, and how to get them."""
+"""`keepers models` and `keepers fetch`: the models, where their files are, and how to get them."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def _show_licences(spec: ModelSpec, files: Sequence[WeightFile]) -> None:
 
 
 def _all(store: WeightStore) -> list[ModelSpec]:
-    """Every model, and the variants that have files of their own; the others are named beside their model."""
+    """Every model, and every variant with files of its own; other variants are named beside their model."""
     found: list[ModelSpec] = []
     for spec in REGISTRY:
         found.append(spec)
@@ -183,7 +183,7 @@ def _file_facts(file: WeightFile, path: Path | None, store: WeightStore) -> dict
 
 
 def size_text(size: int) -> str:
-    """Bytes as a person reads them; a question mark where the size is not published."""
+    """Bytes in readable form; a question mark if the size is not published."""
     if not size:
         return "?"
     return f"{size / 1e9:.2f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"

@@ -1,4 +1,4 @@
-"""`keepers evaluate`: how right a model or a gate is on images whose class is known."""
+"""`keepers evaluate`: how accurate a model or a gate is on images whose class is known."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _output = in_panel("Output")
     "keepers evaluate --class keep=good --class drop=bad --preset faramir --expect keep=accept --expect drop=reject",
 )
 def evaluate(
-    folder: Annotated[Path | None, typer.Argument(help="A folder with one folder for each class, named by it.")] = None,
+    folder: Annotated[Path | None, typer.Argument(help="A folder with a folder named after each class.")] = None,
     *,
     classes: Annotated[
         list[str] | None, _truth("--class", help="NAME=FOLDER: a class and its images; repeatable.")
@@ -58,10 +58,10 @@ def evaluate(
         list[str] | None,
         _truth(help="CLASS=OUTCOME: what the gate should say (accept, review, reject); repeatable."),
     ] = None,
-    score: Annotated[str, _asked(help="Check one value, as faramir.accept, against --positive.")] = "",
+    score: Annotated[str, _asked(help="Check one value, such as faramir.accept, against --positive.")] = "",
     positive: Annotated[list[str] | None, _asked(help="Classes that --score should be high for.")] = None,
     target: Annotated[
-        str, _asked(help=f"MEASURE=VALUE that the threshold shall serve: {', '.join(MEASURES)}.")
+        str, _asked(help=f"MEASURE=VALUE that the threshold should reach: {', '.join(MEASURES)}.")
     ] = "informedness=1",
     json: Annotated[Path | None, _output(help="Write all numbers as JSON.", show_default=False)] = None,
     report: Annotated[Path | None, _output(help="Write a page.", show_default=False)] = None,
@@ -71,8 +71,8 @@ def evaluate(
 ) -> None:
     """Compare answers with what is known: confusion matrix, precision, recall, MCC, informedness, thresholds.
 
-    Classes are folders' names, --class options, or a table's column. Images that could not be judged are told and left
-    out of all numbers.
+    Classes come from folder names, --class options, or a column of a table. Images that could not be judged are listed
+    and left out of all numbers.
     """
     truths = known_classes(folder, classes, table)
     measure, value = parse_target(target)
@@ -104,7 +104,7 @@ class _Evaluation:
     gate: Gate
     model: str = ""
     value: str = ""
-    """The label that is a score."""
+    """The label whose value is the score."""
 
     @classmethod
     def of(cls, model: str, gate: GateOptions, score: str, judge: Judge) -> _Evaluation:
@@ -116,7 +116,7 @@ class _Evaluation:
             judge.check(chosen)
             return cls(chosen)
         if score:
-            value = Gate.parse(f"accept: {score} == {score}")  # whatever it is: only the answer is wanted
+            value = Gate.parse(f"accept: {score} == {score}")  # its verdict does not matter: only the answer is wanted
             judge.check(value)
             name = value.models[0]
             return cls(value, name, score[len(name) :].lstrip(".").strip('[]"'))
@@ -134,7 +134,7 @@ def known_classes(folder: Path | None, classes: Sequence[str] | None, table: Pat
     else:
         truths = by_folder(subfolders(folder) if folder else named_folders(classes))
     if len(set(truths.values())) < 2:
-        raise KeepersError("All images are of one class: there is nothing to tell apart.")
+        raise KeepersError("All images are of one class: there is nothing to compare.")
     return truths
 
 
@@ -148,7 +148,7 @@ def parse_target(text: str) -> tuple[Measure, float]:
             except ValueError:
                 break
     listed = ", ".join(MEASURES)
-    raise KeepersError(f"--target takes MEASURE=VALUE, as precision=0.95, not {text!r}. Measures: {listed}.")
+    raise KeepersError(f"--target takes MEASURE=VALUE, such as precision=0.95, not {text!r}. Measures: {listed}.")
 
 
 def expected(pairs: Sequence[str] | None, names: Iterable[str]) -> dict[str, str]:
@@ -167,7 +167,7 @@ def expected(pairs: Sequence[str] | None, names: Iterable[str]) -> dict[str, str
 
 
 def scanned(scan: Scan, truths: Mapping[Path, str]) -> list[Scanned]:
-    """Every image through the gate, in order; files that are not there come as such."""
+    """Every image's result from the gate, in order, missing files included."""
     entries = list(walk(truths))
     plan = scan.plan([one for one in entries if isinstance(one, Found)])
     results = list(track(scan.run(plan), "judging", total=len(plan.files), console=console, transient=True))

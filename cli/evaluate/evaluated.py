@@ -1,4 +1,4 @@
-"""What an evaluation comes to: answers against truths, curves of scores, and all numbers as plain values."""
+"""The outcome of an evaluation: answers against truths, curves of scores, and all numbers as JSON values."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ OUTCOMES = ("accept", "review", "reject")
 
 @dataclass(frozen=True)
 class Curve:
-    """How well one score tells one class from the rest, and a threshold for it."""
+    """How well one score separates one class from the rest, and a threshold for it."""
 
     score: str
     """"faramir.accept"."""
@@ -30,7 +30,7 @@ class Curve:
     target: float
 
     def facts(self) -> dict[str, Any]:
-        """All numbers as JSON values; None where there is none."""
+        """All numbers as JSON values; None for a missing one."""
         found = sweep(self.truths, self.scores)
         chosen = choose(found, self.measure, self.target)
         values = {
@@ -61,13 +61,13 @@ class Evaluated:
     truths: Mapping[Path, str]
     results: Sequence[Scanned]
     answers: Sequence[str]
-    """What was answered for each result; empty where it could not be judged."""
+    """The answer for each result; empty if it could not be judged."""
     matrix: Confusion
     curves: Sequence[Curve]
 
     @property
     def unjudged(self) -> list[Scanned]:
-        """Results without an answer, which no number counts."""
+        """Results without an answer, which are left out of all numbers."""
         return [result for result, answer in zip(self.results, self.answers, strict=True) if not answer]
 
     def facts(self) -> dict[str, Any]:
@@ -96,7 +96,7 @@ class Evaluated:
 def of_model(
     model: str, truths: Mapping[Path, str], results: Sequence[Scanned], measure: Measure, target: float
 ) -> Evaluated:
-    """A model's answers in one word. Raises UnknownName for classes that are none of its labels, KeepersError."""
+    """A model's answers in one word. Raises UnknownName for classes that are not among its labels, KeepersError."""
     labels = _labels(results, model)
     names = list(dict.fromkeys(truths.values()))
     unknown = [name for name in names if name not in labels]
@@ -125,7 +125,7 @@ def of_score(
     measure: Measure,
     target: float,
 ) -> Evaluated:
-    """One value, with the threshold that serves the target. Raises KeepersError for classes that cannot be parted."""
+    """One value, with the threshold for the target. Raises KeepersError for classes that cannot be separated."""
     names = set(truths.values())
     wanted = set(positive)
     if not wanted or not wanted < names:
@@ -189,5 +189,5 @@ def _value(result: Scanned, model: str, label: str) -> float:
 
 
 def finite(value: float) -> float | None:
-    """The value, or None where it is not finite: JSON has no word for those."""
+    """The value, or None if it is not finite, which JSON cannot express."""
     return float(value) if math.isfinite(value) else None

@@ -61,7 +61,7 @@ def _show_curve(curve: Curve) -> None:
         return
     chosen = choose(found, curve.measure, curve.target)
     name = f"{curve.score} for {curve.positive}"
-    reached = "serves" if chosen.reached else "comes nearest to"
+    reached = "reaches" if chosen.reached else "comes nearest to"
     console.print(
         f"{exit_codes.escaped(name)}: ROC area {found.area:.3f}; threshold {chosen.threshold:.4g} {reached} "
         f"{curve.measure} {curve.target:g}: {curve.measure} {chosen.value:.3f}, precision {chosen.precision:.3f}, "
@@ -111,7 +111,7 @@ def _curve_panels(found: Evaluated) -> list[Panel]:
 
 
 def _row(result: Scanned, truth: str, answer: str, folder: Path) -> Row:
-    """As in a scan's report, but accepted are the right answers, and the reason says what was answered for what."""
+    """As in a scan's report, but right answers count as accepted, and the reason names the truth and the answer."""
     shown = row(result, folder)
     if not answer:
         return shown

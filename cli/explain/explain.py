@@ -50,7 +50,7 @@ def explain(
     model: Annotated[str, _what(help="faramir or realism, or a variant of them.")] = "faramir",
     heatmap: Annotated[
         Path | None,
-        _output(help="Write the image under its map to this PNG: where the attention pool read what counts."),
+        _output(help="Write the image under its map to this PNG: where the attention pool read what matters."),
     ] = None,
     label: Annotated[str, _what(help="For --heatmap: accept, or a class. Default: the class that FARAMIR names.")] = "",
     plot: Annotated[Path | None, _output(help="Write the explanation as one HTML page.")] = None,
@@ -67,20 +67,20 @@ def explain(
 ) -> None:
     """Say why FARAMIR accepts or rejects an image, or where a realism detector found its answer.
 
-    Shown are the decision, the strongest classes with their gates, and what each of the decision's 32 inputs adds:
-    integrated gradients on the straight way from all inputs at 0 (every gate closed) to this image, so that the parts
-    and the start add up to the decision's logit. The slope is how much one more of an input would change it from here.
+    It shows the decision, the strongest classes with their gates, and what each of the decision's 32 inputs adds:
+    integrated gradients along the straight line from all inputs at 0 (every gate closed) to this image, so that the
+    parts and the start add up to the decision's logit. The slope is how much one more unit of an input would change it.
 
-    The heatmap splits what FARAMIR's attention pool has read into its 27 x 27 patches, by the gradient of its label's
-    logit. It shows where FARAMIR read, not what it would take to change its mind: patches have seen each other before,
-    and neither ARNIQA's view nor the aesthetic head is in it.
+    The heatmap splits what FARAMIR's attention pool has read among its 27 x 27 patches, by the gradient of its label's
+    logit. It shows where FARAMIR read, not what would change its mind: patches have already exchanged information,
+    and neither ARNIQA's view nor the aesthetic head is part of it.
     """
     judge = machine.judge()
     if model.partition(":")[0] != "faramir":
         explain_map(judge.classifier(model), image, MapOptions(label, method, heatmap, raw, plot, as_json))
         return
     if label and not heatmap:
-        raise KeepersError("--label says what --heatmap shows; name a file with --heatmap as well.")
+        raise KeepersError("--label says what --heatmap shows: also give --heatmap FILE.")
     picture = open_image(image)
     classifier = judge.classifier(model)
     found = _explained(classifier, picture)
@@ -128,7 +128,7 @@ def _write_heatmap(classifier: Classifier, picture: Image, label: str, path: Pat
 
 
 def facts(found: Explanation, scores: tuple[Beside, ...]) -> dict[str, Any]:
-    """The explanation as plain values."""
+    """The explanation as JSON values."""
     prediction = found.prediction
     return {
         "model": prediction.model,

@@ -35,7 +35,7 @@ BATCH = 8
 
 @dataclass(frozen=True)
 class MapOptions:
-    """What is to be shown, and where it goes."""
+    """What to show, and where to write it."""
 
     label: str = ""
     method: Method = "grad-cam"
@@ -128,7 +128,7 @@ def write_array(path: Path, found: Heatmap) -> None:
 
 
 def facts(path: Path, found: Heatmap) -> dict[str, Any]:
-    """The explanation as plain values."""
+    """The explanation as JSON values."""
     values = {
         name: float(value) for name, value in zip(found.prediction.labels.names, found.prediction.values, strict=True)
     }
@@ -156,7 +156,7 @@ def _show(path: Path, found: Heatmap) -> None:
         return
     console.print(
         f"What speaks most for {exit_codes.escaped(found.label)} is around x {found.peak[0]}, y {found.peak[1]}; "
-        f"seen were x {left} to {right}, y {top} to {bottom} of {found.size[0]} x {found.size[1]} pixels."
+        f"it saw x {left} to {right}, y {top} to {bottom} of {found.size[0]} x {found.size[1]} pixels."
     )
 
 

@@ -1,4 +1,4 @@
-"""An explanation of FARAMIR as one HTML page that needs nothing else."""
+"""An explanation of FARAMIR as one self-contained HTML page."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ Row = tuple[Sequence[str], float]
 
 
 def page(found: Explanation, scores: Sequence[Beside], name: str, picture: Image) -> str:
-    """The page, with a small copy of the picture inside."""
+    """The page, with a small copy of the picture embedded."""
     accept = found.prediction["accept"]
     verdict = f"{'accepted' if accept > 0.5 else 'rejected'} at {accept:.3f}: {found.prediction.label}"
     parts = [

@@ -19,7 +19,7 @@ WIDTH = 24
 
 @dataclass(frozen=True)
 class Beside:
-    """What another model says of the same image."""
+    """Another model's answer for the same image."""
 
     model: str
     label: str
@@ -46,7 +46,7 @@ def show(found: Explanation, scores: Sequence[Beside], top: int, notes: Sequence
 
 
 def reasons(title: str, found: Sequence[Reason]) -> Table:
-    """Classes with what was found, how far the gate is open, and what comes through."""
+    """Classes with what was found, how far the gate is open, and what passes through."""
     table = Table("class", title=title, title_justify="left", title_style="bold", box=None)
     for name in ("found", "gate", "logit"):
         table.add_column(name, justify="right")
@@ -59,7 +59,7 @@ def reasons(title: str, found: Sequence[Reason]) -> Table:
 
 
 def contributions(found: Explanation, top: int) -> Group:
-    """The strongest inputs of the decision, and the sum that they are part of."""
+    """The strongest inputs of the decision, and the sum they contribute to."""
     table = Table("input", title="adds to the decision", title_justify="left", title_style="bold", box=None)
     for name in ("value", "adds", "slope"):
         table.add_column(name, justify="right")
@@ -80,7 +80,7 @@ def _numbers(one: Contribution) -> tuple[str, str, str]:
 
 
 def bar(share: float) -> Text:
-    """A bar from the middle: to the right and green for more than 0, to the left and red for less."""
+    """A bar from the middle: to the right and green above 0, to the left and red below."""
     length = round(abs(share) * WIDTH / 2)
     half = WIDTH // 2
     if share < 0:

@@ -1,4 +1,4 @@
-"""Feature vectors of image files, for the commands that compare images."""
+"""Feature vectors of image files, for commands that compare images."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ OneModel = Annotated[Machine, Fields("device", "precision", "folders", "download
 
 @dataclass
 class Features:
-    """The features of the images that could be read, and why others could not."""
+    """The features of the images that could be read, and why others could not be."""
 
     paths: list[Path] = field(default_factory=list[Path])
     rows: list[Floats] = field(default_factory=list)
@@ -71,7 +71,7 @@ def collect(
 
 
 def feature_of(classifier: Classifier, path: Path) -> Floats:
-    """[F], of one image. Raises UnreadableImage, and NotExplainable for a model without features."""
+    """[F]: the features of one image. Raises UnreadableImage, and NotExplainable for a model without features."""
     found = collect(classifier, [path], 1)
     if found.unread:
         raise found.unread[0]

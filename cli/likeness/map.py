@@ -1,4 +1,4 @@
-"""`keepers map`: a folder as a picture, on which alike images lie close."""
+"""`keepers map`: a folder as a picture on which similar images lie close together."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def _row(path: Path, image: Image, folder: Path) -> Row:
 
 
 def _panel(found: Features, paths: list[Path]) -> Panel:
-    """The points, coloured by the folder the images lie in."""
+    """The points, coloured by the folder of their images."""
     points, (first, second) = onto_plane(found.matrix)
     names = [_folder(path, paths) for path in found.paths]
     return scatter(
@@ -82,12 +82,12 @@ def _panel(found: Features, paths: list[Path]) -> Panel:
         groups=names if len(set(names)) > 1 else (),
         x_label=f"1st direction, {first:.0%} of the variance",
         y_label=f"2nd direction, {second:.0%} of the variance",
-        note="Images that a model finds alike lie close together. A click opens the image.",
+        note="Images that the model finds similar lie close together. A click opens the image.",
     )
 
 
 def _folder(path: Path, paths: list[Path]) -> str:
-    """The folder of an image, as seen from the one that was named."""
+    """The folder of an image, relative to the one that was named."""
     for root in paths:
         if root.is_dir() and path.is_relative_to(root):
             return path.parent.relative_to(root).as_posix()

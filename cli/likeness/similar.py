@@ -28,8 +28,8 @@ def similar(
     paths: Annotated[list[Path], typer.Argument(help="An image and folders to search, or only folders.")],
     *,
     model: Model = "furry",
-    top: Annotated[int, _output(min=1, help="Show so many images.")] = 20,
-    threshold: Annotated[float, _likeness(min=-1, max=1, help="The cosine from which images are one group.")] = 0.97,
+    top: Annotated[int, _output(min=1, help="Show this many images.")] = 20,
+    threshold: Annotated[float, _likeness(min=-1, max=1, help="The least cosine between images of a group.")] = 0.97,
     as_json: Annotated[bool, _output("--json", help="Print JSON.")] = False,
     machine: OneModel,
 ) -> None:
@@ -51,14 +51,14 @@ def similar(
 
 
 def _asked(paths: list[Path]) -> tuple[Path | None, list[Path]]:
-    """The image to be compared, if the first path is a file, and where to look."""
+    """The image to compare, if the first path is a file, and where to search."""
     for path in paths:
         if not path.exists():
             raise KeepersError(f"{path} is not there.")
     if paths[0].is_dir():
         return None, paths
     if len(paths) == 1:
-        raise KeepersError(f"Say also which folder to search: keepers similar {paths[0]} FOLDER")
+        raise KeepersError(f"Also say which folder to search: keepers similar {paths[0]} FOLDER")
     return paths[0], paths[1:]
 
 

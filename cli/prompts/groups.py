@@ -16,20 +16,20 @@ from ...core.prediction import Answers, Prediction
 
 @dataclass(frozen=True)
 class GroupRule:
-    """What parts the images in two groups."""
+    """What separates the images into two groups."""
 
     gate: Gate
     model: str = ""
     truth: str = ""
-    """The class that all images truly are of; then the groups are those that fooled the model and those it caught."""
+    """The true class of all images; the groups are then those that fooled the model and those it caught."""
 
     @property
     def names(self) -> tuple[str, str]:
-        """What the groups are called."""
+        """The names of the groups."""
         return ("fooled", "caught") if self.model else ("accepted", "rejected")
 
     def group(self, outcome: str, answers: Answers) -> str:
-        """The group of an image that could be read; empty where it is in none."""
+        """The group of an image that could be read; empty if it is in none."""
         if not self.model:
             return {"accept": "accepted", "reject": "rejected"}.get(outcome, "")
         answer = answers.get(self.model)
@@ -54,24 +54,24 @@ class Findings:
     """Images in neither group: for review, or not judged."""
     counts: Sequence[NumberComparison]
     found: Mapping[str, Sequence[WordComparison]]
-    """By kind (words, nouns, LoRAs), the most telling first."""
+    """By kind (words, nouns, LoRAs), the most distinctive first."""
     tagger: str
 
 
 def fooled_gate(model: str, truth: str) -> Gate:
-    """A gate that asks the model and nothing else."""
+    """A gate that asks only the model."""
     value = str(Value(model, truth))
     return Gate.parse(f"accept: {value} == {value}")
 
 
 def require_class(truth: str, labels: Sequence[str]) -> None:
-    """Raises KeepersError for a truth that is no class of the model."""
+    """Raises KeepersError for a truth that is not a class of the model."""
     if truth not in labels:
         raise KeepersError(f"--truth is the class that all the images truly are of: one of {', '.join(labels)}.")
 
 
 def prompt_of(path: Path | None, known: str, table: Mapping[Path, str]) -> str:
-    """The prompt of an image: from the table alone where there is one, else its own, else from a file beside it."""
+    """The prompt of an image: only from the table if there is one, else its own, else from a file beside it."""
     if table:
         return table.get(path.resolve(), "") if path else ""
     if known or path is None:

@@ -1,4 +1,4 @@
-"""The prompts of a scan's output, parted by its own verdicts, by another gate, or by what a model said."""
+"""The prompts of a scan's output, grouped by its own verdicts, by another gate, or by a model's answers."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ COLUMNS = ("uri", "member", "prompt", "verdict", "error")
 def from_output(
     output: Output, judge: Judge, fooled: tuple[str, str], gate: Gate | None, table: Mapping[Path, str]
 ) -> tuple[GroupRule, Grouped]:
-    """What parts the images, and every image as it is read. Raises KeepersError, GateError, OutputError."""
+    """What separates the images, and every image as it is read. Raises KeepersError, GateError, OutputError."""
     settings = output.require_settings()
     model, truth = fooled
     if model and gate:
-        raise KeepersError("Say one thing that parts the images: --model with --truth, or a gate, or neither.")
+        raise KeepersError("Say one thing that separates the images: --model with --truth, or a gate, or neither.")
     chosen = fooled_gate(model, truth) if model else gate
     anew = OutputGate(chosen, output.where, settings, judge) if chosen else None
     if anew:
@@ -42,7 +42,7 @@ def _rows(output: Output, asked: GroupRule, anew: OutputGate | None, table: Mapp
     for _, found in pieces(output, list(columns)):
         for row in image_rows(found, anew.models if anew else ()):
             path = None if row.item.member else path_of(row.item.uri)
-            if path is not None and (not path.name or "\0" in path.name):  # no file's, so that none lies beside it
+            if path is not None and (not path.name or "\0" in path.name):  # not a file's path, so none is beside it
                 path = None
             yield _group(asked, anew, row), prompt_of(path, row.image.positive, table)
 

@@ -1,4 +1,4 @@
-"""`keepers prompts`: which prompts fool a detector, or pass a gate, and what they have that others have not."""
+"""`keepers prompts`: which prompts fool a detector, or pass a gate, and what sets them apart."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from ..store import Db, open_store
 from .groups import Findings, Grouped, GroupRule, fooled_gate, prompt_of, require_class
 from .report import show, write_report
 
-_groups = in_panel("What parts the images")
+_groups = in_panel("What separates the images")
 _statistics = in_panel("Statistics")
 _output = in_panel("Output")
 
@@ -49,8 +49,8 @@ def prompts(
         ),
     ] = None,
     *,
-    model: Annotated[str, _groups("--model", "-m", help="Whom the prompts fooled; with --truth.")] = "",
-    truth: Annotated[str, _groups(help="The class that all these images truly are of, as ai.")] = "",
+    model: Annotated[str, _groups("--model", "-m", help="The detector that the prompts may fool; with --truth.")] = "",
+    truth: Annotated[str, _groups(help="The true class of all these images, such as ai.")] = "",
     gate: TextOrPreset,
     table: Annotated[
         Path | None, _groups("--table", help="A CSV with the columns file and prompt.", show_default=False)
@@ -58,8 +58,8 @@ def prompts(
     csv: Annotated[Path | None, _output(help="Write all counts and words as CSV.", show_default=False)] = None,
     report: Annotated[Path | None, _output(help="Write a page with plots.", show_default=False)] = None,
     resamples: Annotated[int, _statistics(min=100, max=1_000_000, help="Draws of the bootstrap.")] = 10_000,
-    seed: Annotated[int, _statistics(min=0, help="Of the bootstrap.")] = 0,
-    top: Annotated[int, _output(min=1, help="How many words are shown of each kind.")] = 15,
+    seed: Annotated[int, _statistics(min=0, help="Seed of the bootstrap.")] = 0,
+    top: Annotated[int, _output(min=1, help="How many words of each kind to show.")] = 15,
     db: Db = None,
     machine: Machine,
 ) -> None:
@@ -92,10 +92,10 @@ def prompts(
 
 
 def _asked(judge: Judge, fooled: tuple[str, str], gate: Gate | None) -> GroupRule:
-    """What parts images that are judged now. Raises KeepersError, GateError, and what loading the model raises."""
+    """What separates images that are judged now. Raises KeepersError, GateError, and what loading the model raises."""
     model, truth = fooled
     if bool(model) == bool(gate):
-        raise KeepersError("Say what parts the images: --model with --truth, or --gate, or --preset.")
+        raise KeepersError("Say what separates the images: --model with --truth, or --gate, or --preset.")
     if gate:
         judge.check(gate)
         return GroupRule(gate)
@@ -104,7 +104,7 @@ def _asked(judge: Judge, fooled: tuple[str, str], gate: Gate | None) -> GroupRul
 
 
 def _scanned(asked: GroupRule, judge: Judge, store: Store, paths: Sequence[Path], table: Mapping[Path, str]) -> Grouped:
-    """Images that are judged now, or were before."""
+    """Images that are judged now, or were judged before."""
     files = [one for one in walk(paths or _known(store)) if isinstance(one, Found)]
     scan = Scan(judge, asked.gate, store, ScanOptions(details=True))
     by_path = {path.resolve(): text for path, text in table.items()}
@@ -175,5 +175,5 @@ def _csv(found: Findings) -> str:
 
 
 def _safe(text: str) -> str:
-    """A text that no spreadsheet takes for a formula."""
+    """A text that no spreadsheet reads as a formula."""
     return f"'{text}" if text[:1] in "=+-@\t\r" else text

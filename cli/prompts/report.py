@@ -39,7 +39,7 @@ def show(found: Findings, top: int) -> None:
     console.print(listed)
     for kind, compared in found.found.items():
         if compared:
-            words_table = Table(kind, one, two, "z", "p corrected", title=f"{kind}, the most telling first")
+            words_table = Table(kind, one, two, "z", "p corrected", title=f"{kind}, the most distinctive first")
             for word in compared[:top]:
                 name = exit_codes.escaped(word.word)
                 words_table.add_row(name, *map(str, word.counts), f"{word.score:+.2f}", _marked(word.corrected))
@@ -106,7 +106,7 @@ def _word_panels(found: Findings) -> list[Panel]:
 def _method(found: Findings) -> list[str]:
     counts = (
         "Counts: two groups of these sizes are drawn from all prompts, again and again; p is how often their means are "
-        "as far apart. The study's p (Pondoc, O'Brien and Guman 2023) draws only the first group, and looks how often "
+        "as far apart. The study's p (Pondoc, O'Brien and Guman 2023) draws only the first group, and counts how often "
         "its mean is as far from that of all prompts: with few prompts in the first group the two are alike."
     )
     telling = (

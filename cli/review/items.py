@@ -58,7 +58,7 @@ def score_names(found: Sequence[ReviewImage], gate: Gate) -> list[str]:
 
 
 def page_data(found: Sequence[ReviewImage], gate: Gate, title: str) -> dict[str, object]:
-    """All that the page is told at once."""
+    """All that the page receives at once."""
     names = score_names(found, gate)
     return {
         "title": title,

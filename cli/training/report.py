@@ -47,7 +47,7 @@ def write_report(
 
 
 def course_panels(described: Description) -> list[Panel]:
-    """Loss and accuracy over the epochs; none for a probe, which has no epochs."""
+    """Loss and accuracy over the epochs; empty for a probe, which has none."""
     history = described.training["history"]
     if not history:
         return []
@@ -82,12 +82,12 @@ def _roc_panel(tested: Tested) -> Panel:
         curve = tested.sweep(label)
         if curve.positives and curve.negatives:
             series[f"{name} ({curve.area:.3f})"] = np.interp(x, curve.false_alarms, curve.recall).tolist()
-    note = "The area is the chance that an image of the class scores above one that is not of it."
+    note = "The area is the chance that an image of the class scores above one of another class."
     return lines("ROC", x.tolist(), series, x_label="false alarms", y_label="found", note=note)
 
 
 def _drawn(classes: Sequence[str]) -> list[tuple[int, str]]:
-    """Of two classes one curve says all."""
+    """For two classes one curve says it all."""
     return list(enumerate(classes))[1:] if len(classes) == 2 else list(enumerate(classes))
 
 
@@ -164,5 +164,5 @@ def _rows(folder: Path, model: str, prepared: PreparedTraining, tested: Tested) 
 def _thumbnail(path: Path) -> str:
     try:
         return thumbnail(open_image(path))
-    except UnreadableImage:  # gone since it was read; the row still tells its answer
+    except UnreadableImage:  # gone since it was read; its row still shows the answer
         return ""

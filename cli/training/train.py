@@ -33,7 +33,7 @@ _training = in_panel("Training")
 _output = in_panel("Output")
 
 SMALLEST = 32
-"""Pixels that the nets' poolings need."""
+"""Pixels that the nets' pooling needs."""
 Augment = Literal["none", "light", "colour"]
 
 
@@ -57,22 +57,22 @@ def train(
         bool | None, _training("--colour/--grey", help="Train on colours; the study saw grey only.")
     ] = None,
     augment: Annotated[
-        Augment | None, _training(help="Change images by chance: light mirrors and shifts, colour also re-lights.")
+        Augment | None, _training(help="Change images at random: light mirrors and shifts, colour also re-lights.")
     ] = None,
     features: Annotated[
         str, _training(help="For the probe: siglip, timm:NAME, furry or jtp.", show_default=False)
     ] = "",
     epochs: Annotated[int, _training(help="At most; 0: the preset's.", min=0)] = 0,
-    batch: Annotated[int, _training(help="Images a step; 0: the preset's.", min=0)] = 0,
+    batch: Annotated[int, _training(help="Images per step; 0: the preset's.", min=0)] = 0,
     rate: Annotated[float, _training(help="Learning rate; 0: the preset's.", min=0)] = 0.0,
     scratch: Annotated[bool, _training("--from-scratch", help="Do not start from ImageNet's weights.")] = False,
     proportions: Annotated[
-        str, _training(help="Train on several shares of the images, as 0.5,0.6,0.7,0.8,0.9, each from scratch.")
+        str, _training(help="Train on several shares of the images, such as 0.5,0.7,0.9, each from scratch.")
     ] = "",
-    seed: Annotated[int, _training(help="Decides parts, order and first weights.", min=0)] = 0,
-    force: Annotated[bool, _data("--force", help="Train although classes share images, without these.")] = False,
+    seed: Annotated[int, _training(help="Decides the split, the order and the initial weights.", min=0)] = 0,
+    force: Annotated[bool, _data("--force", help="Train although classes share images, leaving these out.")] = False,
     replace_old: Annotated[bool, _output("--replace", help="Overwrite a detector that has this name already.")] = False,
-    fresh: Annotated[bool, _training("--fresh", help="Begin anew; else an interrupted training goes on.")] = False,
+    fresh: Annotated[bool, _training("--fresh", help="Start over; else an interrupted training goes on.")] = False,
     out: Annotated[Path | None, _output(help="Folder for metrics.json and the report.", show_default=False)] = None,
     machine: Annotated[Machine, Fields("device", "folders", "download")],
 ) -> None:
@@ -114,9 +114,9 @@ def train(
 
 
 def _target(machine: Machine, name: str, replace_old: bool) -> Path:
-    """The model folder for the detector: where one of its name is already, else --models, else the user's own.
+    """The model folder for the detector: where one of its name already is, else --models, else the user's own.
 
-    Raises KeepersError rather than overwrite one unasked, before hours are spent on it.
+    Raises KeepersError before hours are spent, rather than overwrite a detector unasked.
     """
     old = machine.store().find(weight_file(name)) if NAME.fullmatch(name) else None
     if old and not replace_old:
@@ -127,13 +127,13 @@ def _target(machine: Machine, name: str, replace_old: bool) -> Path:
 
 
 def shares_in(text: str) -> tuple[float, ...]:
-    """Shares between 0 and 1, rising; (1.0,) for none. Raises KeepersError."""
+    """Shares between 0 and 1, ascending; (1.0,) for none. Raises KeepersError."""
     try:
         shares = sorted({float(part) for part in text.split(",") if part.strip()})
     except ValueError:
         raise KeepersError(f"--proportions takes numbers such as 0.5,0.7,0.9, not {text!r}.") from None
     if any(not 0 < share <= 0.9 for share in shares):
-        raise KeepersError("--proportions are above 0 and at most 0.9: a tenth of all images is kept for the test.")
+        raise KeepersError("--proportions are above 0 and at most 0.9: a tenth of all images is held out for the test.")
     return tuple(shares) or (1.0,)
 
 
@@ -166,7 +166,7 @@ class Course:
     force: bool
 
     def run(self, *, fresh: bool) -> None:
-        """Read, train, test, write, and tell. Raises KeepersError, Cancelled."""
+        """Read, train, test, write and report. Raises KeepersError, Cancelled."""
         from ...train.realism.run import TrainingJob, TrainingWatcher, check_names, prepare, train_detector
 
         check_device(self.machine.device)
@@ -208,8 +208,8 @@ class Course:
 
 
 def clear(work: Path) -> None:
-    """Remove what a training keeps to go on from, and nothing else."""
+    """Remove the checkpoints of a training, and nothing else."""
     for pattern in ("images.json", "pixels.bin", "checkpoint-*.safetensors", "features-*.bin"):
         for path in work.glob(pattern):
-            with suppress(OSError):  # Windows lets nothing go that is still mapped
+            with suppress(OSError):  # Windows does not delete a file that is still mapped
                 path.unlink(missing_ok=True)

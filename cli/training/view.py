@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def stoppable() -> Iterator[Callable[[], None]]:
-    """Gives what is asked between steps: after Ctrl-C it raises Cancelled. A second Ctrl-C stops at once."""
+    """Yields the check to call between steps; after Ctrl-C it raises Cancelled. A second Ctrl-C stops at once."""
     pressed: list[int] = []
 
     def remember(number: int, _frame: object) -> None:
@@ -71,7 +71,7 @@ class View:
         self._bar.update(self._task, description="features", completed=done, total=total, note=f"{done:,} of {total:,}")
 
     def training(self, at: At, share: float) -> None:
-        """A step is done."""
+        """A step was done."""
         self._stop()
         of = f" on {share:.0%}" if share < 1 else ""
         left = f"{at.seconds_left / 60:.0f} min" if at.seconds_left >= 90 else f"{at.seconds_left:.0f} s"
@@ -81,7 +81,7 @@ class View:
         self._bar.update(self._task, description=name, completed=done, total=total, note=note)
 
     def show_prepared(self, prepared: PreparedTraining) -> None:
-        """What was read, and what to beware of."""
+        """Print what was read and any warnings."""
         found, parts = prepared.pictures.collected, prepared.split
         counts = ", ".join(f"{name} {count:,}" for name, count in zip(found.classes, found.counts(), strict=True))
         self.say(
