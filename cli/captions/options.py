@@ -45,9 +45,7 @@ class RecipeOptions:
         list[str] | None,
         _which(help="Never these tags; * stands for any text, spaces equal underscores."),
     ] = None
-    exclude_categories: Annotated[list[str] | None, _which("--exclude-category", help="Never tags of this kind.")] = (
-        None
-    )
+    exclude_categories: Annotated[list[str] | None, _which("--exclude-category", help="Never tags of these.")] = None
     require: Annotated[list[str] | None, _which(help="No caption for images without these tags.")] = None
     rename: Annotated[list[str] | None, _which(help="OLD=NEW; an empty NEW drops it; repeatable.")] = None
     tag_file: Annotated[Path | None, _which(help="CSV with tag, category, implications; drops implied.")] = None

@@ -55,7 +55,7 @@ def page(found: Explanation, scores: Sequence[Beside], name: str, picture: Image
 
 HOW = (
     "Integrated gradients from every gate closed ({start:+.3f}) to this image ({logit:+.3f}): the start and all "
-    "that is added make the decision's logit. The slope is how much one more of an input would change it from here."
+    "that is added make the decision's logit. The slope is how much one more unit of an input would change it."
 )
 
 

@@ -29,7 +29,7 @@ def similar(
     *,
     model: Model = "furry",
     top: Annotated[int, _output(min=1, help="Show this many images.")] = 20,
-    threshold: Annotated[float, _likeness(min=-1, max=1, help="The least cosine between images of a group.")] = 0.97,
+    threshold: Annotated[float, _likeness(min=-1, max=1, help="The cosine that joins two images to a group.")] = 0.97,
     as_json: Annotated[bool, _output("--json", help="Print JSON.")] = False,
     machine: OneModel,
 ) -> None:

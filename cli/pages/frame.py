@@ -1,7 +1,7 @@
 """What all pages share: the head, the logo, and the buttons for light or dark and for the keyboard help.
 
-It stands once, in page.html, between comments such as <!--logo--> and <!--/logo-->. Another page says <!--logo--> alone
-where it wants the same.
+They are written once, in page.html, between comments such as <!--logo--> and <!--/logo-->. Another page has only
+<!--logo--> where it wants the same.
 """
 
 from __future__ import annotations

@@ -79,7 +79,7 @@ def scan(
     ] = "copy",
     db: Db = None,
     no_db: NoDb = False,
-    fresh: Annotated[bool, _store("--fresh", help="Score images again that the store knows.")] = False,
+    fresh: Annotated[bool, _store("--fresh", help="Score again, even what the store knows.")] = False,
     machine: Machine,
     quiet: Annotated[bool, _output("--quiet", "-q", help="Only the summary.")] = False,
     cluster: ClusterOptions,

@@ -1,5 +1,5 @@
 "use strict";
-/* Axes, legends, bars and lines. Colours are Okabe and Ito's, which stay apart for colour-blind readers. */
+/* Axes, legends, bars and lines. Colours are Okabe and Ito's, which colour-blind readers can tell apart. */
 const MARGIN = { top: 12, right: 14, bottom: 40, left: 54 };
 
 function niceTicks(low, high, wanted = 5) {
@@ -60,7 +60,7 @@ function barParts(data) {
   const low = sums.map((list) => (data.stacked ? list.filter((v) => v < 0).reduce((a, b) => a + b, 0) : Math.min(...list)));
   return { range: bounds([...high, ...low], { zero: true }) };
 }
-/* Long names or many of them lie on their side, where they can be read. */
+/* Long or numerous names are turned on their side to stay readable. */
 function drawBars(panel, box, width) {
   const { data } = panel;
   const longest = Math.max(0, ...data.categories.map((name) => name.length));

@@ -45,7 +45,7 @@ function thumbnailOf(row) {
   return chunks.get(place)[row % CHUNK] || "";
 }
 
-/* One column a score: `at(row)` is a number, or null where the model was not asked or gave none. */
+/* One column per score: `at(row)` is a number, or null if the model was not asked or gave none. */
 const MOST_TAGS = 60;
 function denseColumn(set, index) {
   const values = set.values[index];
@@ -93,7 +93,7 @@ for (const set of report.scores) {
   }
 }
 
-/* All that a model said of one row: [label, value, range], largest first; null when it was not asked. */
+/* A model's values for one row: [label, value, range], largest first; null if it was not asked. */
 function scoresOf(set, row) {
   let found = [];
   if (set.dense) found = set.labels.map((label, i) => [label, set.values[i][row], i]).filter(([, value]) => value !== null);

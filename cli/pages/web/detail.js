@@ -1,5 +1,5 @@
 "use strict";
-/* One image, large, with everything that is known of it. */
+/* One image, large, with everything that is known about it. */
 function openDetail(row) {
   state.open = row;
   if (shown.includes(row)) state.cursor = shown.indexOf(row);

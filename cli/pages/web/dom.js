@@ -24,7 +24,7 @@ const ICONS = {
 };
 const badge = (verdict) => make("span", { class: `badge ${verdict}` }, icon(ICONS[verdict]), verdict);
 
-/* What a number looks like: enough digits to tell values apart, no more. */
+/* A number as text: just enough digits to tell values apart. */
 function shortNumber(value) {
   if (typeof value !== "number" || Number.isNaN(value)) return "not a number";
   if (!Number.isFinite(value)) return value > 0 ? "∞" : "-∞";
@@ -35,7 +35,7 @@ function shortNumber(value) {
 const whole = (count) => count.toLocaleString("en");
 const several = (count, one, many = `${one}s`) => `${whole(count)} ${count === 1 ? one : many}`;
 
-/* Names as they can be read: bytes outside UTF-8 and control characters stand as escapes. */
+/* Names made readable: bytes that are not UTF-8 and control characters are escaped. */
 function readable(text) {
   return text.replace(/[\u0000-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g, (c) => {
     const code = c.charCodeAt(0);

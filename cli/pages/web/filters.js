@@ -22,7 +22,7 @@ function verdictButton(name, number, share, key, pressed) {
   name === "all" ? make("span", { class: "mark" }) : make("span", { class: `mark ${name}` }, icon(ICONS[name])),
   make("span", {}, name === "all" ? "All" : name), make("b", {}, whole(number)), bar);
 }
-/* A plain click shows one verdict alone; with Shift, Ctrl or Cmd it is added to what is shown. */
+/* A plain click shows only one verdict; with Shift, Ctrl or Cmd it is added to those shown. */
 function pickVerdict(name, add = false) {
   const v = VERDICTS.indexOf(name);
   const alone = state.verdicts.size === 1 && state.verdicts.has(v);

@@ -1,5 +1,5 @@
 "use strict";
-/* The virtual grid and list: only the cells in view exist, and cells that leave are used again. */
+/* The virtual grid and list: only the cells in view exist, and cells that leave are reused. */
 const gallery = { width: 0, across: 1, cellHeight: 200, cells: new Map(), pool: [], waiting: new Set(), timer: 0 };
 const OVERSCAN = 2;
 const LIST_HEIGHT = 76;
@@ -90,7 +90,7 @@ function fillCell(cell, position) {
 const withoutVerdict = (reason, verdict) => (reason.startsWith(`${verdict}: `) ? reason.slice(verdict.length + 2) : reason === verdict ? "" : reason);
 const wordsOf = (row) => answered.map(({ set }) => labelOf(set, row)).filter(Boolean).join(", ");
 
-/* Thumbnails are set at once. Whole images only when the scrolling rests: passing by must not read ten thousand files. */
+/* Thumbnails are set at once, whole images only when scrolling pauses: passing by must not read ten thousand files. */
 function picture(cell, row) {
   const thumbnail = thumbnailOf(row);
   cell.picture.classList.remove("lost");

@@ -1,5 +1,5 @@
 "use strict";
-/* Puts the parts together, and goes from tab to tab. */
+/* Puts the parts together and switches tabs. */
 function showDrawer(open) {
   byId("filters").classList.toggle("open", open);
   byId("drawer").setAttribute("aria-expanded", open);

@@ -1,5 +1,5 @@
 "use strict";
-/* What is shown: filters, order, and their trace in the address, so that a view can be kept as a bookmark. */
+/* What is shown: filters and order, also kept in the address, so that a view can be bookmarked. */
 const state = {
   tab: "images", verdicts: new Set(), query: "", ranges: new Map(), words: new Map(),
   sort: "order", down: false, view: "grid", size: 170, score: columns.keys().next().value || "", cursor: 0, open: -1,
@@ -11,7 +11,7 @@ const haystacks = new Array(count);
 const haystack = (row) => (haystacks[row] ??= [nameOf(row), textOf("prompt", row), textOf("reason", row)].join("\n").toLowerCase());
 const terms = (query) => (query.toLowerCase().match(/"[^"]+"|\S+/g) || []).map((term) => term.replaceAll('"', "")).filter(Boolean);
 
-/* One test a filter, so that each filter's own counts can leave it out. */
+/* One test per filter, so that each filter's own counts can leave it out. */
 function tests() {
   const wanted = terms(state.query);
   const list = [];

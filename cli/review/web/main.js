@@ -63,7 +63,7 @@ function setBlind(blind) {
 }
 const zoom = () => byId("frame").classList.toggle("full");
 
-/* What outlives a reload of this page, but not the review. */
+/* What survives a reload of this page, but not the review. */
 function keep(name, value) { try { sessionStorage.setItem(`keepers-${name}`, value); } catch { /* not kept */ } }
 function kept(name) { try { return sessionStorage.getItem(`keepers-${name}`); } catch { return null; } }
 const keepSkipped = () => keep("skipped", JSON.stringify([...review.skipped]));
@@ -97,7 +97,7 @@ function setUp() {
   byId("skipped").addEventListener("click", () => { review.skipped.clear(); keepSkipped(); review.filter = "open"; byId("filter").value = "open"; reorder(); show(); });
   byId("key-list").append(...KEYS.flatMap(([keys, text]) => [make("dt", {}, ...keys.split(/, | (?=\.)/).flatMap((part, i) => [i ? " " : "", make("kbd", {}, part)])), make("dd", {}, text)]));
   addEventListener("focus", () => queue(sync));
-  let asking = false; // a poll that waits for a busy store is enough
+  let asking = false; // one poll waiting for a busy store is enough
   setInterval(() => { if (!document.hidden && !asking) { asking = true; queue(sync).then(() => { asking = false; }); } }, 2000);
 }
 async function start() {

@@ -1,9 +1,9 @@
 "use strict";
-/* What the page knows, and what it asks the server. The server's word on labels counts; the page shows it at once. */
+/* What the page knows and what it asks the server. The server has the last word on labels; the page shows it at once. */
 const review = { items: [], scores: [], labels: [], order: [], at: 0, history: [], skipped: new Set(), version: "", blind: false, orderBy: "date", filter: "open", busy: Promise.resolve() };
 const LEAST = 20, PAUSE = 1000;
 
-/* A store that another program is writing to (503) is asked again until it is free; the page says so meanwhile. */
+/* While another program is writing to the store (503), the request is repeated, and the page says so. */
 async function ask(path, body) {
   const options = body === undefined ? {} : { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) };
   for (let waited = false; ; waited = true) {
@@ -18,7 +18,7 @@ async function ask(path, body) {
   }
 }
 
-/* The labels as the server has them, and those that are still on their way to it. */
+/* The labels as the server has them, and those still on their way to it. */
 function takeLabels(state) {
   const waiting = review.history.filter(([, id]) => !id).map(([index]) => [index, review.labels[index]]);
   review.version = state.version;
@@ -29,7 +29,7 @@ function takeLabels(state) {
 function setLabel({ index, mark, id }) { review.labels[index] = mark ? { mark, id } : null; }
 const markOf = (index) => (review.labels[index] ? review.labels[index].mark : "");
 
-/* Orders. What has no value stands last, whichever way the order runs. */
+/* Orders. Images without a value come last, in either direction. */
 function sortKey() {
   if (review.orderBy === "date") return (item) => item.time;
   if (review.orderBy === "uncertain") return (item) => item.uncertain;
@@ -50,7 +50,7 @@ function wanted(index) {
   if (review.filter === "all") return true;
   return review.filter === "open" ? !markOf(index) || review.history.some(([other]) => other === index) : markOf(index) === review.filter;
 }
-/* The next image without a label from a place on, then from the start; the end of the order where all is done. */
+/* The next image without a label from a place on, then from the start; the end of the order if all have one. */
 function firstOpen(from) {
   if (review.filter !== "open") return Math.min(from, review.order.length);
   const open = (place) => !markOf(review.order[place]) && !review.skipped.has(review.order[place]);
@@ -63,7 +63,7 @@ function counts() {
   for (const label of review.labels) if (label) { if (label.mark === "keep") keep += 1; else reject += 1; }
   return { keep, reject, all: keep + reject };
 }
-/* Requests go out one after the other, so that an undo never overtakes the label it takes back. */
+/* Requests are sent one by one, so that an undo never overtakes the label it takes back. */
 function queue(work) {
   review.busy = review.busy.then(work).catch((error) => {
     byId("lost").textContent = error.status ? error.message : "The review was ended in the terminal. What you said is stored; start keepers review again to go on.";
