@@ -226,7 +226,7 @@ def _share_notes(workload: Workload, measured: MeasuredCosts) -> list[str]:
     seen = [f"{model} {count}" for model, count in measured.asked.items() if model != models[0]]
     notes = [f"told: shares that go on, {', '.join(told)}."] if told else []
     if seen:
-        notes.append(f"of the {measured.images} images of the sample, so many reached a model: {', '.join(seen)}.")
+        notes.append(f"images of the sample ({measured.images}) that reached a model: {', '.join(seen)}.")
     elif len(models) > 1 and not told:
         notes.append("assumed: every model is asked about every image; --sample or --pass says how many go on.")
     return notes
