@@ -65,7 +65,7 @@ def test_options_that_would_not_be_heeded_are_refused(images: Path, tmp_path: Pa
         ((*ray, "--out", tmp_path / "o", "--sort", "sorted"), "--sort goes with the plain engine only"),
         ((*ray, "--out", tmp_path / "o", "--tagger", "coherence"), "coherence is no tagger"),
         (("scan", images, "--out", tmp_path / "o"), "--out goes with --engine ray only"),
-        (("scan", "s3://bucket/images"), "s3://bucket/images is an address: those are read by --engine ray"),
+        (("scan", "s3://bucket/images"), "s3://bucket/images is an address; only --engine ray reads addresses"),
         ((*ray, "--out", tmp_path / "o", "--gate", "accept: nobody.good > 1"), "There is no model 'nobody'"),
     ):
         code, said = keepers(*line)

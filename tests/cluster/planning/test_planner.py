@@ -294,7 +294,7 @@ def test_plan_with_the_preset_that_needs_no_files() -> None:
     done = keepers(*SMALL, "--preset", "signals")
     assert done.exit_code == exit_codes.OK, done.output
     assert "100,000 images on 8 cores" in told(done)
-    assert "measured here, on 6 drawn images" in told(done)
+    assert "measured here, on 6 generated images" in told(done)
     assert "assumed: cores as fast as these" in told(done)
     assert "read and decode" in done.output and "write" in done.output
     assert "GPU" not in told(done).replace("GPU ms", "")
@@ -340,7 +340,7 @@ def test_plan_with_the_users_own_images(tmp_path: Path, two_kinds: list[Path]) -
     done = keepers(*SMALL, "--model", "cheap", "--model", "dear", "--sample", two_kinds[0].parent)
     assert done.exit_code == exit_codes.OK, done.output
     assert "measured here, on 8 of your images" in told(done)
-    assert "were asked: dear 3" in told(done)
+    assert "that reached a model: dear 3" in told(done)
     assert "left out, cannot be read" in told(done)
     assert "38%" in done.output
 
