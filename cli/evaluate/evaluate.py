@@ -20,6 +20,7 @@ from ...core.files import atomic_write
 from ...core.gates.gate import Gate
 from ...core.pictures.walk import Found, PassedOver, walk
 from .. import exit_codes
+from ..completion import model_ids
 from ..console import console
 from ..gates import GateOptions, TextOrPreset
 from ..machine import Machine
@@ -52,7 +53,7 @@ def evaluate(
     table: Annotated[
         Path | None, _truth("--table", help="A CSV with the columns file and class.", show_default=False)
     ] = None,
-    model: Annotated[str, _asked("--model", "-m", help="Check this model's answers.")] = "",
+    model: Annotated[str, _asked("--model", "-m", help="Check this model's answers.", autocompletion=model_ids)] = "",
     gate: TextOrPreset,
     expect: Annotated[
         list[str] | None,

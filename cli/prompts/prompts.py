@@ -23,6 +23,7 @@ from ...core.gates.gate import Gate
 from ...core.judging.judge import Judge
 from ...core.pictures.walk import Found, walk
 from .. import exit_codes
+from ..completion import model_ids
 from ..console import console
 from ..gates import TextOrPreset
 from ..known_output import named_output, needing_arrow
@@ -49,7 +50,12 @@ def prompts(
         ),
     ] = None,
     *,
-    model: Annotated[str, _groups("--model", "-m", help="The detector that the prompts may fool; with --truth.")] = "",
+    model: Annotated[
+        str,
+        _groups(
+            "--model", "-m", help="The detector that the prompts may fool; with --truth.", autocompletion=model_ids
+        ),
+    ] = "",
     truth: Annotated[str, _groups(help="The true class of all these images, such as ai.")] = "",
     gate: TextOrPreset,
     table: Annotated[

@@ -114,7 +114,13 @@ def test_what_needs_no_net_imports_no_torch(arguments: list[str]) -> None:
 
 @pytest.mark.parametrize(
     ("words", "offered"),
-    [("keepers sc", "scan"), ("keepers scan --preset fa", "faramir"), ("keepers fetch cohe", "coherence")],
+    [
+        ("keepers sc", "scan"),
+        ("keepers scan --preset fa", "faramir"),
+        ("keepers fetch cohe", "coherence"),
+        ("keepers evaluate --model cohe", "coherence"),
+        ("keepers prompts --model real", "realism"),
+    ],
 )
 def test_a_shell_completes_commands_presets_and_models(words: str, offered: str) -> None:
     variables = {"_KEEPERS_COMPLETE": "complete_zsh", "_TYPER_COMPLETE_ARGS": words}
