@@ -74,7 +74,7 @@ def _counted(paths: list[Path], extension: str, recursive: bool) -> tuple[TagTab
             unread.append((entry.path, entry.reason))
             continue
         if entry.path.suffix.lower() not in IMAGE_ENDINGS:
-            unread.append((entry.path, "not an image; name images or their folder"))
+            unread.append((entry.path, "this is no image; name images or their folder"))
             continue
         try:
             text = read_sidecar(sidecar_path(entry.path, extension))
