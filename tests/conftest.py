@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import socket
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,13 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 def same_numbers() -> None:
     """Seeds numpy; torch is seeded by the tests that use its randomness."""
     np.random.seed(0)
+
+
+@pytest.fixture(autouse=True)
+def own_width(monkeypatch: pytest.MonkeyPatch) -> None:
+    """COLUMNS decides how wide a test's console is; one made while a test had set COLUMNS would keep that width."""
+    if module := sys.modules.get("keepers.cli.console"):
+        monkeypatch.setattr(module.console, "_width", None)
 
 
 @pytest.fixture(autouse=True)
