@@ -96,6 +96,7 @@ def score(
         UnreadableImage: for a single picture that cannot be read.
         MissingWeights: a model of the gate lacks a file; the message says where to put it, or which command gets it.
         GateError, UnknownName: for a gate, preset or model that does not exist.
+        TypeError: for what is no picture, such as an array, and what is no gate.
     """
     chosen = _gate(gate)
     judge = judge or _usual_judge()
@@ -134,6 +135,8 @@ def _gate(gate: str | Gate | Preset) -> Gate:
     """A single word that is not a condition is the name of a preset."""
     if isinstance(gate, Gate):
         return gate
+    if not isinstance(gate, str | Preset):
+        raise TypeError(f"A gate is a text, a Preset or a Gate, not {type(gate).__name__}.")
     if isinstance(gate, str):
         named = gate in PRESETS or gate.strip().replace("-", "_").isidentifier()
         gate = preset(gate.strip()) if named else Preset("", gate, "")
@@ -162,6 +165,8 @@ def _find_weights(judge: Judge, gate: Gate) -> None:
 
 def _subject(picture: Picture, number: int) -> Subject:
     """The picture, opened when it is first needed."""
+    if not isinstance(picture, str | os.PathLike | bytes | Image.Image):
+        raise TypeError(f"A picture is a path, the bytes of a file or a Pillow image, not {type(picture).__name__}.")
     name = os.fspath(picture) if isinstance(picture, (str, os.PathLike)) else f"image {number}"
     if isinstance(picture, Image.Image):
         return Subject(partial(copy_picture, picture, name=name), name=name)

@@ -154,3 +154,15 @@ def test_a_model_that_fails_on_a_picture_leaves_its_reason(tmp_path: Path, monke
     assert found.outcome == "review"
     assert "out of memory" in found.failures["cheap"].reason
     assert found.error == ""
+
+
+@pytest.mark.parametrize("gate", [None, 0.5, ["signals"]])
+def test_what_is_no_gate_is_refused(gate: object) -> None:
+    with pytest.raises(TypeError, match="A gate is a text, a Preset or a Gate"):
+        score(FOX, gate)  # pyright: ignore[reportCallIssue, reportArgumentType]
+
+
+@pytest.mark.parametrize("given", [np.zeros((8, 8, 3), dtype=np.uint8), [3], [FOX, None]])
+def test_what_is_no_picture_is_refused(given: object) -> None:
+    with pytest.raises(TypeError, match="A picture is a path"):
+        score(given)  # pyright: ignore[reportCallIssue, reportArgumentType]
