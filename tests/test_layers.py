@@ -86,6 +86,7 @@ MOST_FILES = 20
 """Files of Python in one folder."""
 
 
+@cache
 def floors() -> dict[str, int]:
     """The number of the floor on which each named file or folder stands, from the ground up."""
     lines = (line.split() for line in FLOORS.splitlines() if line)

@@ -1,4 +1,4 @@
-"""What all pages share: the head, the logo, and the buttons for light or dark and for the keyboard help.
+"""What all pages share: the head, the logo, the buttons for light or dark and for the keyboard help, and that help.
 
 They are written once, in page.html, between comments such as <!--logo--> and <!--/logo-->. Another page has only
 <!--logo--> where it wants the same.

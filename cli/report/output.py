@@ -7,8 +7,6 @@ from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
-from rich.progress import Progress, TextColumn
-
 from ...cluster.output.gate import OutputGate, clear_answers
 from ...cluster.output.output import Output
 from ...cluster.output.parts import RowPlace, image_rows, picked, pieces
@@ -18,11 +16,11 @@ from ...cluster.sources.read_item import ItemReader
 from ...collection.store import Store
 from ...core.gates.gate import Gate, Verdict
 from ...core.judging.judge import Judge
-from ..console import console
 from ..pages.pictures import made_pictures
 from ..pages.results import Ranges, shown_row
 from ..pages.rows import Row, Shown, address_link, link
 from .choice import Choice
+from .counted import counted
 from .gathered import Gathered, Wish, unread
 
 UNFINISHED = "The scan was not finished: near-duplicates are not looked for yet."
@@ -55,7 +53,9 @@ def from_output(output: Output, gate: Gate | None, judge: Judge, store: Store | 
     if asked:
         asked.check()
     choice: Choice[_Chosen] = Choice(wish.limit, wish.only)
-    for verdict, content, chosen in _counted(_anew(output, asked) if asked else _own_verdicts(output)):
+    for verdict, content, chosen in counted(
+        _anew(output, asked) if asked else _own_verdicts(output), "reading", "images", 1000
+    ):
         choice.offer(verdict, content, chosen)
     ranges = Ranges()
     shown = sorted(_shown(output, choice.taken(), asked, ranges, wish), key=lambda one: one.row.path)
@@ -88,21 +88,6 @@ def _anew(output: Output, asked: OutputGate) -> Iterator[tuple[Shown, str, _Chos
             verdict = asked.verdict(row)
             kind: Shown = "error" if row.error else verdict.outcome
             yield kind, row.image.content, _Chosen(RowPlace(first.part, first.row + place), verdict)
-
-
-def _counted(entries: Iterator[tuple[Shown, str, _Chosen]]) -> Iterator[tuple[Shown, str, _Chosen]]:
-    """The same items, with a progress display of how many there were."""
-    with Progress(
-        TextColumn("reading: {task.completed:,.0f} images"),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-    ) as bar:
-        task = bar.add_task("reading", total=None)
-        for number, entry in enumerate(entries):
-            if number % 1000 == 0:
-                bar.update(task, completed=number)
-            yield entry
 
 
 def _shown(

@@ -10,8 +10,6 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from rich.progress import Progress, TextColumn
-
 from ...collection.store import CHUNK, SeenImage, Store
 from ...core.errors import KeepersError
 from ...core.gates.gate import Gate
@@ -19,11 +17,11 @@ from ...core.judging.judge import Judge
 from ...core.pictures.open import read_image_file
 from ...core.pictures.walk import Found, walk
 from ...core.prediction import Answer
-from ..console import console
 from ..pages.pictures import made_pictures
 from ..pages.results import Ranges, shown_row
 from ..pages.rows import Row, Shown, Unread, link
 from .choice import Choice
+from .counted import counted
 from .gathered import Gathered, Wish, unread
 from .verdicts import Judged, Verdicts
 
@@ -40,7 +38,7 @@ def from_store(store: Store, paths: Sequence[Path], gate: Gate | None, judge: Ju
         judge.check(gate)
     verdicts, missing = Verdicts(store, judge, gate), list[Unread]()
     choice: Choice[Judged] = Choice(wish.limit, wish.only)
-    for part in _chunks(_counted(_files(store, paths, verdicts.left_out, missing))):
+    for part in _chunks(counted(_files(store, paths, verdicts.left_out, missing), "looking", "files", 100)):
         for judged in verdicts.of(part):
             kind: Shown = "error" if judged.error else judged.verdict.outcome
             choice.offer(kind, judged.content, judged)
@@ -104,21 +102,6 @@ def _with_pictures(chosen: Sequence[Judged], rows: Sequence[Row]) -> list[Row]:
     }
     made = made_pictures(wanted)
     return [replace(row, thumbnail=made.get(place, row.thumbnail)) for place, row in enumerate(rows)]
-
-
-def _counted(files: Iterator[Found]) -> Iterator[Found]:
-    """The same items, with a progress display of how many there were."""
-    with Progress(
-        TextColumn("looking: {task.completed:,.0f} files"),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-    ) as bar:
-        task = bar.add_task("looking", total=None)
-        for number, found in enumerate(files):
-            if number % 100 == 0:
-                bar.update(task, completed=number)
-            yield found
 
 
 def _chunks(entries: Iterable[T]) -> Iterator[list[T]]:
