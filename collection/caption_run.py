@@ -16,7 +16,8 @@ from ..core.judging.case import Subject
 from ..core.judging.classifier import model_fingerprint
 from ..core.judging.judge import Judge
 from ..core.judging.near_duplicates import Run
-from ..core.metadata.read import Generation, read_generation
+from ..core.metadata.generation import Generation
+from ..core.metadata.read import read_generation
 from ..core.pictures.open import PIXEL_LIMIT, open_image, read_image_file
 from ..core.prediction import Answer, Failure, Prediction
 from .recall import recall

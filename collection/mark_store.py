@@ -8,6 +8,7 @@ from typing import Any
 
 from ..core.prediction import Prediction
 from .marks import Mark, Taken, UserMark, settle
+from .reread import known_images
 from .store import CHUNK, SeenImage, Store, path_of
 
 COLUMNS = "content, mark, source, time, id"
@@ -90,7 +91,7 @@ class MarkStore:
 
     def images(self, contents: Iterable[str]) -> dict[str, SeenImage]:
         """What is known of images, by content."""
-        return self.store.images(contents)
+        return known_images(self.store, contents)
 
     def predictions(self, contents: Iterable[str], model: str, fingerprint: str) -> dict[str, Prediction]:
         """A model's predictions for images under one fingerprint, by content."""

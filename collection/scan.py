@@ -23,6 +23,7 @@ from ..core.pictures.open import PIXEL_LIMIT, image_size, open_image, read_image
 from ..core.pictures.walk import Found
 from ..core.prediction import Answer, Prediction
 from .recall import Predictions, limited, recall
+from .reread import known_images
 from .store import SeenFile, SeenImage, SeenVerdict, Store
 
 if TYPE_CHECKING:
@@ -311,7 +312,7 @@ class Scan:
     def _scanned(self, results: Sequence[tuple[_Loaded, Judged]]) -> Iterator[Scanned]:
         known = [loaded.content for loaded, _ in results if loaded.known]
         details = self.options.details and self.store is not None and bool(known)
-        images = self.store.images(known) if details and self.store else {}
+        images = known_images(self.store, known) if details and self.store else {}
         thumbnails = self.store.thumbnails(known) if details and self.store and self.options.thumbnail else {}
         for loaded, judged in results:
             error = loaded.known.error if loaded.known else loaded.code or judged.error
@@ -335,19 +336,7 @@ def window_of(batch: int) -> int:
 def seen_image(content: str, data: bytes) -> SeenImage:
     """What a file's header and metadata say about its image; no pixel is decoded."""
     width, height = image_size(data)
-    generation = read_generation(data)
-    return SeenImage(
-        content,
-        width,
-        height,
-        generation.positive,
-        generation.negative,
-        str(generation.seed if generation.seed is not None else ""),
-        generation.sampler,
-        generation.model,
-        generation.source,
-        generation.notes,
-    )
+    return SeenImage(content, width, height).saying(read_generation(data))
 
 
 @dataclass

@@ -15,11 +15,14 @@ from typing import Any
 import numpy as np
 
 from ..core.errors import StoreBusy, StoreError, encodable
+from ..core.metadata.generation import READER, Generation
 from ..core.prediction import Labels, Prediction, Range
 from .store_schema import MIGRATIONS
 
 CHUNK = 500
 """Rows a query asks for at once: SQLite limits the number of variables in a statement."""
+IMAGE = "content, width, height, positive, negative, seed, sampler, model, source, notes, reader"
+"""The columns of an image, in the order of `SeenImage`."""
 
 
 @dataclass(frozen=True)
@@ -46,8 +49,16 @@ class SeenImage:
     sampler: str = ""
     model: str = ""
     source: str = ""
-    """"a1111", "comfyui", "keepers" or empty."""
+    """The program, as `Generation.source`: "a1111", "comfyui", "keepers", ... or empty."""
     notes: tuple[str, ...] = ()
+    reader: int = READER
+    """The version of the reader of its metadata."""
+
+    def saying(self, said: Generation) -> SeenImage:
+        """The image with the metadata that was read from its file."""
+        seed = "" if said.seed is None else str(said.seed)
+        texts = (said.positive, said.negative, seed, said.sampler, said.model, said.source)
+        return SeenImage(self.content, self.width, self.height, *texts, said.notes)
 
 
 @dataclass(frozen=True)
@@ -170,9 +181,8 @@ class Store:
 
     def images(self, contents: Iterable[str]) -> dict[str, SeenImage]:
         """What is known about images, by content."""
-        columns = "content, width, height, positive, negative, seed, sampler, model, source, notes"
-        rows = self.in_chunks(f"SELECT {columns} FROM image WHERE content IN ({{}})", contents)  # noqa: S608
-        return {row[0]: SeenImage(*row[:9], notes=tuple(json.loads(row[9]))) for row in rows}
+        rows = self.in_chunks(f"SELECT {IMAGE} FROM image WHERE content IN ({{}})", contents)  # noqa: S608
+        return {row[0]: SeenImage(*row[:9], notes=tuple(json.loads(row[9])), reader=row[10]) for row in rows}
 
     def verdicts(self, contents: Iterable[str], basis: str) -> dict[str, SeenVerdict]:
         """Verdicts under one basis, by content."""
@@ -265,7 +275,7 @@ class Store:
                 ((_key(one.path), one.size, one.mtime_ns, one.content) for one in files),
             )
             self._db.executemany(
-                "INSERT OR REPLACE INTO image VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                f"INSERT OR REPLACE INTO image ({IMAGE}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
                 (_image_row(one) for one in images),
             )
             for content, prediction in predictions:
@@ -304,7 +314,7 @@ class Store:
 
 def _image_row(image: SeenImage) -> tuple[Any, ...]:
     texts = (image.positive, image.negative, image.seed, image.sampler, image.model, image.source)
-    return (image.content, image.width, image.height, *map(encodable, texts), json.dumps(image.notes))
+    return (image.content, image.width, image.height, *map(encodable, texts), json.dumps(image.notes), image.reader)
 
 
 def _key(path: Path) -> bytes:

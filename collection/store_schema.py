@@ -34,5 +34,8 @@ CREATE TABLE label (
 CREATE INDEX label_content ON label (content);
 """
 
-MIGRATIONS: tuple[str, ...] = (FIRST, LABELS)
+READERS = "ALTER TABLE image ADD COLUMN reader INTEGER NOT NULL DEFAULT 1;"
+"""The version of the reader that an image's metadata was read with."""
+
+MIGRATIONS: tuple[str, ...] = (FIRST, LABELS, READERS)
 """Statements end in ";" and contain no other."""

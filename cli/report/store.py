@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+from ...collection.reread import known_images
 from ...collection.store import CHUNK, SeenImage, Store
 from ...core.errors import KeepersError
 from ...core.gates.gate import Gate
@@ -80,7 +81,7 @@ def _files(store: Store, paths: Sequence[Path], left_out: Counter[str], missing:
 def _rows(store: Store, part: Sequence[Judged], verdicts: Verdicts, ranges: Ranges, wish: Wish) -> Iterator[Row]:
     """All that is known about some images."""
     contents = [one.content for one in part]
-    images, pictures = store.images(contents), store.thumbnails(contents)
+    images, pictures = known_images(store, contents), store.thumbnails(contents)
     known = store.predictions(contents, verdicts.fingerprints)
     for one in part:
         answers: dict[str, Answer] = {**known.get(one.content, {}), **one.compared}

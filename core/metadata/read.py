@@ -5,19 +5,18 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from PIL import Image
 
-from .comfy_graph import BadPrompt, parse_prompt
-from .comfy_prompt import ComfyFound, find_in
-from .comfy_workflow import parse_workflow
+from .comfy_read import read_comfy
+from .generation import Generation
 from .infotext import Infotext, parse_infotext
 from .raw import RawMetadata, decoded, read_raw
-
-Source = Literal["a1111", "comfyui", "keepers", ""]
+from .record import KEY, from_json
+from .xmp import record_in
 
 _USER_COMMENT, _EXIF_IFD = 0x9286, 0x8769
 _COMFY_TAGS = (0x0110, *range(0x010F, 0x0100, -1))
@@ -29,33 +28,6 @@ _XMP_TEXT = re.compile(
 _TAG = re.compile(r"<[^<>]{0,500}>")
 
 
-@dataclass(frozen=True)
-class Generation:
-    """How an image was made, as far as its file says; otherwise empty or None."""
-
-    positive: str = ""
-    negative: str = ""
-    seed: int | None = None
-    sampler: str = ""
-    """The host's name for it: "Euler a", "euler_ancestral"."""
-    scheduler: str = ""
-    steps: int | None = None
-    cfg: float | None = None
-    model: str = ""
-    """A1111's model name, or in ComfyUI the file name of the checkpoint or diffusion model."""
-    width: int | None = None
-    """Pixels, of the first pass according to the settings; the file's own size may differ."""
-    height: int | None = None
-    source: Source = ""
-    """Which format the values come from; "keepers" if the file has only our own record."""
-    settings: Mapping[str, str] = field(default_factory=dict[str, str])
-    """All settings of an infotext, by the host's names ("Lora hashes", "VAE", ...)."""
-    texts: Mapping[str, str] = field(default_factory=dict[str, str])
-    """The raw texts: "parameters", "prompt", "workflow", "keepers", ... Untrusted: escape before showing."""
-    notes: tuple[str, ...] = ()
-    """What could not be read, and why."""
-
-
 def read_generation(source: Path | bytes | Image.Image) -> Generation:
     """The generation metadata of a file, or of an image that Pillow opened, read from headers alone.
 
@@ -65,31 +37,25 @@ def read_generation(source: Path | bytes | Image.Image) -> Generation:
     raw = read_raw(source)
     _take_exif(raw)
     _take_xmp(raw)
-    return replace(_interpret(raw), texts=raw.texts, notes=tuple(raw.notes))
+    record = from_json(raw.texts.get(KEY, ""))
+    return replace(_interpret(raw), texts=raw.texts, notes=tuple(raw.notes), record=record)
 
 
 def _interpret(raw: RawMetadata) -> Generation:
     if infotext := next(filter(None, map(parse_infotext, _infotexts(raw.texts))), None):
         return _from_infotext(infotext)
-    if comfy := _comfy(raw):
-        return _from_comfy(comfy, raw)
+    if comfy := read_comfy(raw.texts):
+        for note in comfy.notes:
+            raw.note(note)
+        if comfy.source:
+            return comfy
     if "parameters" in raw.texts:
         raw.note("the parameters lack the line of settings that A1111 writes")
-    return Generation(source="keepers" if "keepers" in raw.texts else "")
+    return Generation(source=KEY if KEY in raw.texts else "")
 
 
 def _infotexts(texts: Mapping[str, str]) -> list[str]:
     return [texts[key] for key in ("parameters", "UserComment", "comment", "xmp", "postprocessing") if key in texts]
-
-
-def _comfy(raw: RawMetadata) -> ComfyFound | None:
-    for key, parse in (("prompt", parse_prompt), ("workflow", parse_workflow)):
-        if (text := raw.texts.get(key, "")).lstrip()[:1] == "{":
-            try:
-                return find_in(parse(text))
-            except BadPrompt as error:
-                raw.note(str(error))
-    return None
 
 
 def _from_infotext(found: Infotext) -> Generation:
@@ -109,12 +75,6 @@ def _from_infotext(found: Infotext) -> Generation:
         "a1111",
         found.settings,
     )
-
-
-def _from_comfy(found: ComfyFound, raw: RawMetadata) -> Generation:
-    for note in found.notes:
-        raw.note(note)
-    return Generation(*found[:-1], source="comfyui")
 
 
 def _number(kind: type[Any], text: str) -> Any:
@@ -158,7 +118,9 @@ def user_comment(data: bytes) -> str:
 
 
 def _take_xmp(raw: RawMetadata) -> None:
-    """Some tools keep the infotext in XMP when they convert files."""
+    """Our record in JPEG and WebP files; and some tools keep the infotext in XMP when they convert files."""
+    if record := record_in(raw.xmp):
+        raw.add(KEY, record)
     for found in _XMP_TEXT.finditer(raw.xmp[: 1 << 20]):
         text = html.unescape(_TAG.sub("", decoded(found[2]))).strip()
         if parse_infotext(text):

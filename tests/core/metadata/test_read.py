@@ -18,8 +18,9 @@ from keepers.core.errors import UnreadableImage
 from keepers.core.metadata.comfy_graph import BadPrompt, parse_prompt
 from keepers.core.metadata.comfy_prompt import find_in
 from keepers.core.metadata.comfy_workflow import parse_workflow
+from keepers.core.metadata.generation import Generation
 from keepers.core.metadata.infotext import parse_infotext
-from keepers.core.metadata.read import Generation, read_generation, user_comment
+from keepers.core.metadata.read import read_generation, user_comment
 
 INFOTEXT = """a fox, (red fur:1.2), "quoted", <lora:style:0.8>
 second line, 狐
