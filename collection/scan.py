@@ -258,7 +258,7 @@ class Scan:
     def _subject(self, loaded: _Loaded, known: Mapping[str, Prediction], pool: ThreadPoolExecutor) -> Subject:
         name = str(loaded.found.path)
         if loaded.flaw:
-            return Subject(_never, flaw=loaded.flaw, name=name)
+            return Subject(_never, flaw=loaded.flaw, flaw_code=loaded.code, name=name)
         if loaded.known:
             verdict = Verdict(seen_outcome(loaded.known), loaded.known.reason)
             return Subject(_never, known=known, name=name, settled=verdict)

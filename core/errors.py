@@ -21,12 +21,17 @@ def _again(kind: type[KeepersError], text: str) -> KeepersError:
     return kind.__new__(kind, text)
 
 
-class UnreadableImage(KeepersError):
-    """An image file cannot be read, so it cannot be judged.
+UNREADABLE = frozenset(
+    (
+        *("empty", "not_image", "format_not_allowed", "truncated", "corrupt", "too_large", "too_small"),
+        *("unsupported_depth", "not_a_file", "changed", "io", "non_finite"),
+    )
+)
+"""The codes of what makes an image unreadable."""
 
-    `code` is one of: empty, not_image, format_not_allowed, truncated, corrupt, too_large, too_small,
-    unsupported_depth, not_a_file, changed, io, non_finite.
-    """
+
+class UnreadableImage(KeepersError):
+    """An image file cannot be read, so it cannot be judged. `code` is one of `UNREADABLE`."""
 
     def __init__(self, path: object, code: str, detail: str) -> None:
         self.path = str(path)

@@ -70,7 +70,7 @@ class KeepersExtras(scripts_postprocessing.ScriptPostprocessing):
         judged = host.judge().judge([Subject(lambda: picture)], gate, everything=True)[0]
         caption = _caption(pp, choices)
         _tell(pp, gate, judged.answers, judged.verdict)
-        record = record_of(judged.answers, judged.verdict.outcome, judged.verdict.reason, str(gate), caption)
+        record = record_of(judged.answers, judged.verdict, str(gate), caption)
         sort = bool(fields.get("sort", False))
         setattr(picture, MARK, Sorted(judged.verdict.outcome, to_json(record), sort, settings()))
         host.tidy()

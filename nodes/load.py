@@ -15,7 +15,8 @@ from PIL import Image, ImageOps
 
 from ..core.captions.sidecar import read_sidecar, sidecar_path
 from ..core.errors import KeepersError, UnreadableImage
-from ..core.gates.gate import Gate, Outcome, Verdict
+from ..core.gates.gate import Gate, not_judged
+from ..core.gates.unjudged import flawed
 from ..core.judging.case import Subject
 from ..core.metadata.record import Record
 from ..core.metadata.write import read_record
@@ -157,12 +158,10 @@ def _saved(path: Path, record: Record | None) -> Scored:
     try:
         open_image(path)
     except UnreadableImage as error:
-        return Scored(flaw=str(error), verdict=Verdict("review", f"review: {error}"))
+        return Scored(flaw=str(error), verdict=not_judged(flawed(str(error), error.code)))
     if record is None:
         return Scored()
-    known: tuple[Outcome, ...] = ("accept", "review", "reject")
-    verdict = next((Verdict(each, record.reason) for each in known if each == record.verdict), None)
-    return Scored(remembered(record, Gate.parse("")), verdict=verdict, gate=record.gate)
+    return Scored(remembered(record, Gate.parse("")), verdict=record.given, gate=record.gate)
 
 
 def remembered(record: Record | None, gate: Gate) -> dict[str, Prediction]:

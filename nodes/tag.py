@@ -11,8 +11,10 @@ from ..core.captions.recipe_values import changed
 from ..core.captions.writer import Caption, CaptionWriter
 from ..core.captions.writer import taggers as taggers_of
 from ..core.errors import KeepersError
-from ..core.gates.gate import Gate, Verdict
-from ..core.prediction import Answer, Prediction
+from ..core.gates.gate import Gate, Verdict, not_judged
+from ..core.gates.unjudged import failed, flawed
+from ..core.judging.case import Subject
+from ..core.prediction import Answer, Answers, Prediction
 from .host import host
 from .host.api import ScoresSocket, io
 from .host.images import frames, subjects
@@ -159,12 +161,17 @@ def _asked(images: list[Any], models: list[str], how: host.RunOptions) -> Scores
     for subject in given:
         answers: dict[str, Answer] = {} if subject.flaw else {model: next(rows) for model, rows in found.items()}
         check_loaded(answers.values())
-        failed = [answer for answer in answers.values() if not isinstance(answer, Prediction)]
-        verdict = Verdict("review", f"review: {subject.flaw or failed[0].reason}") if subject.flaw or failed else None
-        scored.append(Scored(answers, subject.flaw, verdict, str(Gate.parse(""))))
+        scored.append(Scored(answers, subject.flaw, _verdict(subject, answers), str(Gate.parse(""))))
     if models and scored and all(each.verdict for each in scored):
         raise KeepersError(f"No image could be tagged: {scored[0].reason}")
     return Scores(tuple(scored))
+
+
+def _verdict(subject: Subject, answers: Answers) -> Verdict | None:
+    if subject.flaw:
+        return not_judged(flawed(subject.flaw, subject.flaw_code))
+    failures = [failed(answer) for answer in answers.values() if not isinstance(answer, Prediction)]
+    return not_judged(*failures) if failures else None
 
 
 def _caption(writer: CaptionWriter, scored: Scored) -> Caption:

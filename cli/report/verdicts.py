@@ -14,7 +14,6 @@ from ...collection.scan import seen_outcome
 from ...collection.store import SeenVerdict, Store
 from ...core.errors import GateError, KeepersError
 from ...core.gates.gate import Gate, Verdict
-from ...core.gates.reason import why_undecided
 from ...core.judging.classifier import model_fingerprint
 from ...core.judging.judge import Judge
 from ...core.judging.near_duplicates import Run
@@ -101,10 +100,7 @@ class Verdicts:
     def _decided(self, gate: Gate, answers: Mapping[str, Answer]) -> Verdict:
         """The verdict from the stored predictions; review if one is missing."""
         made = {model: self.judge.derive(model, answers) for model in gate.models if model not in answers}
-        decision = gate.decide({**answers, **{model: one for model, one in made.items() if one}})
-        if decision.verdict:
-            return decision.verdict
-        return Verdict("review", f"review: {why_undecided(decision.models, decision.blurred)}")
+        return gate.decide({**answers, **{model: one for model, one in made.items() if one}}).closed()
 
     def _compared(self, answers: Mapping[str, Answer], name: str) -> dict[str, Prediction]:
         found: dict[str, Prediction] = {}

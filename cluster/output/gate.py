@@ -10,10 +10,10 @@ from functools import cached_property
 import numpy as np
 
 from ...core.errors import UnknownName, one_line
-from ...core.gates.gate import Gate, Verdict
-from ...core.gates.reason import why_undecided
+from ...core.gates.gate import Gate, Verdict, not_judged
 from ...core.gates.tree import Link, Number, Value
-from ...core.gates.truth import holds, no_number
+from ...core.gates.truth import holds
+from ...core.gates.unjudged import Unjudged
 from ...core.judging.classifier import model_fingerprint
 from ...core.judging.judge import Judge
 from ...core.judging.near_duplicates import ALIKE, DUPLICATE, has_hash, with_known_duplicate
@@ -76,14 +76,12 @@ class OutputGate:
         """The gate's verdict on one image."""
         if row.error:
             return row.verdict
-        answers, unsaid = self._answers(row)
+        answers, unknown = self._answers(row)
         decision = self.gate.decide(answers)
-        if decision.verdict is None:
-            return Verdict("review", f"review: {why_undecided(decision.models, decision.blurred)}")
-        reason = decision.verdict.reason
-        for wrong, right in unsaid.items():
-            reason = reason.replace(wrong, right)
-        return Verdict(decision.verdict.outcome, self._without_zeros(reason, answers))
+        verdict = decision.closed()
+        if not verdict.judged:
+            return not_judged(*(unknown.get((one.model, one.label), one) for one in verdict.unjudged))
+        return replace(verdict, reason=self._without_zeros(verdict.reason, answers))
 
     def _without_zeros(self, reason: str, answers: Mapping[str, Answer]) -> str:
         """The reason with every left-out number, which reads 0, replaced by its known upper bound."""
@@ -95,15 +93,18 @@ class OutputGate:
                     reason = re.sub(rf"({name}) 0\.0+(?= )", rf"\1 below {column.floor:g}", reason)
         return reason
 
-    def _answers(self, row: ImageRow) -> tuple[Mapping[str, Answer], Mapping[str, str]]:
-        """The answers with NaN for what the gate cannot know, and a map from the gate's words for NaN to the cause."""
+    def _answers(self, row: ImageRow) -> tuple[Mapping[str, Answer], Mapping[tuple[str, str], Unjudged]]:
+        """The answers with NaN for what the gate cannot know, and why it cannot, by model and label."""
         answers = self.answers(row)
-        unsaid: dict[str, str] = {}
+        unsaid: dict[tuple[str, str], Unjudged] = {}
         for column in self.models:
             answer = answers.get(column.model)
             if isinstance(answer, Prediction):
                 unknown = dict(self._unknown(answer, column, row))
-                unsaid |= {no_number(column.model, label): why for label, why in unknown.items()}
+                unsaid |= {
+                    (column.model, label): Unjudged(column.model, "unasked", why, label)
+                    for label, why in unknown.items()
+                }
                 answers[column.model] = _without(answer, unknown)
         return answers, unsaid
 

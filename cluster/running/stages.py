@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from ...collection.scan import GIVE_UP, seen_image, window_of
 from ...core.captions.writer import CaptionWriter, taggers
 from ...core.errors import KeepersError, UnreadableImage
-from ...core.gates.gate import Verdict
+from ...core.gates.gate import not_judged
+from ...core.gates.unjudged import flawed
 from ...core.judging.case import Case, predict_each
 from ...core.judging.classifier import Classifier, Prepared
 from ...core.judging.derive import Derived
@@ -188,7 +189,7 @@ class Write:
 
     def row(self, work: Work) -> ImageRow:
         """One image as it is written if it repeats no other."""
-        verdict = Verdict("review", f"review: {work.flaw}")
+        verdict = not_judged(flawed(work.flaw, work.error))
         return self.decided(ImageRow(work.item, work.image, verdict, work.error, self._mind.answers(work)))
 
     def decided(self, row: ImageRow) -> ImageRow:

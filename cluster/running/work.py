@@ -61,7 +61,14 @@ class Work:
 
     def case(self, task: Task, data: bytes) -> Case:
         """The picture, opened when a view of it is first needed."""
-        return Case(Subject(lambda: _open(self.item, data, task), flaw=self.flaw, name=self.item.name))
+        return Case(
+            Subject(
+                lambda: _open(self.item, data, task),
+                flaw=self.flaw,
+                flaw_code=self.error or "non_finite",
+                name=self.item.name,
+            )
+        )
 
     def take(self, case: Case) -> None:
         """Takes over what was found on opening the picture."""

@@ -9,11 +9,12 @@ from functools import cached_property
 from ..prediction import Answers, Labels
 from .check import check_clause
 from .parse import LONGEST, parse_clauses
-from .reason import why_decided, why_unjudged
-from .tree import Clause, Comparison, Link, Outcome, Value, WordTest, models_in, terms, values_of
-from .truth import FALSE, TRUE, UNJUDGED, Finding, find, needs
+from .reason import why_decided, why_undecided, why_unjudged
+from .tree import OUTCOMES, Clause, Comparison, Link, Outcome, Value, WordTest, models_in, terms, values_of
+from .truth import FALSE, TRUE, UNJUDGED, Finding, find, needs, unjudged_in
+from .unjudged import Unjudged
 
-__all__ = ["Clause", "Decision", "Gate", "Outcome", "Verdict"]
+__all__ = ["OUTCOMES", "Clause", "Decision", "Gate", "Outcome", "Unjudged", "Verdict", "not_judged"]
 
 _Outcomes = frozenset[Outcome]
 
@@ -25,6 +26,23 @@ class Verdict:
     outcome: Outcome
     reason: str
     """One line for the user that begins with the outcome: "reject: faramir.accept 0.31 < 0.50; degraded"."""
+    unjudged: tuple[Unjudged, ...] = ()
+    """What could not be judged and left the outcome open, which is then review; empty where it was reached without."""
+
+    @property
+    def judged(self) -> bool:
+        """Whether the gate reached the outcome. If not, the image may not be accepted, dropped, moved or the best."""
+        return not self.unjudged
+
+    @property
+    def lasts(self) -> bool:
+        """Whether the same image has the same verdict the next time; not so where a model was missing or failed."""
+        return all(one.lasts for one in self.unjudged)
+
+
+def not_judged(*unjudged: Unjudged) -> Verdict:
+    """The verdict on an image that could not be judged: review, with the reasons."""
+    return Verdict("review", f"review: {why_unjudged(unjudged)}", unjudged)
 
 
 @dataclass(frozen=True)
@@ -37,6 +55,13 @@ class Decision:
     """The models that have not answered and could still change the outcome, in the gate's order."""
     blurred: tuple[str, ...] = ()
     """The models whose values are too close to a threshold for their tolerance; they are needed at `exact`."""
+
+    def closed(self) -> Verdict:
+        """The verdict where no model can be asked any more: while the outcome is open, the image is not judged."""
+        if self.verdict:
+            return self.verdict
+        reason = why_undecided(self.models, self.blurred)
+        return not_judged(*(Unjudged(model, "unasked", reason) for model in self.models or self.blurred))
 
 
 @dataclass(frozen=True)
@@ -102,9 +127,11 @@ class Gate:
         futures = self._futures(findings)
         if len({_final(future) for future in futures[0]}) > 1:
             return self._undecided(findings, futures, answers)
-        reason = self._reason(findings, futures[0], answers)
+        if any(len(outcomes) > 1 for outcomes in futures[0]):
+            leaves = (leaf for finding in findings if finding.truth & UNJUDGED for leaf in finding.leaves)
+            return Decision(not_judged(*unjudged_in(leaves, answers)))
         outcome = _final(next(iter(futures[0])))
-        return Decision(Verdict(outcome, f"{outcome}: {reason}"))
+        return Decision(Verdict(outcome, f"{outcome}: {self._reason(findings, answers)}"))
 
     @cached_property
     def _otherwise(self) -> Outcome:
@@ -147,12 +174,9 @@ class Gate:
             before = frozenset(earlier | one for earlier in before for one in passed)
         return Decision(None, *(tuple(model for model in self.models if model in some) for some in (missing, blurred)))
 
-    def _reason(self, findings: Sequence[Finding], future: frozenset[_Outcomes], answers: Answers) -> str:
+    def _reason(self, findings: Sequence[Finding], answers: Answers) -> str:
         if not self.clauses:
             return "the gate is empty"
-        if any(len(outcomes) > 1 for outcomes in future):
-            leaves = (leaf for finding in findings if finding.truth & UNJUDGED for leaf in finding.leaves)
-            return why_unjudged(leaves, answers)
         if findings[-1].truth == TRUE:
             return why_decided(findings[-1].leaves, answers)
         hoped = ("accept",) if self._otherwise == "reject" else ("review", "reject")

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Sequence
 from ..errors import one_line
 from ..prediction import Answers, Prediction
 from .tree import Leaf, Link, Number, Operand, Value, WordTest, models_in
-from .truth import Reading, Unjudged, holds, read, word
+from .truth import Reading, holds, read, word
+from .unjudged import Unjudged
 
 _SHOWN = 3
 _OPPOSITE = {"<": ">=", ">=": "<", ">": "<=", "<=": ">", "==": "!=", "!=": "=="}
@@ -23,9 +24,9 @@ def why_decided(leaves: Iterable[Leaf], answers: Answers) -> str:
     return f"{text}; {words}" if words else text
 
 
-def why_unjudged(leaves: Iterable[Leaf], answers: Answers) -> str:
-    """Why terms could not be judged; empty if all could."""
-    reasons = list(dict.fromkeys(reason for leaf in leaves for reason in _reasons(leaf, answers)))
+def why_unjudged(unjudged: Iterable[Unjudged]) -> str:
+    """What could not be judged, in one line."""
+    reasons = list(dict.fromkeys(one.reason for one in unjudged))
     return _joined(reasons[:_SHOWN], len(reasons[_SHOWN:]))
 
 
@@ -92,10 +93,3 @@ def _words(leaves: Sequence[Leaf], answers: Answers) -> str:
 def _label(model: str, answers: Answers) -> str:
     answer = answers.get(model)
     return one_line(answer.label) if isinstance(answer, Prediction) else ""
-
-
-def _reasons(leaf: Leaf, answers: Answers) -> list[str]:
-    found = (
-        [word(leaf, answers)] if isinstance(leaf, WordTest) else [read(leaf.left, answers), read(leaf.right, answers)]
-    )
-    return [one_line(one.reason) for one in found if isinstance(one, Unjudged)]

@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 
 Outcome = Literal["accept", "review", "reject"]
+OUTCOMES: tuple[Outcome, ...] = ("accept", "review", "reject")
 
 PLAIN_LABEL = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 ANSWER = "label"

@@ -13,9 +13,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..errors import UnknownName
-from ..prediction import Answer, Answers, Failure, Prediction
+from ..errors import UnknownName, one_line
+from ..prediction import Answer, Answers, Prediction
 from .tree import And, Comparison, Leaf, Link, Node, Not, Number, Operand, Or, WordTest, models_in
+from .unjudged import Unjudged, failed
 
 FALSE, UNJUDGED, TRUE = 1, 2, 4
 OPEN = FALSE | UNJUDGED | TRUE
@@ -35,12 +36,6 @@ class Reading(NamedTuple):
 
     value: float
     tolerance: float
-
-
-class Unjudged(NamedTuple):
-    """There is no number or word to compare, and no further answer will bring one."""
-
-    reason: str
 
 
 class Finding(NamedTuple):
@@ -74,13 +69,14 @@ def read(operand: Operand, answers: Answers) -> Reading | Unjudged | None:
         return Reading(operand.single, 0.0)
     answer = answers.get(operand.model)
     if not isinstance(answer, Prediction):
-        return None if answer is None else could_not(operand.model, answer)
+        return None if answer is None else failed(answer)
     try:
         value = answer[operand.label]
     except UnknownName as error:
-        return Unjudged(str(error).rstrip("."))
+        return Unjudged(operand.model, "failure", one_line(str(error).rstrip(".")))
     if not math.isfinite(value):
-        return Unjudged(no_number(operand.model, operand.label))
+        reason = one_line(f"{operand.model} gave no number for {operand.label}")
+        return Unjudged(operand.model, "not_a_number", reason, operand.label)
     return Reading(value, answer.drift(operand.label))
 
 
@@ -88,22 +84,18 @@ def word(test: WordTest, answers: Answers) -> str | Unjudged | None:
     """A model's one-word answer; None while the model has not answered, or while its answer may still change."""
     answer = answers.get(test.model)
     if not isinstance(answer, Prediction):
-        return None if answer is None else could_not(test.model, answer)
+        return None if answer is None else failed(answer)
     if not answer.label or np.isnan(answer.values).all():
-        return Unjudged(f"{test.model} gave no answer in one word")
+        return Unjudged(test.model, "not_a_number", one_line(f"{test.model} gave no answer in one word"))
     if answer.tolerance != 0 and not answer.margin > answer.tolerance:
         return None
     return answer.label
 
 
-def no_number(model: str, label: str) -> str:
-    """The reason that a gate gives for a value that is not a number."""
-    return f"{model} gave no number for {label}"
-
-
-def could_not(model: str, failure: Failure) -> Unjudged:
-    """What a gate makes of a failure."""
-    return Unjudged(f"{model} could not be judged: {failure.reason}")
+def unjudged_in(leaves: Iterable[Leaf], answers: Answers) -> tuple[Unjudged, ...]:
+    """What terms could not compare, each once, in the order written."""
+    found = (one for leaf in leaves for one in _operands(leaf, answers) if isinstance(one, Unjudged))
+    return tuple(dict.fromkeys(found))
 
 
 def needs(leaf: Leaf, answers: Answers) -> tuple[list[str], list[str]]:
@@ -119,6 +111,12 @@ def needs(leaf: Leaf, answers: Answers) -> tuple[list[str], list[str]]:
 def holds(sign: str, left: float, right: float) -> bool:
     """Whether a comparison is true of two numbers."""
     return _HOLDS[sign](left, right)
+
+
+def _operands(leaf: Leaf, answers: Answers) -> Sequence[Reading | Unjudged | str | None]:
+    if isinstance(leaf, WordTest):
+        return [word(leaf, answers)]
+    return [read(leaf.left, answers), read(leaf.right, answers)]
 
 
 def _coarse(answer: Answer) -> bool:

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ..errors import KeepersError, one_line
-from ..gates.gate import Gate, Verdict
+from ..gates.gate import Gate, Verdict, not_judged
+from ..gates.unjudged import flawed
 from ..prediction import Answer, Failure, Prediction
 from .classifier import Classifier, Prepared
 
@@ -29,6 +30,8 @@ class Subject:
     """Predictions made earlier, by model id."""
     flaw: str = ""
     """Why the image cannot be judged, whatever a model says (NaN in its pixels); the verdict is then review."""
+    flaw_code: str = "non_finite"
+    """The code of the flaw, as in `UnreadableImage.code`."""
     name: str = ""
     """The name that notes on its duplicates use."""
     settled: Verdict | None = None
@@ -59,7 +62,7 @@ class Case:
         self.fresh: dict[str, Prediction] = {}
         self.notes: tuple[str, ...] = ()
         self.flaw = subject.flaw
-        self.error = "non_finite" if subject.flaw else ""
+        self.error = subject.flaw_code if subject.flaw else ""
         self._image: Image | None = None
         self._views: dict[View, Tensor] = {}
 
@@ -125,7 +128,7 @@ class Case:
         if self.subject.settled:
             return self.subject.settled
         if self.flaw:
-            return Verdict("review", f"review: {self.flaw}")
+            return not_judged(flawed(self.flaw, self.error))
         verdict = gate.decide(self.answers).verdict
         assert verdict is not None, "every model was asked"
         return verdict

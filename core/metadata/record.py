@@ -1,7 +1,8 @@
 """The record that Keepers writes into an image: the verdict, its reason and the values behind it, as JSON.
 
     {"keepers": 1, "verdict": "accept", "reason": "...", "gate": "...",
-     "scores": {model: {label: value or null}}, "labels": {model: label}, "failures": {model: reason}, "caption": "..."}
+     "scores": {model: {label: value or null}}, "labels": {model: label}, "failures": {model: reason}, "caption": "...",
+     "unjudged": [{"model": "...", "kind": "missing", "reason": "..."}]}
 
 "keepers" is the version of this format and always present; everything else may be missing, which means empty. Values
 are rounded to six digits; null stands for a value that is not a number. Readers ignore unknown keys.
@@ -15,6 +16,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
+from ..gates.gate import OUTCOMES, Outcome, Verdict
+from ..gates.unjudged import Unjudged, as_table, from_tables
 from ..prediction import Answers, Prediction
 
 KEY = "keepers"
@@ -40,17 +43,26 @@ class Record:
     failures: Mapping[str, str] = field(default_factory=dict[str, str])
     """Why a model could not judge, by model."""
     caption: str = ""
+    unjudged: tuple[Unjudged, ...] = ()
+    """As in `Verdict.unjudged`."""
+
+    @property
+    def given(self) -> Verdict | None:
+        """The verdict; None if there was no gate, or if it is none that we know."""
+        outcome: Outcome | None = next((one for one in OUTCOMES if one == self.verdict), None)
+        return Verdict(outcome, self.reason, self.unjudged) if outcome else None
 
 
 def record_of(
-    answers: Answers, verdict: str = "", reason: str = "", gate: str = "", caption: str = "", top: int = 32
+    answers: Answers, verdict: Verdict | None = None, gate: str = "", caption: str = "", top: int = 32
 ) -> Record:
     """The record of an image's answers, with the `top` highest values of each model."""
     given = {model: answer for model, answer in answers.items() if isinstance(answer, Prediction)}
     failures = {model: answer.reason for model, answer in answers.items() if not isinstance(answer, Prediction)}
     scores = {model: _scores(answer, top) for model, answer in given.items()}
     labels = {model: answer.label for model, answer in given.items() if answer.label}
-    return Record(verdict, reason, gate, scores, labels, failures, caption)
+    told = (verdict.outcome, verdict.reason) if verdict else ("", "")
+    return Record(*told, gate, scores, labels, failures, caption, verdict.unjudged if verdict else ())
 
 
 def to_json(record: Record) -> str:
@@ -58,6 +70,8 @@ def to_json(record: Record) -> str:
     data: dict[str, Any] = {KEY: VERSION}
     data |= {name: value for name in _TEXTS if (value := getattr(record, name))}
     data |= {name: dict(value) for name in ("labels", "failures") if (value := getattr(record, name))}
+    if record.unjudged:
+        data["unjudged"] = [as_table(one) for one in record.unjudged]
     if record.scores:
         data["scores"] = {model: {k: _rounded(v) for k, v in row.items()} for model, row in record.scores.items()}
     return json.dumps(data, separators=(",", ":"), allow_nan=False)
@@ -77,7 +91,11 @@ def from_json(text: str) -> Record | None:
     scores = {model: _values(row) for model, row in _table(found.get("scores")).items()}
     texts = {name: text for name, text in _strings(found).items() if name in _TEXTS}
     return Record(
-        scores=scores, labels=_strings(found.get("labels")), failures=_strings(found.get("failures")), **texts
+        scores=scores,
+        labels=_strings(found.get("labels")),
+        failures=_strings(found.get("failures")),
+        unjudged=from_tables(found.get("unjudged")),
+        **texts,
     )
 
 

@@ -162,7 +162,9 @@ def _decode(picture: Image.Image, label: str, pixel_limit: int, notes: tuple[str
     notes = (*notes, *_frame_notes(picture))
     try:
         picture.load()
-    except (OSError, SyntaxError, ValueError, EOFError, MemoryError) as error:
+    except MemoryError as error:  # the file may be sound, and the next time there may be room
+        raise UnreadableImage(label, "io", "there is not enough memory to decode it") from error
+    except (OSError, SyntaxError, ValueError, EOFError) as error:
         text = _say(error)
         cut = "truncated" in text or "Truncated" in text or isinstance(error, EOFError)
         raise UnreadableImage(

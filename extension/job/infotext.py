@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any
 
 from ...core.gates.gate import Gate
@@ -75,8 +76,8 @@ def named_values(gate: Gate) -> dict[str, list[str]]:
 
 def record_json(job: GenerationJob, item: JobImage) -> str:
     """The record for the image's metadata, in the form that all of Keepers reads and writes."""
-    verdict, reason = (item.verdict.outcome, item.verdict.reason) if item.verdict else ("", item.trouble)
-    return to_json(record_of(item.answers, verdict, reason, str(job.gate or ""), item.caption))
+    record = record_of(item.answers, item.verdict, str(job.gate or ""), item.caption)
+    return to_json(record if item.verdict else replace(record, reason=item.trouble))
 
 
 def install_keys(job: GenerationJob, p: Any, current: Callable[[Any], JobImage | None]) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ...core.errors import Cancelled, KeepersError
-from ...core.gates.gate import Gate, Verdict
+from ...core.gates.gate import Gate, Verdict, not_judged
+from ...core.gates.unjudged import Unjudged, flawed
 from ...core.judging.case import Subject
 from ...core.prediction import Answer, Prediction
 from ...models.registry import REGISTRY
@@ -24,10 +25,10 @@ CHEAP = 20.0
 def judge_final(job: GenerationJob, item: JobImage, picture: Image) -> None:
     """Fill in the verdict on the picture as it will be saved. Never raises: an error becomes `trouble`."""
     if item.flaw:
-        item.verdict = Verdict("review", f"review: {item.flaw}")
+        item.verdict = not_judged(flawed(item.flaw))
         return
     if job.gate is None:
-        item.verdict = Verdict("review", f"review: {job.trouble}")
+        item.verdict = not_judged(Unjudged("", "failure", job.trouble))
         item.trouble = job.trouble
         return
     try:
@@ -39,7 +40,7 @@ def judge_final(job: GenerationJob, item: JobImage, picture: Image) -> None:
         return
     except Exception as error:
         item.trouble = f"Keepers failed ({one_line(error)})"
-        item.verdict = Verdict("review", f"review: {item.trouble}")
+        item.verdict = not_judged(Unjudged("", "failure", item.trouble))
         return
     finally:
         item.early, item.known = None, {}

@@ -37,8 +37,7 @@ class Scored:
 
     def record(self, caption: str = "") -> Record:
         """What is written into the saved image."""
-        verdict = self.verdict.outcome if self.verdict else ""
-        return record_of(self.answers, verdict, self.verdict.reason if self.verdict else "", self.gate, caption)
+        return record_of(self.answers, self.verdict, self.gate, caption)
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ from keepers.core.gates.tree import (
     models_in,
     terms,
 )
+from keepers.core.gates.unjudged import Unjudged, flawed
 from keepers.core.prediction import Answer, Failure, Labels, Prediction, Range
 
 COHERENCE = Labels(("coherent", "incoherent", "semi-incoherent"))
@@ -482,6 +483,73 @@ def test_a_coarse_answer_in_one_word_is_blurred_within_its_margin() -> None:
 
 def test_an_infinite_score_is_no_number() -> None:
     assert outcome("faramir.accept >= 0.5", faramir(float("inf"))) == "review"
+
+
+# What could not be judged
+
+LOST = Failure("faramir", "missing_weights", "faramir-v1.pth is not on this machine")
+BROKEN = Failure("coherence", "model_failed", "out of memory")
+HOLLOW = faramir(float("nan"))
+
+
+@pytest.mark.parametrize(
+    ("text", "answers", "expected"),
+    [
+        ("faramir.accept >= 0.5", (LOST,), [("faramir", "missing", "")]),
+        ("faramir.accept >= 0.5", (HOLLOW,), [("faramir", "not_a_number", "accept")]),
+        ('faramir.label == "clean"', (faramir(0.5, ""),), [("faramir", "not_a_number", "")]),
+        ("faramir.acept >= 0.5", (faramir(0.5),), [("faramir", "failure", "")]),
+        ("coherence.coherent > 0.5 and faramir.accept > 0.5", (BROKEN, faramir(0.75)), [("coherence", "failure", "")]),
+        (
+            "coherence.coherent > faramir.accept > 0.5",
+            (BROKEN, HOLLOW),
+            [("coherence", "failure", ""), ("faramir", "not_a_number", "accept")],
+        ),
+        # Reached without what failed: nothing is unjudged, whatever else is broken.
+        ("coherence.coherent > 0.5 and faramir.accept > 0.5", (BROKEN, faramir(0.25)), []),
+        ("coherence.coherent > 0.5 or faramir.accept > 0.5", (BROKEN, faramir(0.75)), []),
+        ("accept: faramir.accept > 0.5; reject: coherence.coherent > 0.5", (BROKEN, faramir(0.75)), []),
+        ("review: coherence.coherent > 0.5; review: faramir.accept > 0.5", (BROKEN, faramir(0.75)), []),
+        ("", (BROKEN, HOLLOW), []),
+    ],
+)
+def test_a_verdict_says_what_could_not_be_judged(
+    text: str, answers: tuple[Answer, ...], expected: list[object]
+) -> None:
+    verdict = decide(text, *answers).verdict
+    assert verdict is not None
+    assert [(one.model, one.kind, one.label) for one in verdict.unjudged] == expected
+    assert verdict.judged == (not expected)
+    if expected:
+        assert verdict.outcome == "review"
+        assert all(one.reason in verdict.reason for one in verdict.unjudged)
+
+
+def test_a_verdict_lasts_unless_a_model_may_answer_the_next_time() -> None:
+    def lasts(*answers: Answer) -> bool:
+        verdict = decide("coherence.coherent > 0.5 and faramir.accept > 0.5", *answers).verdict
+        assert verdict is not None
+        return verdict.lasts
+
+    assert lasts(coherence(0.75), faramir(0.75)) and lasts(coherence(0.75), HOLLOW)
+    assert not lasts(coherence(0.75), LOST) and not lasts(BROKEN, HOLLOW)
+
+
+def test_an_outcome_that_stays_open_is_not_judged() -> None:
+    closed = decide("coherence.coherent > 0.5 and faramir.accept > 0.5", coherence(0.75)).closed()
+    assert closed.reason == "review: not asked about this image: faramir"
+    assert [(one.model, one.kind) for one in closed.unjudged] == [("faramir", "unasked")]
+    near = decide("faramir.accept >= 0.5", faramir(0.5, tolerance=0.25)).closed()
+    assert not near.judged and "closer look: faramir" in near.reason
+    assert decide("faramir.accept >= 0.5", faramir(0.75)).closed().outcome == "accept"
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [("truncated", "unreadable"), ("non_finite", "not_a_number"), ("io", "failure"), ("null", "unreadable")],
+)
+def test_a_flaw_of_the_image_belongs_to_no_model(code: str, kind: str) -> None:
+    assert flawed("a\nb", code) == Unjudged("", kind, "a\\nb")  # pyright: ignore[reportArgumentType]
 
 
 # Reasons

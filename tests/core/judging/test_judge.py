@@ -96,6 +96,8 @@ def test_what_cannot_be_opened_goes_to_review_with_its_reason(judge: Judge) -> N
     assert [one.verdict.outcome for one in judged] == ["accept", "review", "reject"]
     assert judged[1].verdict.reason == "review: a.png: its end is missing"
     assert judged[1].error == "truncated"
+    assert [(one.model, one.kind) for one in judged[1].verdict.unjudged] == [("", "unreadable")]
+    assert judged[0].verdict.judged and judged[2].verdict.judged
 
 
 def test_a_flawed_subject_is_reviewed_and_never_opened(judge: Judge) -> None:
@@ -104,6 +106,9 @@ def test_a_flawed_subject_is_reviewed_and_never_opened(judge: Judge) -> None:
 
     judged = judge.judge([Subject(never, flaw="NaN in its pixels")], BOTH)[0]
     assert (judged.verdict.outcome, judged.verdict.reason) == ("review", "review: NaN in its pixels")
+    assert [(one.model, one.kind) for one in judged.verdict.unjudged] == [("", "not_a_number")]
+    lost = judge.judge([Subject(never, flaw="the disk is gone", flaw_code="io")], BOTH)[0]
+    assert lost.error == "io" and not lost.verdict.lasts
 
 
 def test_a_missing_model_means_review(judge: Judge, tmp_path: Path) -> None:
@@ -114,6 +119,8 @@ def test_a_missing_model_means_review(judge: Judge, tmp_path: Path) -> None:
     assert isinstance(answer, Failure)
     assert answer.code == "missing_weights"
     assert "dear.safetensors" in judged[0].verdict.reason
+    assert [(one.model, one.kind) for one in judged[0].verdict.unjudged] == [("dear", "missing")]
+    assert judged[1].verdict.judged
 
 
 def test_a_model_that_gives_nan_means_review(judge: Judge, tmp_path: Path) -> None:
@@ -122,6 +129,7 @@ def test_a_model_that_gives_nan_means_review(judge: Judge, tmp_path: Path) -> No
     save_file({"weight": torch.full((3,), float("nan"))}, tmp_path / "dear.safetensors")
     judged = judge.judge(subjects(WHITE), BOTH)[0]
     assert judged.verdict.outcome == "review"
+    assert [(one.model, one.kind, one.label) for one in judged.verdict.unjudged] == [("dear", "not_a_number", "good")]
     not_it = judge.judge(subjects(WHITE), Gate.parse("accept: not dear.good < 0.5"))[0]
     assert not_it.verdict.outcome == "review"
 
@@ -138,6 +146,7 @@ def test_one_bad_image_does_not_take_its_batch_along(judge: Judge, monkeypatch: 
     judged = judge.judge(subjects(WHITE, BLACK, WHITE), Gate.parse("accept: cheap.good >= 0.5"))
     assert [one.verdict.outcome for one in judged] == ["accept", "review", "accept"]
     assert "out of memory" in judged[1].verdict.reason
+    assert [(one.model, one.kind) for one in judged[1].verdict.unjudged] == [("cheap", "failure")]
 
 
 def test_fast_never_changes_a_verdict(work: Work, tmp_path: Path) -> None:

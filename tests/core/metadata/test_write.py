@@ -19,6 +19,8 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from keepers.core.errors import UnreadableImage, WriteFailed
+from keepers.core.gates.gate import Verdict
+from keepers.core.gates.unjudged import KINDS, Unjudged
 from keepers.core.metadata import write as metadata_write
 from keepers.core.metadata.containers import blocks, container_of
 from keepers.core.metadata.raw import read_raw
@@ -283,6 +285,9 @@ def test_png_text_for_hosts(tmp_path: Path) -> None:
     assert read_generation(tmp_path / "a.png").seed == 5
 
 
+UNJUDGED = (Unjudged("furry", "missing", "no weights"), Unjudged("faramir", "not_a_number", "no number", "bad"))
+
+
 def test_record_of_answers() -> None:
     labels = Labels(tuple(f"tag{i}" for i in range(100)))
     values = np.linspace(0, 1, 100, dtype=np.float32)
@@ -292,7 +297,7 @@ def test_record_of_answers() -> None:
         "faramir": Prediction("faramir", Labels(("accept", "bad")), np.array([0.5, np.nan], np.float32), "ok"),
         "furry": Failure("furry", "missing_weights", "no weights"),
     }
-    record = record_of(answers, "review", "why", "gate", "caption", top=10)
+    record = record_of(answers, Verdict("review", "why", UNJUDGED), "gate", "caption", top=10)
     assert list(record.scores["jtp"]) == [f"tag{i}" for i in range(90, 100)]
     assert record.labels == {"faramir": "ok"}
     assert record.failures == {"furry": "no weights"}
@@ -300,6 +305,8 @@ def test_record_of_answers() -> None:
     assert back is not None
     assert math.isnan(back.scores["faramir"]["bad"])
     assert back.scores["jtp"]["tag99"] == 1.0
+    assert back.given == Verdict("review", "why", UNJUDGED)
+    assert Record("maybe", "why").given is None
     assert json.loads(to_json(record))["keepers"] == 1
 
 
@@ -314,6 +321,7 @@ records = st.builds(
     ),
     labels=st.dictionaries(texts, texts, max_size=2),
     caption=texts,
+    unjudged=st.lists(st.builds(Unjudged, texts, st.sampled_from(KINDS), texts, texts), max_size=2).map(tuple),
 )
 
 
@@ -335,9 +343,12 @@ def test_other_texts_are_no_records(text: str) -> None:
 
 
 def test_wrong_types_in_a_record_are_left_out() -> None:
-    text = '{"keepers":2,"new":[],"verdict":5,"scores":{"a":{"x":"y","n":null,"b":true,"i":3},"c":7},"labels":{"a":1}}'
+    text = '{"keepers":2,"new":[],"verdict":5,"scores":{"a":{"x":"y","n":null,"b":true,"i":3},"c":7},"labels":{"a":1},'
+    text += '"unjudged":[7,{"kind":"odd"},{"kind":"missing","model":5},{"kind":"failure","model":"a","new":1}]}'
     found = from_json(text)
     assert found is not None
     assert found.verdict == ""
     assert found.scores["a"].keys() == {"n", "i"}
     assert found.labels == {}
+    assert found.unjudged == (Unjudged("a", "failure", ""),)
+    assert from_json('{"keepers":1,"unjudged":{"kind":"failure"}}') == Record()
