@@ -36,6 +36,9 @@ core/pictures/
 core/judging/near_duplicates
 core/spec
 core/runtime
+core/metadata/record core/metadata/infotext core/metadata/values
+core/metadata/generation core/metadata/said
+core/metadata/programs/
 core/metadata/
 core/judging/ core/captions/
 core/heatmaps/

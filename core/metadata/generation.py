@@ -10,6 +10,7 @@ from .record import Record
 
 Source = Literal[
     "a1111",
+    "civitai",
     "comfyui",
     "drawthings",
     "easydiffusion",
@@ -18,6 +19,7 @@ Source = Literal[
     "keepers",
     "midjourney",
     "novelai",
+    "other",
     "ruinedfooocus",
     "swarmui",
     "",
@@ -25,6 +27,7 @@ Source = Literal[
 
 PROGRAMS: Mapping[str, str] = {
     "a1111": "Stable Diffusion WebUI",
+    "civitai": "Civitai",
     "comfyui": "ComfyUI",
     "drawthings": "Draw Things",
     "easydiffusion": "Easy Diffusion",
@@ -33,6 +36,7 @@ PROGRAMS: Mapping[str, str] = {
     "keepers": "Keepers",
     "midjourney": "Midjourney",
     "novelai": "NovelAI",
+    "other": "a program without a name",
     "ruinedfooocus": "RuinedFooocus",
     "swarmui": "SwarmUI",
 }

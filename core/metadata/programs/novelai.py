@@ -1,0 +1,56 @@
+"""NovelAI: a Description, and settings as JSON in a Comment; from V4 on with a caption for each character."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from ..generation import Generation
+from ..said import Said
+from ..values import NOTHING, items, name_and_hash, plain_settings, real, seed, table, text, whole
+
+
+def read_novelai(said: Said) -> Generation | None:
+    """The picture's own settings, or those that another tool has wrapped into one JSON object."""
+    texts: Mapping[str, object] = said.texts
+    if not _is_ours(texts):
+        texts = next(filter(_is_ours, said.objects.values()), NOTHING)
+    comment = table(texts.get("Comment")) if texts else _bare(said)
+    if not comment and not texts:
+        return None
+    model, model_hash = name_and_hash(text(texts.get("Source")))
+    return Generation(
+        _side(comment.get("v4_prompt")) or text(comment.get("prompt")) or text(texts.get("Description")),
+        _side(comment.get("v4_negative_prompt")) or text(comment.get("uc")) or text(comment.get("negative_prompt")),
+        seed(comment.get("seed")),
+        text(comment.get("sampler")),
+        text(comment.get("noise_schedule")),
+        whole(comment.get("steps")),
+        real(comment.get("scale")),
+        model,
+        whole(comment.get("width")),
+        whole(comment.get("height")),
+        "novelai",
+        plain_settings(comment),
+        model_hash=model_hash,
+        notes=() if comment else ("NovelAI's settings are missing or cannot be read",),
+    )
+
+
+def _is_ours(texts: Mapping[str, object]) -> bool:
+    software = text(texts.get("Software"))
+    return "NovelAI" in software or text(texts.get("Title")) == "NovelAI generated image"
+
+
+def _bare(said: Said) -> Mapping[str, object]:
+    """The settings without what usually stands around them."""
+    return said.having("v4_prompt", "sampler") or said.having("uc", "sampler", "seed", "scale", "n_samples")
+
+
+def _side(prompt: object) -> str:
+    """A V4 prompt as text: the picture's caption, then those of its characters, a line each."""
+    caption = table(table(prompt).get("caption"))
+    return "\n".join(filter(None, (text(caption.get("base_caption")), *_characters(caption))))
+
+
+def _characters(caption: Mapping[str, object]) -> Iterator[str]:
+    return (text(table(one).get("char_caption")) for one in items(caption.get("char_captions")))

@@ -1,0 +1,48 @@
+"""SwarmUI: JSON with `sui_image_params`, in PNG texts, and in the Exif of other formats."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from ..generation import Generation, Lora
+from ..said import Said
+from ..values import items, plain_settings, real, seed, table, text, whole
+
+
+def read_swarmui(said: Said) -> Generation | None:
+    """What SwarmUI wrote, wherever it stands."""
+    outer = said.having("sui_image_params")
+    data = table(outer.get("sui_image_params"))
+    if not data:
+        return None
+    used = [table(one) for one in items(outer.get("sui_models"))]
+    hashes = {text(one.get("name")).removesuffix(".safetensors"): text(one.get("hash")) for one in used}
+    model = text(data.get("model"))
+    return Generation(
+        text(data.get("prompt")),
+        text(data.get("negativeprompt")),
+        seed(data.get("seed")),
+        text(data.get("sampler")) or text(data.get("comfyuisampler")) or text(data.get("autowebuisampler")),
+        text(data.get("scheduler")) or text(data.get("comfyuischeduler")),
+        whole(data.get("steps")),
+        real(data.get("cfgscale")),
+        model,
+        whole(data.get("width")),
+        whole(data.get("height")),
+        "swarmui",
+        plain_settings(data),
+        model_hash=hashes.get(model.removesuffix(".safetensors"), ""),
+        loras=tuple(_loras(data, hashes)),
+    )
+
+
+def _loras(data: Mapping[str, object], hashes: Mapping[str, str]) -> Iterator[Lora]:
+    weights = list(_listed(data.get("loraweights")))
+    for place, name in enumerate(map(text, _listed(data.get("loras")))):
+        weight = real(weights[place]) if place < len(weights) else None
+        yield Lora(name, weight, hashes.get(name.removesuffix(".safetensors"), ""))
+
+
+def _listed(value: object) -> Iterator[object]:
+    """An array, or a text with commas."""
+    yield from (one.strip() for one in value.split(",") if one.strip()) if isinstance(value, str) else items(value)
