@@ -262,6 +262,8 @@ def _remove_or_take_back(source: Path, target: Path) -> None:
     """Completes a move; if the source cannot be removed, the target goes and the file stays where it was."""
     try:
         source.unlink()
+    except FileNotFoundError:
+        return  # another process ended this move
     except OSError:
         target.unlink()
         raise

@@ -48,12 +48,15 @@ def inside(folder: Path, name: str, *, native: bool = False) -> Path:
     return target
 
 
-def numbered(path: Path) -> Iterator[Path]:
-    """`path` itself, then "stem-1.suffix", "stem-2.suffix" and so on without end, within the length limit of names."""
+def numbered(path: Path, spare: int = 0) -> Iterator[Path]:
+    """`path` itself, then "stem-1.suffix", "stem-2.suffix" and so on without end, within the length limit of names.
+
+    `spare` is how many bytes longer than these the names beside them are to be.
+    """
     yield path
     for count in itertools.count(1):
         tail = f"-{count}{path.suffix}"
-        room = _COMPONENT_BYTES - len(os.fsencode(tail))
+        room = _COMPONENT_BYTES - spare - len(os.fsencode(tail))
         stem = path.stem
         while len(os.fsencode(stem)) > room:
             stem = stem[:-1]
@@ -68,13 +71,13 @@ def unique(path: Path, beside: Sequence[str] = ()) -> Path:
     return next(_free(path, beside))
 
 
-def under_free_name(path: Path, make: Callable[[Path], object], beside: Sequence[str] = ()) -> Path:
+def under_free_name(path: Path, make: Callable[[Path], object]) -> Path:
     """Make something under the name that `unique` gives, or the next one where another process was quicker.
 
     `make` must raise FileExistsError where its name is taken, as `files.atomic_write(..., exclusive=True)` does; two
     processes then never get the same name. Raises whatever else `make` raises.
     """
-    for name in _free(path, beside):
+    for name in _free(path, ()):
         with suppress(FileExistsError):
             make(name)
             return name

@@ -3,8 +3,10 @@
 One JSON object per line, all ASCII; a name that is not UTF-8 keeps its bytes as surrogate escapes:
     {"keepers_sort": 1, "folder": "/pictures/sorted"}
     {"do": 0, "act": "move", "from": "/pictures/a.png", "to": "accepted/a.png", "size": 81, "mtime_ns": 17}
+    {"do": 1, "act": "move", "from": "/pictures/a.txt", "to": "accepted/a.txt", "size": 9, "mtime_ns": 12, "beside": 0}
     {"done": 0, "size": 81, "mtime_ns": 17, "sha256": ""}
     {"failed": 1}    {"undone": 0}
+An image's sidecars are written down with it, before any of them is touched.
 """
 
 from __future__ import annotations
@@ -52,6 +54,8 @@ class Step:
     """The hash of what was written, for a copy."""
     state: State = "begun"
     """"begun" after a crash: only the files show whether it was finished."""
+    beside: int | None = None
+    """The number of the step of the image that this file, a sidecar, goes with."""
 
 
 class Journal:
@@ -70,16 +74,28 @@ class Journal:
         stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime(seconds))
         return cls(folder / f"{_PREFIX}{stamp}-{rest:09}-{secrets.token_hex(2)}{_SUFFIX}")
 
-    def begin(self, act: Action, source: Path, target: str, before: Stamp) -> Step:
-        """Records a step that is about to be taken, safe from a power cut. Raises WriteFailed."""
+    def begin(self, act: Action, source: Path, target: str, before: Stamp, beside: Step | None = None) -> Step:
+        """Records a step that is about to be taken; `beside` is the image's, for a sidecar. Raises WriteFailed.
+
+        Call `sync` before taking it.
+        """
         if not self._headed:
             self._write({"keepers_sort": _VERSION, "folder": str(self.path.parent.resolve())})
             self._headed = True
-        step = Step(self._count, act, source, target, before.size, before.mtime_ns)
+        image = None if beside is None else beside.number
+        step = Step(self._count, act, source, target, before.size, before.mtime_ns, beside=image)
         self._count += 1
         names = {"do": step.number, "act": act, "from": str(source), "to": target}
-        self._write({**names, "size": before.size, "mtime_ns": before.mtime_ns}, sync=True)
+        with_image = {} if image is None else {"beside": image}
+        self._write({**names, "size": before.size, "mtime_ns": before.mtime_ns, **with_image})
         return step
+
+    def sync(self) -> None:
+        """Makes what was recorded safe from a power cut. Raises WriteFailed."""
+        try:
+            os.fsync(self._handle)
+        except OSError as error:
+            raise WriteFailed(self.path, error) from error
 
     def done(self, step: Step, after: Stamp, sha256: str = "") -> None:
         """Notes that a step was taken. If the note cannot be written, nothing is lost: the files show it."""
@@ -102,7 +118,7 @@ class Journal:
             os.close(self._handle)
             self._handle = -1
 
-    def _write(self, entry: dict[str, Any], sync: bool = False) -> None:
+    def _write(self, entry: dict[str, Any]) -> None:
         # Each line also begins with a line break, so that a line cut off by a full disk does not spoil the next.
         line = f"\n{json.dumps(entry)}\n".encode("ascii")
         try:
@@ -114,20 +130,22 @@ class Journal:
                 self._handle = os.open(self.path, flags, 0o666)
             while line:
                 line = line[os.write(self._handle, line) :]
-            if sync:
-                os.fsync(self._handle)
         except OSError as error:
             raise WriteFailed(self.path, error) from error
 
 
-def journals(folder: Path) -> list[Path]:
-    """The logs in a sorted folder that still hold something to take back, oldest first."""
+def logs(folder: Path) -> list[Path]:
+    """The logs in a sorted folder, oldest first."""
     try:
         paths = sorted(folder.iterdir())
     except OSError:
         return []
-    logs = (path for path in paths if path.name.startswith(_PREFIX) and path.name.endswith(_SUFFIX))
-    return [path for path in logs if _is_open(path)]
+    return [path for path in paths if path.name.startswith(_PREFIX) and path.name.endswith(_SUFFIX)]
+
+
+def journals(folder: Path) -> list[Path]:
+    """The logs in a sorted folder that still hold something to take back, oldest first."""
+    return [path for path in logs(folder) if _is_open(path)]
 
 
 def _is_open(path: Path) -> bool:
@@ -172,8 +190,9 @@ def _apply(steps: dict[int, Step], line: dict[str, Any]) -> None:
     with suppress(KeyError, TypeError, ValueError):  # a line that is not ours changes nothing
         if "do" in line:
             source, numbers = Path(line["from"]), (int(line["do"]), int(line["size"]), int(line["mtime_ns"]))
+            beside = line["beside"] if isinstance(line.get("beside"), int) else None
             if line["act"] in ACTIONS and source.is_absolute() and isinstance(line["to"], str):
-                steps[numbers[0]] = Step(numbers[0], line["act"], source, line["to"], *numbers[1:])
+                steps[numbers[0]] = Step(numbers[0], line["act"], source, line["to"], *numbers[1:], beside=beside)
         elif "done" in line:
             done = replace(steps[line["done"]], size=line["size"], mtime_ns=line["mtime_ns"])
             steps[done.number] = replace(done, sha256=str(line["sha256"]), state="done")

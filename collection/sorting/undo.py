@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...core.errors import KeepersError
-from ...core.files import content_hash, move_whole
+from ...core.files import content_hash, copy_whole, move_whole
 from ...core.paths import inside
 from .journal import Journal, Step, read_journal
+from .same import is_same, is_twin
+from .sidecars import is_shared
 
 
 @dataclass(frozen=True)
@@ -36,12 +38,14 @@ def undo(log: Path) -> Undone:
     removed except folders that became empty. May be repeated, even after a crash. Raises BadJournal.
     """
     folder = log.parent.resolve()
-    steps = [step for step in reversed(read_journal(log)) if step.state in ("begun", "done")]
+    steps = read_journal(log)
+    images = {step.number: folder / step.target for step in steps}
     found: dict[str, list[tuple[Path, str]]] = {"restored": [], "removed": [], "left": [], "": []}
     journal = Journal(folder / log.name)
     try:
-        for step in steps:
-            kind, path, reason = _attempt(step, folder)
+        for step in (step for step in reversed(steps) if step.state in ("begun", "done")):
+            image = None if step.beside is None else images.get(step.beside)
+            kind, path, reason = _attempt(step, folder, image)
             found[kind].append((path, reason))
             if kind != "left":
                 journal.undone(step)
@@ -51,11 +55,14 @@ def undo(log: Path) -> Undone:
     return Undone(restored, removed, tuple(found["left"]))
 
 
-def _attempt(step: Step, folder: Path) -> tuple[str, Path, str]:
-    """The outcome of a step ("restored", "removed", "left" with its reason, or empty) and the file concerned."""
+def _attempt(step: Step, folder: Path, image: Path | None) -> tuple[str, Path, str]:
+    """The outcome of a step ("restored", "removed", "left" with its reason, or empty) and the file concerned.
+
+    `image` is the one that a sidecar went with.
+    """
     try:
         target = inside(folder, step.target, native=True)
-        taken = _take_back(step, target)
+        taken = _take_back(step, target, image)
         _drop_empty(target.parent, folder)
     except (_Left, KeepersError, OSError) as error:
         return "left", folder / step.target, str(error)
@@ -64,7 +71,7 @@ def _attempt(step: Step, folder: Path) -> tuple[str, Path, str]:
     return ("restored", step.source, "") if step.act == "move" else ("removed", target, "")
 
 
-def _take_back(step: Step, target: Path) -> bool:
+def _take_back(step: Step, target: Path, image: Path | None) -> bool:
     """False when there was nothing to take back. Raises _Left."""
     if target == step.source or target.suffix != step.source.suffix:
         raise _Left("the log does not fit it")
@@ -74,8 +81,28 @@ def _take_back(step: Step, target: Path) -> bool:
         raise _Left("it was moved or removed since")
     if target.is_symlink() or not target.is_file():
         raise _Left("something else is there now")
-    {"move": _move_back, "copy": _remove_copy, "link": _remove_link}[step.act](step, target)
+    if image is not None and step.act == "move" and _has_another_image(target, image):
+        _copy_back(step, target)
+    else:
+        {"move": _move_back, "copy": _remove_copy, "link": _remove_link}[step.act](step, target)
     return True
+
+
+def _has_another_image(sidecar: Path, image: Path) -> bool:
+    whole = sidecar.name.startswith(image.name)
+    return is_shared(sidecar, image, [sidecar.name[len(image.name if whole else image.stem) :]])
+
+
+def _copy_back(step: Step, target: Path) -> None:
+    """For a sidecar that an image left in the sorted folder has too."""
+    if is_same(target, step.source):
+        return
+    if not _is_left(step, target):
+        raise _Left("it was changed since")
+    try:
+        copy_whole(target, step.source)
+    except FileExistsError as error:
+        raise _Left(f"there is another file at {step.source}") from error
 
 
 def _move_back(step: Step, target: Path) -> None:
@@ -86,7 +113,7 @@ def _move_back(step: Step, target: Path) -> None:
             move_whole(target, step.source)
         except FileExistsError as error:
             raise _Left(f"there is another file at {step.source}") from error
-    elif step.state == "begun" and _is_twin(step.source, target):
+    elif step.state == "begun" and is_twin(step.source, target):
         target.unlink()  # the run was killed between the two halves of this move
     else:
         raise _Left(f"there is another file at {step.source}")
@@ -106,18 +133,9 @@ def _remove_copy(step: Step, target: Path) -> None:
 
 
 def _remove_link(step: Step, target: Path) -> None:
-    if not step.source.is_file() or not _is_twin(step.source, target, content=False):
+    if not step.source.is_file() or not is_twin(step.source, target, content=False):
         raise _Left("it is the only name of its file: the original is gone or was replaced")
     target.unlink()
-
-
-def _is_twin(one: Path, other: Path, content: bool = True) -> bool:
-    """Whether two names hold the same file, so that one of them can go."""
-    if one.is_symlink() or not one.is_file():
-        return False
-    if one.samefile(other):
-        return one.stat().st_nlink > 1  # else it is one name, reached by two paths
-    return content and content_hash(one) == content_hash(other)
 
 
 def _is_left(step: Step, path: Path) -> bool:

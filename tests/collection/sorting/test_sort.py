@@ -117,7 +117,7 @@ def test_sidecars_go_along(tmp_path: Path, pictures: Path, mode: Action) -> None
     before, into = tree(pictures), tmp_path / "sorted"
     (into / "accepted").mkdir(parents=True)
     (into / "accepted" / "a.txt").write_text("taken")
-    with Sorter(into, mode, sidecars=[".txt", ".caption.txt"]) as sorter:
+    with Sorter(into, mode, endings=[".txt", ".caption.txt"]) as sorter:
         placed = sorter.place(pictures / "a.png", "accept")
     assert (placed.target.name, placed.told) == ("a-1.png", "")
     assert list(tree(into)) == ["accepted/a-1.caption.txt", "accepted/a-1.png", "accepted/a-1.txt", "accepted/a.txt"]
@@ -194,7 +194,7 @@ from keepers.core import files
 from keepers.collection.sorting.sort import Sorter
 into, mode, point, *images = sys.argv[1:]
 die = lambda: os.kill(os.getpid(), signal.SIGKILL)
-real, unlink, link = sort._act, Path.unlink, os.link
+real, unlink, link = sort.carry_out, Path.unlink, os.link
 count = 0
 def act(*args):
     global count
@@ -207,7 +207,7 @@ def act(*args):
     result = real(*args)
     if count == 2 and point == "after": die()
     return result
-sort._act = act
+sort.carry_out = act
 with Sorter(Path(into), mode) as sorter:
     for image in images: sorter.place(Path(image), "accept")
 """
@@ -274,7 +274,7 @@ def test_a_full_disk_leaves_the_file_and_the_rest_goes_on(
     with Sorter(into, mode) as sorter:
         sorter.place(pictures / "b.png", "accept")
         with monkeypatch.context() as patch:
-            patch.setattr(sort, "_act", full)
+            patch.setattr(sort, "carry_out", full)
             with pytest.raises(WriteFailed, match="No space left"):
                 sorter.place(pictures / "a.png", "accept")
         assert (pictures / "a.png").read_bytes() == before["a.png"]
