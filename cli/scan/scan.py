@@ -12,7 +12,10 @@ from typing import Annotated, Literal
 import typer
 
 from ...collection.scan import Scan, Scanned, ScanOptions, ScanPlan
+from ...collection.sorting.journal import Action
+from ...collection.sorting.sidecars import ENDINGS
 from ...collection.sorting.sort import Sorter
+from ...core.captions.recipe import check_extension
 from ...core.errors import KeepersError
 from ...core.gates.gate import Gate
 from ...core.judging.judge import Judge
@@ -36,6 +39,9 @@ _gate = in_panel("Gate")
 _output = in_panel("Output")
 _sorting = in_panel("Sorting")
 _store = in_panel("Store")
+
+KINDS = "name.txt, name.png.txt, or with .caption, .tags, .json, .yaml, .xmp"
+"""The sidecars that sorting takes along, for the help."""
 
 SETTLED = 2.0
 """Seconds that a file must stay unchanged before `--watch` takes it: hosts write large files in pieces."""
@@ -73,10 +79,16 @@ def scan(
     jsonl: Annotated[str, _output("--jsonl", help="Write JSON lines as results come; - is the output stream.")] = "",
     csv: Annotated[str, _output("--csv", help="Write a table; - is the output stream.")] = "",
     report: Annotated[Path | None, _output(help="Write a self-contained HTML page.")] = None,
-    sort: Annotated[Path | None, _sorting(help="Put the files into accepted, review and rejected in here.")] = None,
+    sort: Annotated[
+        Path | None,
+        _sorting(help=f"Put the files into accepted, review and rejected in here, with their sidecars ({KINDS})."),
+    ] = None,
     sort_by: Annotated[
         Literal["copy", "move", "link"], _sorting(help="How --sort places them; `keepers undo` takes it back.")
     ] = "copy",
+    sidecar: Annotated[
+        list[str] | None, _sorting("--sidecar", help="Another ending of sidecars, as .prompt; repeatable.")
+    ] = None,
     db: Db = None,
     no_db: NoDb = False,
     fresh: Annotated[bool, _store("--fresh", help="Score again, even what the store knows.")] = False,
@@ -93,7 +105,10 @@ def scan(
     judge.check(chosen)
     if cluster.engine == "ray":
         here = {"--json": json, "--jsonl": jsonl, "--csv": csv, "--report": report, "--sort": sort, "--db": db}
-        refuse({**here, "--watch": watch, "--limit": limit, "--fresh": fresh}, "goes with the plain engine only.")
+        refuse(
+            {**here, "--sidecar": sidecar, "--watch": watch, "--limit": limit, "--fresh": fresh},
+            "goes with the plain engine only.",
+        )
         search = Search(include or (), exclude or (), recursive, follow)
         wanted = ClusterScan(paths, search, cluster, everything, pixel_limit * 1_000_000, machine)
         raise typer.Exit(run_on_cluster(wanted, chosen, quiet=quiet))
@@ -113,10 +128,17 @@ def scan(
             limit,
             stack.enter_context(_outputs(chosen, json, jsonl, csv)),
             Report(report, _title(here_paths)) if report else None,
-            stack.enter_context(Sorter(sort, sort_by, roots=roots)) if sort else None,
+            stack.enter_context(_sorter(sort, sort_by, roots, sidecar or ())) if sort else None,
         )
         code = job.run(watch=watch, quiet=quiet)
     raise typer.Exit(code)
+
+
+def _sorter(folder: Path, mode: Action, roots: Sequence[Path], more: Sequence[str]) -> Sorter:
+    """Raises RecipeError for an ending that no sidecar can have."""
+    for ending in more:
+        check_extension(ending)
+    return Sorter(folder, mode, roots=roots, endings=tuple(dict.fromkeys((*ENDINGS, *more))))
 
 
 def _title(paths: Sequence[Path]) -> str:
@@ -161,6 +183,8 @@ class _Job:
         with ScanView(len(plan.files), quiet=quiet) as view:
             for entry in passed_over:
                 view.passed_over(entry)
+            if self.sorter:
+                view.finished(self.sorter.finished)
             try:
                 self._follow(plan, view, watch)
                 stopped = False
@@ -170,7 +194,9 @@ class _Job:
         if stopped:
             console.print("Stopped. The next run goes on from here.")
             return exit_codes.INTERRUPTED
-        return exit_codes.UNJUDGED if view.unread or view.unjudged or view.not_sorted else exit_codes.OK
+        return (
+            exit_codes.UNJUDGED if view.unread or view.unjudged or view.not_sorted or view.not_along else exit_codes.OK
+        )
 
     def _walked(self) -> tuple[list[Found], list[PassedOver]]:
         files: list[Found] = []
@@ -229,6 +255,8 @@ class _Job:
         except KeepersError as error:
             view.left(result.path, str(error))
             return result
+        if placed.told:
+            view.parted(result.path, placed.told)
         return replace(result, path=placed.target) if sorter.mode == "move" else result
 
     def _finish(self, view: ScanView) -> None:

@@ -13,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from ...collection.scan import Scanned
+from ...collection.sorting.finish import Finished
 from ...core.pictures.walk import PassedOver
 from ..console import console
 from ..exit_codes import escaped
@@ -33,6 +34,8 @@ class ScanView:
         """Path, code and reason of each file that could not be read."""
         self.not_sorted: list[tuple[str, str]] = []
         """Path and reason of each file that was left where it was."""
+        self.not_along = 0
+        """Images that were sorted without one of their sidecars."""
         self.unjudged = 0
         self._known = 0
         self._latest: deque[Scanned] = deque(maxlen=LATEST)
@@ -79,6 +82,18 @@ class ScanView:
         """Count and report a file that could not be sorted."""
         self.not_sorted.append((str(path), reason))
         self._say(f"[magenta]not sorted[/] {escaped(str(path))}: {escaped(reason)}")
+
+    def parted(self, path: Path, reason: str) -> None:
+        """Count and report an image that was sorted without one of its sidecars."""
+        self.not_along += 1
+        self._say(f"[magenta]sorted alone[/] {escaped(str(path))}: {escaped(reason)}")
+
+    def finished(self, finished: Finished) -> None:
+        """Report what an interrupted sorting had begun, and this one ended."""
+        if finished.ended:
+            self._say(f"ended what an interrupted sorting had begun: {len(finished.ended):,} files")
+        for path, reason in finished.left:
+            self.parted(path, reason)
 
     def add(self, result: Scanned) -> None:
         """Count and show one image."""
@@ -127,6 +142,8 @@ class ScanView:
             console.print(f"  of these, {self.unjudged:,} could not be judged and are in review")
         if self.not_sorted:
             console.print(f"  {len(self.not_sorted):,} could not be sorted and lie where they were")
+        if self.not_along:
+            console.print(f"  {self.not_along:,} were sorted without one of their sidecars")
         if self.unread:
             console.print(f"  {len(self.unread):,} could not be read:")
             for path, code, reason in self.unread[:LISTED]:

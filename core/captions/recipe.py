@@ -131,7 +131,7 @@ class CaptionRecipe:
                 raise RecipeError(f"{name} is {getattr(self, name)}; it must be 0 (no limit) or more.")
         _check_unique("tagger", (tagger.model for tagger in self.taggers))
         _check_unique("renamed tag", (normal(old) for old, _ in self.rename))
-        _check_extension(self.extension)
+        check_extension(self.extension)
         self._check_writing()
 
     def _check_writing(self) -> None:
@@ -180,7 +180,8 @@ def _check_unique(kind: str, names: Iterable[str]) -> None:
         seen.add(name)
 
 
-def _check_extension(extension: str) -> None:
+def check_extension(extension: str) -> None:
+    """Raises RecipeError unless files beside an image may end like this: ".txt", ".caption.txt"."""
     plain = extension.isprintable() and not set(extension) & set('<>:"|?*/\\') and extension == extension.strip(" ")
     if not plain or not extension.startswith(".") or not extension.strip(".") or extension.endswith("."):
         raise RecipeError(f"The sidecar ending {extension!r} must look like '.txt' or '.caption.txt'.")

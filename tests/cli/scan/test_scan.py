@@ -96,6 +96,33 @@ def test_moving_and_undoing(pictures: Path, tmp_path: Path) -> None:
     assert {path.name: path.read_bytes() for path in pictures.iterdir()} == before
 
 
+def test_a_data_set_is_not_split_by_sorting(pictures: Path, tmp_path: Path) -> None:
+    for name in ("good.txt", "black.caption", "broken.png.json", "good.prompt", "notes.txt"):
+        (pictures / name).write_text(name)
+    before = {path.name: path.read_bytes() for path in pictures.iterdir()}
+    sort = ("--no-db", "--sort", tmp_path / "sorted", "--sort-by", "move", "-q")
+    keepers("scan", pictures, *sort, "--sidecar", ".prompt")
+    places = {path.relative_to(tmp_path / "sorted").as_posix() for path in (tmp_path / "sorted").rglob("*.*")}
+    assert {place for place in places if not place.endswith(".jsonl")} == {
+        *("accepted/good.png", "accepted/good.txt", "accepted/good.prompt"),
+        *("rejected/black.png", "rejected/black.caption", "review/broken.png", "review/broken.png.json"),
+    }
+    assert [path.name for path in pictures.iterdir()] == ["notes.txt"]
+    assert keepers("undo", tmp_path / "sorted").returncode == 0
+    assert {path.name: path.read_bytes() for path in pictures.iterdir()} == before
+    refused = keepers("scan", pictures, *sort, "--sidecar", "png")
+    assert refused.returncode == exit_codes.ERROR and "'png'" in refused.stderr
+
+
+def test_an_image_that_is_sorted_without_its_sidecar_is_told(pictures: Path, tmp_path: Path) -> None:
+    (pictures / "good.txt").symlink_to("words")
+    (pictures / "words").write_text("a hill")
+    done = keepers("scan", pictures / "good.png", "--no-db", "--sort", tmp_path / "sorted", "--sort-by", "move")
+    assert done.returncode == exit_codes.UNJUDGED
+    assert "good.txt is a link" in done.stderr
+    assert "1 were sorted without one of their sidecars" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
