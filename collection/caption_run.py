@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 WINDOW = 16
 """Images that are processed together."""
+DECODERS = 4
+"""Threads that read files."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,10 @@ class Captioned:
 
 @dataclass
 class CaptionRun:
-    """Makes captions for files by one recipe. Without taggers and gate, only the files' metadata is read."""
+    """Makes captions for files by one recipe.
+
+    Without taggers and gate each picture is decoded all the same: a broken file gets no caption, whatever its prompt.
+    """
 
     writer: CaptionWriter
     judge: Judge
@@ -63,14 +69,16 @@ class CaptionRun:
     def captions(self, paths: Iterable[Path]) -> Iterator[Captioned]:
         """One result for each file, in order. Raises StoreError, and what the runtime raises to cancel."""
         waiting = iter(paths)
-        while window := [self._load(path) for path in islice(waiting, WINDOW)]:
-            yield from self._window(window)
+        with ThreadPoolExecutor(DECODERS) as pool:
+            while window := list(pool.map(self._load, islice(waiting, WINDOW))):
+                yield from self._window(window)
 
     def _load(self, path: Path) -> _Image:
         try:
-            if not self.models and self.gate is None:
-                return _Image(path, generation=read_generation(path))
             data = read_image_file(path)
+            if not self.models and self.gate is None:
+                self._open(data, path)  # nobody else looks at the picture
+                return _Image(path, generation=read_generation(data))
         except UnreadableImage as error:
             return _Image(path, failed=Captioned(path, None, str(error), None, error.code))
         content = hashlib.sha256(data).hexdigest()

@@ -155,6 +155,30 @@ def test_prompts_are_captions_without_a_tagger(folder: Path, monkeypatch: pytest
     assert "had a caption already" in run("caption", folder, "--from", "auto")
 
 
+@pytest.mark.parametrize("damage", ["cut", "pixels", "empty", "text", "gone"])
+def test_a_broken_file_is_told_whatever_its_prompt(folder: Path, damage: str) -> None:
+    save(folder / "red.png", RED, "a red sky")
+    save(folder / "blue.png", BLUE, "a blue sky")
+    whole = (folder / "blue.png").read_bytes()
+    at = whole.index(b"IDAT")
+    broken = {
+        "cut": whole[: at + 8],
+        "pixels": whole[: at + 4] + b"x" * 12 + whole[at + 16 :],
+        "empty": b"",
+        "text": b"x",
+    }
+    if damage == "gone":
+        (folder / "blue.png").unlink()
+    else:
+        (folder / "blue.png").write_bytes(broken[damage])
+    output = run("caption", folder, folder / "blue.png", "--from", "prompt", "--first", "tok", code=3)
+    assert "1 got none, because:" in output
+    assert "blue.png" in output
+    assert "had nothing to say" not in output
+    assert captions(folder)["red.txt"] == "tok, a red sky"
+    assert "blue.txt" not in captions(folder)
+
+
 def test_missing_weights_are_one_clear_error(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     spec = ModelSpec("far", "", "", "", "", build, weights=(WeightFile("far.safetensors"),), tags={"": 0.5})
     monkeypatch.setattr(REGISTRY, "_specs", {"far": spec})
