@@ -148,8 +148,14 @@ class Scan:
 
     def _basis(self, *, exact: bool) -> str:
         parts = [str(self.gate), f"exact={exact}", f"everything={self.options.everything}"]
+        parts += [] if exact else self._drifts()
         parts += [f"{model}={fingerprint}" for model, fingerprint in sorted(self.fingerprints.items())]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+    def _drifts(self) -> list[str]:
+        """What is stated of fast numbers: when that changes, verdicts from them are given anew."""
+        specs = [spec for model in self.gate.models if (spec := self._spec(model)) and spec.labels]
+        return [f"{spec.id} may drift by {spec.labels().drifts}" for spec in specs if spec.labels]
 
     def plan(self, files: Iterable[Found]) -> ScanPlan:
         """What has to be opened, and what is known. Raises StoreError."""

@@ -16,7 +16,7 @@ import numpy as np
 
 from ..core.errors import StoreBusy, StoreError, encodable
 from ..core.metadata.generation import READER, Generation
-from ..core.prediction import Labels, Prediction, Range
+from ..core.prediction import Labels, Prediction, Range, restored
 from .store_schema import MIGRATIONS
 
 CHUNK = 500
@@ -215,7 +215,8 @@ class Store:
     ) -> dict[str, dict[str, Prediction]]:
         """Predictions by content and model id, for the models and fingerprints asked for.
 
-        An exact prediction takes precedence over one of limited precision; with `exact`, there is no other.
+        An exact prediction takes precedence over one of limited precision; with `exact`, there is no other. What an
+        earlier version stored under a single tolerance for all labels comes back with one that is safe for each.
         """
         found: dict[str, dict[str, Prediction]] = {}
         sql = (
@@ -230,20 +231,22 @@ class Store:
                 self.in_chunks(sql, listed, fingerprint, limit) if labels else ()
             ):
                 assert labels is not None
-                prediction = Prediction(
-                    model, labels, np.frombuffer(values, dtype="<f4"), label, margin, tolerance, fingerprint
-                )
+                numbers = np.frombuffer(values, dtype="<f4")
+                prediction = restored(model, labels, numbers, label, margin, tolerance, fingerprint)
                 found.setdefault(content, {})[model] = prediction
         return found
 
     def _labels_of(self, fingerprint: str) -> Labels | None:
         if fingerprint not in self._labels:
-            rows = self.query("SELECT names, groups, ranges FROM labels WHERE fingerprint = ?", (fingerprint,))
+            rows = self.query("SELECT names, groups, ranges, drifts FROM labels WHERE fingerprint = ?", (fingerprint,))
             if not rows:
                 return None
-            names, groups, ranges = (json.loads(text) for text in rows[0])
+            names, groups, ranges, drifts = (json.loads(text) for text in rows[0])
             self._labels[fingerprint] = Labels(
-                tuple(names), tuple(groups), tuple(Range(float(low), float(high), unit) for low, high, unit in ranges)
+                tuple(names),
+                tuple(groups),
+                tuple(Range(float(low), float(high), unit) for low, high, unit in ranges),
+                tuple((group, float(drift)) for group, drift in drifts),
             )
         return self._labels[fingerprint]
 
@@ -291,11 +294,10 @@ class Store:
 
     def _add_prediction(self, content: str, prediction: Prediction, now: float) -> None:
         fingerprint = prediction.fingerprint
-        if self._labels_of(fingerprint) is None:
-            labels = prediction.labels
-            texts = (json.dumps(labels.names), json.dumps(labels.groups), json.dumps([list(r) for r in labels.ranges]))
+        self._add_labels(prediction)
+        if prediction.tolerance:  # one of limited precision is enough, and the last one knows best how far it is off
             self._db.execute(
-                "INSERT OR IGNORE INTO labels VALUES (?, ?, ?, ?, ?)", (fingerprint, prediction.model, *texts)
+                "DELETE FROM prediction WHERE content = ? AND fingerprint = ? AND tolerance > 0", (content, fingerprint)
             )
         self._db.execute(
             "INSERT OR REPLACE INTO prediction VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
@@ -310,6 +312,21 @@ class Store:
                 now,
             ),
         )
+
+    def _add_labels(self, prediction: Prediction) -> None:
+        """The labels of a model, once; what is stated of their drifts now replaces what was stated before."""
+        labels, fingerprint = prediction.labels, prediction.fingerprint
+        known = self._labels_of(fingerprint)
+        if known is None:
+            lists = labels.names, labels.groups, [list(one) for one in labels.ranges], labels.drifts
+            self._db.execute(
+                "INSERT OR IGNORE INTO labels VALUES (?, ?, ?, ?, ?, ?)",
+                (fingerprint, prediction.model, *map(json.dumps, lists)),
+            )
+        elif labels.drifts and labels.drifts != known.drifts:
+            sql = "UPDATE labels SET drifts = ? WHERE fingerprint = ?"
+            self._db.execute(sql, (json.dumps(labels.drifts), fingerprint))
+            del self._labels[fingerprint]
 
 
 def _image_row(image: SeenImage) -> tuple[Any, ...]:

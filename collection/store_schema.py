@@ -37,5 +37,8 @@ CREATE INDEX label_content ON label (content);
 READERS = "ALTER TABLE image ADD COLUMN reader INTEGER NOT NULL DEFAULT 1;"
 """The version of the reader that an image's metadata was read with."""
 
-MIGRATIONS: tuple[str, ...] = (FIRST, LABELS, READERS)
+DRIFTS = "ALTER TABLE labels ADD COLUMN drifts TEXT NOT NULL DEFAULT '[]';"
+"""How far `fast` may move the numbers of each group; predictions from before have tolerances between 0 and 1."""
+
+MIGRATIONS: tuple[str, ...] = (FIRST, LABELS, READERS, DRIFTS)
 """Statements end in ";" and contain no other."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import NamedTuple
 
@@ -45,6 +45,9 @@ class Labels:
     """The group of each name ("species", "accept", "logit", ...); empty for a model without groups."""
     ranges: tuple[Range, ...] = ()
     """The range of each name; empty means that all are probabilities."""
+    drifts: tuple[tuple[str, float], ...] = field(default=(), compare=False)
+    """By group ("" for a model without groups): how far `fast` may move its values, in their own unit. Values of other
+    groups, and those without bounds, may be anywhere in their range."""
 
     def __post_init__(self) -> None:
         count = len(self.names)
@@ -76,6 +79,26 @@ class Labels:
         """The range of the label at a position."""
         return self.ranges[index] if self.ranges else PROBABILITY
 
+    def drift(self, index: int) -> float:
+        """How far `fast` may move the value at a position; infinite for one without bounds, such as a logit."""
+        low, high, _ = self.range(index)
+        width = high - low
+        return self._stated.get(self.group(index), width) if np.isfinite(width) else np.inf
+
+    @cached_property
+    def _stated(self) -> Mapping[str, float]:
+        return dict(self.drifts)
+
+    @cached_property
+    def word_drift(self) -> float:
+        """The largest drift among the labels that share the first one's range: what a one-word answer hangs on."""
+        return max(self.drift(index) for index in range(len(self)) if self.range(index) == self.range(0))
+
+    @cached_property
+    def without_drifts(self) -> Labels:
+        """The same labels, of which no drift is stated."""
+        return replace(self, drifts=())
+
     def members(self, group: str) -> tuple[int, ...]:
         """The positions of a group's labels, in order; for the empty group, those of all labels."""
         return self._members.get(group, ()) if group else tuple(range(len(self)))
@@ -102,8 +125,8 @@ class Prediction:
     margin: float = np.inf
     """How far any value may move before `label` changes; infinite where that does not matter."""
     tolerance: float = 0.0
-    """How far the values may be from the exact ones, in the unit of the first label: 0 if computed at `exact`.
-    See `drift` for the other labels."""
+    """How many times the labels' drifts the values may be from the exact ones: 0 if computed at `exact`, 1 at `fast`,
+    more where a run found them further off than stated."""
     fingerprint: str = ""
     """Identifies weights, preprocessing and options: equal fingerprints mean equal values."""
     notes: tuple[str, ...] = field(default=())
@@ -123,18 +146,13 @@ class Prediction:
         return float(self.values[self.labels.index(label, self.model)])
 
     def drift(self, label: str) -> float:
-        """How far the value of a label may be off: the tolerance, scaled to the width of the label's range.
+        """How far the value of a label may be off; infinite for one without bounds, unless the values are exact."""
+        return self.tolerance * self.labels.drift(self.labels.index(label, self.model)) if self.tolerance else 0.0
 
-        Infinite for a label without bounds, such as a logit, unless the values are exact.
-        """
-        if self.tolerance == 0:
-            return 0.0
-        place = self.labels.index(label, self.model)
-        own, first = self.labels.range(place), self.labels.range(0)
-        if own == first:
-            return self.tolerance
-        width, unit = own.high - own.low, first.high - first.low
-        return self.tolerance * width / unit if np.isfinite(width) and np.isfinite(unit) else np.inf
+    @property
+    def sure_word(self) -> bool:
+        """Whether `label` would be the same if the values were exact."""
+        return self.tolerance == 0 or self.margin > self.tolerance * self.labels.word_drift
 
     def top(self, count: int, group: str = "") -> list[Score]:
         """The largest values first, ties in label order, of one group if named. NaN is left out."""
@@ -163,6 +181,22 @@ class Failure:
     """A `KeepersError.code`, or "model_failed"."""
     reason: str
     """One line for the user."""
+
+
+OLD_TOLERANCE = 0.1
+"""How far numbers of earlier versions may be off, as a share of their range: more than any group's stated drift."""
+
+
+def restored(
+    model: str, labels: Labels, values: Floats, label: str, margin: float, tolerance: float, fingerprint: str
+) -> Prediction:
+    """A prediction as it was stored.
+
+    A tolerance between 0 and 1 is of a version that stated one number for all groups, for some of them too small.
+    """
+    if 0 < tolerance < 1:
+        labels, tolerance = labels.without_drifts, max(tolerance, OLD_TOLERANCE)
+    return Prediction(model, labels, values, label, margin, tolerance, fingerprint)
 
 
 Answer = Prediction | Failure

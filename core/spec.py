@@ -42,7 +42,7 @@ class Network:
     name: Callable[[Floats], tuple[str, float]]
     """From the values of one image to its label and margin (see Prediction)."""
     tolerance: float = 0.0
-    """How far values may be from the exact ones at this precision, in the unit of the first label; 0 for `exact`."""
+    """How many times the labels' drifts the values may be from the exact ones: 1 for `fast`, 0 for `exact`."""
     parts: tuple[nn.Module, ...] = ()
     """The modules that move to a device as units, each shared one separately; empty means (module,)."""
     batch: int = 0
@@ -58,8 +58,6 @@ class Derivation:
     """From the base's values of one image to one's own, [len(labels)]."""
     name: Callable[[Floats], tuple[str, float]]
     """As Network.name."""
-    tolerance: float = 0.0
-    """As Network.tolerance, where the base's values are not exact."""
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,9 @@ from .siglip import SIGLIP, tower
 if TYPE_CHECKING:
     from .nets.aesthetic import AestheticHead
 
-LABELS = Labels(("score",), ranges=(Range(1.0, 10.0, "score"),))
+LABELS = Labels(("score",), ranges=(Range(1.0, 10.0, "score"),), drifts=(("", 0.1),))
 VIEW = Preprocess(384, "squash", "bicubic")
 """As transformers' SigLIP processor: squashed, alpha dropped, -1 to 1."""
-
-FAST_TOLERANCE = 0.05
 
 HEAD = WeightFile(
     name="aesthetic_predictor_v2_5.pth",
@@ -40,7 +38,7 @@ def build(given: Build) -> Network:
         labels=LABELS,
         views=(VIEW,),
         name=no_name,
-        tolerance=FAST_TOLERANCE if given.precision == "fast" else 0.0,
+        tolerance=1.0 if given.precision == "fast" else 0.0,
         parts=(trunk, head),
         batch=1 if given.device.type == "cpu" else 0,
     )

@@ -22,9 +22,8 @@ if TYPE_CHECKING:
 
 URL = "https://github.com/miccunifi/ARNIQA/releases/download/weights/"
 LICENCE = "Apache-2.0 (ARNIQA; CC BY-NC 4.0 until February 2025)"
-LABELS = Labels(("quality",), ranges=(Range(0.0, 1.0, "score"),))
+LABELS = Labels(("quality",), ranges=(Range(0.0, 1.0, "score"),), drifts=(("", 0.03),))
 CROP = 224
-FAST_TOLERANCE = 0.03
 
 ENCODER = WeightFile(name="ARNIQA.pth", url=URL + "ARNIQA.pth", licence=LICENCE, folder="arniqa")
 
@@ -93,7 +92,7 @@ def build(given: Build, data_set: str = "kadid10k") -> Network:
         labels=LABELS,
         views=(CropsView(), CropsView(halve=True)),
         name=no_name,
-        tolerance=FAST_TOLERANCE if given.precision == "fast" else 0.0,
+        tolerance=1.0 if given.precision == "fast" else 0.0,
         batch=4 if given.device.type == "cpu" else 0,
     )
 

@@ -83,6 +83,10 @@ class OutputSettings:
                 lines.append(f"the tags of {model} are kept from {there.floor} on there, from {here.floor} on here")
         return lines
 
+    def states(self, other: OutputSettings) -> bool:
+        """Whether both state the same drifts; earlier versions stated none."""
+        return [one.labels.drifts for one in self.models] == [one.labels.drifts for one in other.models]
+
     def column(self, model: str) -> ModelColumn | None:
         """How a model's predictions are stored; None if it was not asked."""
         return next((one for one in self.models if one.model == model), None)
@@ -157,6 +161,11 @@ class Output:
     def finished(self) -> bool:
         """Whether the last scan into it finished: near-duplicates and what depends on them are then settled."""
         return self.read(SUMMARY) is not None
+
+    def settle(self, settings: OutputSettings) -> None:
+        """Writes the settings. Raises WriteFailed, OutputError."""
+        self.write(json.dumps(settings.facts(), ensure_ascii=False).encode(), SETTINGS)
+        vars(self).pop("settings", None)  # read again when next asked for
 
     def require_settings(self) -> OutputSettings:
         """As `settings`. Also raises OutputError if there are none."""
@@ -279,6 +288,7 @@ def _mode(settings: OutputSettings) -> str:
 def _model_facts(one: ModelColumn) -> dict[str, Any]:
     ranges = [[_number(found.low), _number(found.high), found.unit] for found in one.labels.ranges]
     labels = {"names": list(one.labels.names), "groups": list(one.labels.groups), "ranges": ranges}
+    labels["drifts"] = list(map(list, one.labels.drifts))
     facts = {"model": one.model, "fingerprint": one.fingerprint, "labels": labels}
     return {**facts, "floor": one.floor, "kept": list(one.kept)}
 
@@ -290,7 +300,9 @@ def _model_of(found: Mapping[str, Any]) -> ModelColumn:
     names, groups, kept = (tuple(map(_word, one)) for one in (labels["names"], labels["groups"], found["kept"]))
     if len(set(names)) < len(names) or {len(groups), len(ranges)} - {0, len(names)} or set(kept) - set(names):
         raise ValueError("its labels are inconsistent")
-    return ModelColumn(_word(found["model"]), _word(found["fingerprint"]), Labels(names, groups, ranges), floor, kept)
+    drifts = tuple((_word(group), float(drift)) for group, drift in labels.get("drifts", ()))
+    stated = Labels(names, groups, ranges, drifts)
+    return ModelColumn(_word(found["model"]), _word(found["fingerprint"]), stated, floor, kept)
 
 
 def _word(found: Any) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ...core.prediction import PROBABILITY, Floats, Prediction
+from ...core.prediction import PROBABILITY, Floats, Prediction, restored
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -24,7 +24,7 @@ def predictions(found: pa.Table, column: ModelColumn) -> list[Prediction | None]
     details = zip(*(stored.field(name).to_pylist() for name in ("label", "margin", "tolerance")), strict=True)
     there = stored.is_valid().to_pylist()
     return [
-        Prediction(column.model, column.labels, row, *rest, fingerprint=column.fingerprint) if one else None
+        restored(column.model, column.labels, row, *rest, fingerprint=column.fingerprint) if one else None
         for one, row, rest in zip(there, values, details, strict=True)
     ]
 

@@ -15,7 +15,7 @@ from ...collection.store import SeenImage
 from ...core.errors import encodable
 from ...core.gates.gate import Verdict
 from ...core.gates.tree import Outcome
-from ...core.prediction import Answer, Failure, Floats, Labels, Prediction
+from ...core.prediction import Answer, Failure, Floats, Labels, Prediction, restored
 from ..sources.item import SourceItem
 
 FORMAT = 1
@@ -188,7 +188,7 @@ def _unpacked(found: Mapping[str, Any], column: ModelColumn) -> Prediction:
         values = np.zeros(len(column.labels), dtype=np.float32)
         values[found["tags"]] = found["scores"]
     details = found["label"], found["margin"], found["tolerance"]
-    return Prediction(column.model, column.labels, values, *details, fingerprint=column.fingerprint)
+    return restored(column.model, column.labels, values, *details, column.fingerprint)
 
 
 def outcome(text: str) -> Outcome:

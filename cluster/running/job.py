@@ -160,7 +160,7 @@ def _agree(output: Output, task: Task) -> None:
     if there is None:
         if output.parts():
             raise OutputError(f"{output.where}/{IMAGES} holds files, but {SETTINGS} is not there: name another folder.")
-        output.write(json.dumps(settings.facts(), ensure_ascii=False).encode(), SETTINGS)
+        output.settle(settings)
         return
     differences = there.differences(settings)
     if differences:
@@ -168,6 +168,8 @@ def _agree(output: Output, task: Task) -> None:
             f"{output.where} holds results of another scan: {'; '.join(differences)}\n"
             "Results are never mixed: name another folder with --out, or delete this one."
         )
+    if not there.states(settings):
+        output.settle(settings)
 
 
 def settings_of(task: Task) -> OutputSettings:

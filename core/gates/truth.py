@@ -87,7 +87,7 @@ def word(test: WordTest, answers: Answers) -> str | Unjudged | None:
         return None if answer is None else failed(answer)
     if not answer.label or np.isnan(answer.values).all():
         return Unjudged(test.model, "not_a_number", one_line(f"{test.model} gave no answer in one word"))
-    if answer.tolerance != 0 and not answer.margin > answer.tolerance:
+    if not answer.sure_word:
         return None
     return answer.label
 

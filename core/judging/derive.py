@@ -34,7 +34,7 @@ class Derived:
         return cls(spec, spec.derive(given), model_fingerprint(spec, store))
 
     def __call__(self, base: Prediction) -> Prediction:
-        """The prediction that follows from the base's, and is as exact as that."""
+        """The prediction that follows from the base's, and is as exact as that: its labels state its own drifts."""
         values = self.derivation.values(base.values)
         label, margin = self.derivation.name(values)
         return Prediction(
@@ -43,6 +43,6 @@ class Derived:
             values=np.asarray(values, dtype=np.float32),
             label=label,
             margin=margin,
-            tolerance=self.derivation.tolerance if base.tolerance else 0.0,
+            tolerance=max(1.0, base.tolerance) if base.tolerance else 0.0,
             fingerprint=self.fingerprint,
         )

@@ -10,7 +10,7 @@ from ..aesthetic import HEAD, aesthetic_head
 from ..arniqa import ENCODER, encoder
 from ..siglip import SIGLIP, tower
 from . import tuned
-from .labels import FAST_TOLERANCE, LABELS, name
+from .labels import LABELS, name
 from .own import OWN, own_part
 from .views import PictureView, QualityView
 
@@ -40,7 +40,7 @@ def build(given: Build, faithful: bool = True) -> Network:
         labels=LABELS,
         views=(PictureView(faithful), QualityView(faithful)),
         name=name,
-        tolerance=FAST_TOLERANCE if given.precision == "fast" else 0.0,
+        tolerance=1.0 if given.precision == "fast" else 0.0,
         parts=(trunk, damage, score, own),
         batch=1 if given.device.type == "cpu" else 0,
     )

@@ -21,7 +21,7 @@ from ...core.weights.checksum import fingerprint
 from ...core.weights.weight_file import WeightFile
 from .. import provenance
 from ..own_files import own_files
-from .labels import FAST_TOLERANCE, LABELS, LOGITS, name
+from .labels import LABELS, LOGITS, name
 from .own import OWN
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def build(given: Build, base: ModelSpec, file: WeightFile) -> Network:
 def derive(given: Build, file: WeightFile) -> Derivation:
     """From FARAMIR's values to those of the tuned decision. Raises WrongWeights."""
     head = decision(_tensors(given, file), given.path(file))
-    return Derivation(LABELS, partial(decide_again, head), name, FAST_TOLERANCE)
+    return Derivation(LABELS, partial(decide_again, head), name)
 
 
 def decide_again(head: Head, values: Floats) -> Floats:

@@ -31,10 +31,10 @@ if TYPE_CHECKING:
     from ...core.weights.store import WeightStore
 
 FOLDER = "realism"
-FAST_TOLERANCE = 0.03
-"""How far bfloat16 may move a probability; a picture closer to a threshold than that is computed again exactly."""
+FAST_DRIFT = 0.03
+"""How far bfloat16 may move a probability; see benchmarks/drift.py."""
 
-PROBE_TOLERANCE = 0.1
+PROBE_DRIFT = 0.1
 """The same for probes, whose last layer scales every bfloat16 feature of the backbone by the feature's spread."""
 
 HOW = "keepers train realism --class real=FOLDER --class ai=FOLDER"
@@ -91,7 +91,7 @@ def _spec(name: str, path: Path, look_up: LookUp, model: str = "") -> ModelSpec:
     except KeepersError as error:
         broken = replace(SPEC, id=model, summary=str(error), weights=(file,), gate="", find=None, usual=None)
         return replace(broken, build=partial(build, file=file, look_up=look_up))
-    labels = Labels(known.classes)
+    labels = _labels(known)
     return replace(
         SPEC,
         id=model,
@@ -107,6 +107,10 @@ def _spec(name: str, path: Path, look_up: LookUp, model: str = "") -> ModelSpec:
         find=None,
         usual=None,
     )
+
+
+def _labels(known: Description) -> Labels:
+    return Labels(known.classes, drifts=(("", PROBE_DRIFT if known.shape.kind == "probe" else FAST_DRIFT),))
 
 
 def _base_files(known: Description, look_up: LookUp) -> tuple[WeightFile, ...]:
@@ -138,14 +142,14 @@ def build(given: Build, file: WeightFile, look_up: LookUp) -> Network:
 
     described = FORMAT.describe(given.metadata(file), given.path(file))
     found = filled(described, given, given.tensors(file), given.path(file), look_up)
-    labels = Labels(described.classes)
+    labels = _labels(described)
     fast = given.precision == "fast" and described.shape.kind != "basic"
     return Network(
         module=found.module.in_low_precision() if fast else found.module,
         labels=labels,
         views=found.views,
         name=partial(argmax_label, labels),
-        tolerance=(PROBE_TOLERANCE if described.shape.kind == "probe" else FAST_TOLERANCE) if fast else 0.0,
+        tolerance=1.0 if fast else 0.0,
         parts=found.parts,
     )
 

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
 FOLDER = "taste"
 HOW = "keepers tune taste --name NAME"
-LABELS = Labels(("keep",))
+LABELS = Labels(("keep",), drifts=(("", 0.5),))
+"""Before the file is read; then `labels_of` says more."""
 GROUPS = {"faramir": ("logit", "raw", "gate", "free", "aesthetic"), "jtp": (), "siglip": (siglip_vector.GROUP,)}
 """The models that a taste can be learned on, each with the groups of labels that a probe reads; () means all."""
 
@@ -77,6 +78,7 @@ def _spec(name: str, path: Path, look_up: LookUp) -> ModelSpec:
         licence=f"your own; on {base.id}: {base.licence}",
         weights=(file, *base.weights),
         cost=base.cost,
+        labels=lambda: labels_of(known),
         gate=f"accept: {model}.keep >= 0.5",
         base=base.id,
         derive=partial(derive, file=file, look_up=look_up),
@@ -92,10 +94,10 @@ def build(given: Build, file: WeightFile, look_up: LookUp) -> Network:
     probe = Probe(base.module, *_parts(given, file, base.labels))
     return Network(
         module=probe,
-        labels=LABELS,
+        labels=labels_of(known),
         views=base.views,
         name=name,
-        tolerance=_tolerance(known) if given.precision == "fast" else 0.0,
+        tolerance=1.0 if given.precision == "fast" else 0.0,
         parts=base.parts or (base.module,),
         batch=base.batch,
     )
@@ -108,7 +110,7 @@ def derive(given: Build, file: WeightFile, look_up: LookUp) -> Derivation:
     known = _checked(given, file, look_up)
     tensors = given.tensors(file)
     probe = head(*(_tensor(tensors[part]) for part in ("columns", "weight", "bias")))
-    return Derivation(LABELS, partial(_read, probe), name, _tolerance(known))
+    return Derivation(labels_of(known), partial(_read, probe), name)
 
 
 def _read(probe: Probe, values: Floats) -> Floats:
@@ -155,9 +157,11 @@ def _tensor(tensor: Tensor) -> Tensor:
     return tensor.long() if not tensor.is_floating_point() else tensor.float()
 
 
-def _tolerance(known: Provenance) -> float:
+def labels_of(known: Provenance) -> Labels:
+    """The label of a taste, with the drift that its weights make of its base's."""
     length = known.training.get("length")
-    return min(0.5, FAST_SHARE * float(length)) if isinstance(length, int | float) else 0.5
+    drift = min(0.5, FAST_SHARE * float(length)) if isinstance(length, int | float) else 0.5
+    return replace(LABELS, drifts=(("", drift),))
 
 
 def _nothing(given: Build) -> Network:

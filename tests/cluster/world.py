@@ -162,9 +162,7 @@ def derive_half(given: Build) -> Derivation:
     """Reads nothing but what the cheap model said."""
     given.path(SLOW_FILE)
     name = partial(argmax_label, tiny.LABELS)
-    return Derivation(
-        tiny.LABELS, lambda good: np.array([good[0] / 2, 1 - good[0] / 2], np.float32), name, tiny.DRIFT / 2
-    )
+    return Derivation(tiny.LABELS, lambda good: np.array([good[0] / 2, 1 - good[0] / 2], np.float32), name)
 
 
 SLOW_FILE = WeightFile(name="slow.safetensors", licence="none")

@@ -9,6 +9,7 @@ import sqlite3
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from keepers.collection.store_schema import MIGRATIONS
 from keepers.core.errors import StoreError
 from keepers.core.prediction import LOGIT, PROBABILITY, Labels, Prediction
 
-LABELS = Labels(("good", "good logit"), ("class", "logit"), (PROBABILITY, LOGIT))
+LABELS = Labels(("good", "good logit"), ("class", "logit"), (PROBABILITY, LOGIT), (("class", 0.04),))
 
 
 def prediction(value: float, tolerance: float = 0.0, fingerprint: str = "f1") -> Prediction:
@@ -46,7 +47,7 @@ def test_everything_comes_back_as_it_was(path: Path, tmp_path: Path) -> None:
         assert store.verdicts(["c1"], "b2") == {}
         assert store.thumbnails(["c1"]) == {"c1": "data:,"}
         found = store.predictions(["c1"], {"tiny": "f1"})["c1"]["tiny"]
-    assert found.labels == LABELS
+    assert found.labels == LABELS and found.labels.drifts == LABELS.drifts
     assert np.array_equal(found.values, prediction(0.5).values)
     assert (found.label, found.margin, found.tolerance) == ("good", 0.25, 0.0)
 
@@ -59,13 +60,40 @@ def test_another_fingerprint_is_another_prediction(path: Path) -> None:
 
 def test_the_exact_prediction_wins(path: Path) -> None:
     with Store(path) as store:
-        store.add(predictions=[("c1", prediction(0.51, 0.03)), ("c2", prediction(0.2, 0.03))])
+        store.add(predictions=[("c1", prediction(0.51, 1.0)), ("c2", prediction(0.2, 1.0))])
         store.add(predictions=[("c1", prediction(0.5))])
-        store.add(predictions=[("c1", prediction(0.52, 0.03))])
+        store.add(predictions=[("c1", prediction(0.52, 1.0))])
         found = store.predictions(["c1", "c2"], {"tiny": "f1"})
         assert found["c1"]["tiny"]["good"] == 0.5
-        assert found["c2"]["tiny"].tolerance == 0.03
+        assert found["c2"]["tiny"].tolerance == 1
         assert set(store.predictions(["c1", "c2"], {"tiny": "f1"}, exact=True)) == {"c1"}
+
+
+def test_of_two_fast_predictions_the_last_one_counts(path: Path) -> None:
+    with Store(path) as store:
+        store.add(predictions=[("c1", prediction(0.5, 1.0))])
+        store.add(predictions=[("c1", prediction(0.5, 2.5))])  # a later run found it to be less exact
+        assert store.predictions(["c1"], {"tiny": "f1"})["c1"]["tiny"].drift("good") == 0.1
+        assert store.counts()["prediction"] == 1
+
+
+def test_a_single_tolerance_of_an_earlier_version_is_trusted_less(path: Path) -> None:
+    with Store(path) as store:
+        store.add(predictions=[("c1", prediction(0.5, 1.0))])
+        with store.writing() as db:
+            db.execute("UPDATE prediction SET tolerance = 0.03")
+        assert store.predictions(["c1"], {"tiny": "f1"})["c1"]["tiny"].drift("good") == 0.1
+        assert store.predictions(["c1"], {"tiny": "f1"}, exact=True) == {}
+
+
+def test_what_is_stated_last_of_a_models_drifts_holds(path: Path) -> None:
+    wider = replace(LABELS, drifts=(("class", 0.06),))
+    with Store(path) as store:
+        store.add(predictions=[("c1", prediction(0.5, 1.0))])
+        store.add(predictions=[("c2", replace(prediction(0.5, 1.0), labels=wider))])
+    with Store(path) as store:
+        found = store.predictions(["c1", "c2"], {"tiny": "f1"})
+        assert [found[one]["tiny"].drift("good") for one in ("c1", "c2")] == [0.06, 0.06]
 
 
 def test_nan_and_infinity_survive(path: Path) -> None:

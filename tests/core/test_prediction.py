@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from keepers.core.errors import UnknownName
 from keepers.core.gates.gate import Gate
-from keepers.core.prediction import LOGIT, PROBABILITY, Labels, Prediction, Range, argmax_label
+from keepers.core.prediction import LOGIT, PROBABILITY, Labels, Prediction, Range, argmax_label, restored
 
 LABELS = Labels(
     ("fox", "wolf", "day", "fox logit", "beauty"),
@@ -75,12 +77,32 @@ def test_the_winner_and_its_lead() -> None:
     assert argmax_label(Labels(("a",)), np.array([0.2], np.float32)) == ("a", np.inf)
 
 
-def test_tolerance_is_scaled_to_the_range_of_a_label() -> None:
-    coarse = prediction(0.25, 0.75, 0.5, 3, 7, tolerance=0.02)
-    assert coarse.drift("wolf") == 0.02
-    assert coarse.drift("beauty") == pytest.approx(0.18)
-    assert coarse.drift("fox logit") == np.inf
-    assert prediction(0, 0, 0, 0, 0).drift("fox logit") == 0
+def test_each_group_states_its_own_drift() -> None:
+    stated = replace(LABELS, drifts=(("species", 0.02), (LABELS.groups[LABELS.index("beauty")], 0.18), ("logit", 0.5)))
+    coarse = Prediction("tagger", stated, np.zeros(len(LABELS), np.float32), tolerance=1)
+    assert (coarse.drift("wolf"), coarse.drift("beauty")) == (0.02, 0.18)
+    assert coarse.drift("fox logit") == np.inf, "a logit has no bounds"
+    assert replace(coarse, tolerance=2.5).drift("wolf") == 0.05
+    assert replace(coarse, tolerance=0).drift("fox logit") == 0
+    assert replace(coarse, labels=LABELS).drift("beauty") == 9, "unstated: anywhere in its range"
+
+
+def test_a_word_is_sure_beyond_the_largest_drift_of_its_kind() -> None:
+    stated = replace(LABELS, drifts=(("species", 0.02),))
+    groups = {stated.group(i) for i in range(len(stated)) if stated.range(i) == stated.range(0)}
+    stated = replace(stated, drifts=tuple((group, 0.02 if group == "species" else 0.05) for group in groups))
+    coarse = Prediction("tagger", stated, np.zeros(len(LABELS), np.float32), "wolf", 0.05, 1.0)
+    assert not coarse.sure_word
+    assert replace(coarse, margin=0.0501).sure_word and replace(coarse, tolerance=0).sure_word
+    assert not replace(coarse, margin=0.0501, tolerance=1.1).sure_word
+
+
+def test_what_earlier_versions_stored_is_trusted_less() -> None:
+    stated = replace(LABELS, drifts=(("species", 0.02),))
+    old = restored("tagger", stated, np.zeros(len(LABELS), np.float32), "wolf", 0.05, 0.03, "f")
+    assert old.drift("wolf") == 0.1 and not old.sure_word
+    new = restored("tagger", stated, np.zeros(len(LABELS), np.float32), "wolf", 0.05, 1.0, "f")
+    assert new.drift("wolf") == 0.02
 
 
 def test_a_gate_over_a_logit_waits_for_the_exact_value() -> None:

@@ -59,8 +59,8 @@ def test_the_activation_is_transformers_not_timms(folder: Path) -> None:
 def test_fast_stays_within_its_tolerance(folder: Path) -> None:
     picture = scene(500, 400, 1)
     exact, fast = load(folder).classify([picture])[0], load(folder, "fast").classify([picture])[0]
-    assert fast.tolerance == aesthetic.FAST_TOLERANCE
-    assert 0 < abs(exact["score"] - fast["score"]) <= fast.tolerance
+    assert fast.tolerance == 1
+    assert 0 < abs(exact["score"] - fast["score"]) <= fast.drift("score")
 
 
 def test_a_head_saved_in_bfloat16_computes_in_float32(folder: Path, tmp_path: Path) -> None:

@@ -97,8 +97,8 @@ def test_the_recorded_answers(gated: bool, tmp_path: Path) -> None:
 def test_fast_stays_within_its_tolerance(tmp_path: Path) -> None:
     place(tmp_path, gated=False)
     (exact,), (fast,) = (load(tmp_path, precision=precision).classify([picture()]) for precision in ("exact", "fast"))
-    assert fast.tolerance > 0
-    assert np.abs(exact.values - fast.values).max() <= fast.tolerance
+    assert fast.tolerance == 1
+    assert np.abs(exact.values - fast.values).max() <= fast.drift(fast.labels.names[0]) < 0.1
 
 
 def test_features_are_what_the_head_reads(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -75,7 +76,7 @@ def mixed(count: int) -> list[ImageRow]:
     rows: list[ImageRow] = []
     for number in range(count):
         values = random.random(6)
-        answers = [said(FULL, *values[:2], tolerance=0.01, margin=0.2), said(SPARSE, *values[2:])]
+        answers = [said(FULL, *values[:2], tolerance=1.0, margin=0.2), said(SPARSE, *values[2:])]
         if number % 5 == 1:
             answers = answers[:1]
         if number % 5 == 2:
@@ -156,7 +157,7 @@ def known(tmp_path: Path):
     said_of = [said(FULL, n / 10, 1 - n / 10) for n in range(6)]
     rows = [row(n, said_of[n], said(SPARSE, 0.9, 0, 0, 0), uri=f"/pictures/{n}.png") for n in range(1, 5)]
     rows.append(row(5, said_of[5], item=SourceItem("s3://bucket/all.tar", "five.png", 512, 10, 9999)))
-    rows.append(replace(row(2, said(FULL, 0.21, 0.79, tolerance=0.02)), item=SourceItem("https://host/again.png")))
+    rows.append(replace(row(2, said(FULL, 0.21, 0.79, tolerance=1.0)), item=SourceItem("https://host/again.png")))
     output = write(tmp_path / "out", rows)
     with Store(tmp_path / "k.db") as store:
         store.add(
@@ -238,9 +239,27 @@ def test_what_was_not_asked_is_for_review(judge: Judge) -> None:
 
 
 def test_what_is_too_near_a_threshold_is_for_review(judge: Judge) -> None:
-    one = row(1, said(FULL, 0.9, 0.1, tolerance=0.02))
+    one = row(1, said(FULL, 0.9, 0.1, tolerance=2.0))
     assert decided(judge, "accept: nice.good > 0.5", one, FULL).startswith("accept")
     assert decided(judge, "accept: nice.good > 0.89", one, FULL).startswith("review: too near a threshold")
+
+
+def test_a_tolerance_of_an_earlier_version_is_trusted_less(judge: Judge) -> None:
+    one = row(1, said(FULL, 0.9, 0.1, tolerance=0.03))
+    assert decided(judge, "accept: nice.good > 0.79", one, FULL).startswith("accept")
+    assert decided(judge, "accept: nice.good > 0.81", one, FULL).startswith("review: too near a threshold")
+
+
+def test_settings_keep_what_is_stated_of_drifts() -> None:
+    from keepers.cluster.output.output import OutputSettings
+
+    settings = settings_of(FULL, SPARSE)
+    facts = json.loads(json.dumps(settings.facts()))
+    assert OutputSettings.of(facts).states(settings)
+    for model in facts["models"]:
+        del model["labels"]["drifts"]  # as an earlier version wrote it
+    old = OutputSettings.of(facts)
+    assert not old.states(settings) and not old.differences(settings)
 
 
 def test_a_model_that_the_output_lacks_is_refused(judge: Judge) -> None:
@@ -291,7 +310,7 @@ GATES = st.builds(
 )
 def test_a_verdict_from_few_tags_is_right_or_for_review(gate: str, values: list[float], fast: bool) -> None:
     judge = Judge(REGISTRY, WeightStore([]), Runtime(device="cpu", precision="exact"))
-    one = row(1, said(FULL, 0.9, 0.1), said(SPARSE, *values, tolerance=0.02 if fast else 0.0))
+    one = row(1, said(FULL, 0.9, 0.1), said(SPARSE, *values, tolerance=1.0 if fast else 0.0))
     decision = Gate.parse(gate).decide(one.answers).verdict
     true = decision.outcome if decision else "review"
     sparse, full = (decided(judge, gate, one, FULL, column) for column in (SPARSE, replace(SPARSE, floor=None)))

@@ -17,8 +17,8 @@ from keepers.collection.store import SeenImage
 from keepers.core.gates.gate import Gate, Verdict
 from keepers.core.prediction import Answer, Labels, Prediction
 
-TAGS = Labels(("cat", "dog", "fox", "owl"))
-NICE = Labels(("good", "bad"))
+TAGS = Labels(("cat", "dog", "fox", "owl"), drifts=(("", 0.02),))
+NICE = Labels(("good", "bad"), drifts=(("", 0.01),))
 FULL = ModelColumn("nice", "f-nice", NICE)
 SPARSE = ModelColumn("tags", "f-tags", TAGS, 0.25, ("owl",))
 GATE = "accept: nice.good >= 0.5"

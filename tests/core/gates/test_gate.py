@@ -398,9 +398,9 @@ def test_a_verdict_by_coarse_values_holds_for_the_exact_ones(
 
 def drawn_exact(coarse: Prediction, data: st.DataObject) -> Prediction:
     steps = [data.draw(st.sampled_from((-1.0, -0.5, 0.0, 0.5, 1.0))) for _ in coarse.values]
-    moved = coarse.values + np.array(steps, dtype=np.float32) * coarse.tolerance
-    may_change = coarse.label and coarse.tolerance > 0 and coarse.margin <= coarse.tolerance
-    word = data.draw(st.sampled_from(WORDS)) if may_change else coarse.label
+    drifts = np.array([coarse.drift(label) for label in coarse.labels.names], dtype=np.float32)
+    moved = coarse.values + np.array(steps, dtype=np.float32) * drifts
+    word = coarse.label if coarse.sure_word or not coarse.label else data.draw(st.sampled_from(WORDS))
     return replace(coarse, values=moved, label=word, tolerance=0.0)
 
 
