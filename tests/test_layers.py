@@ -36,7 +36,7 @@ core/pictures/
 core/judging/near_duplicates
 core/spec
 core/runtime
-core/metadata/record core/metadata/infotext core/metadata/values
+core/metadata/record core/metadata/infotext core/metadata/values core/metadata/prompts/
 core/metadata/generation core/metadata/said
 core/metadata/programs/
 core/metadata/

@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ...core.captions.prompt_text import clean_prompt, prompt_tags
+from ...core.captions.prompt_tags import prompt_tags
+from ...core.metadata.prompt_text import clean_prompt
 from .metrics import RESAMPLES, resampled_means
 
 if TYPE_CHECKING:

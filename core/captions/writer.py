@@ -21,10 +21,11 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from ..errors import CaptionTooLong
+from ..metadata.prompt_text import clean_prompt
 from ..prediction import Prediction
 from ..spec import ModelSpec
 from .plan import RATING, Plans, RecipeTag, ScoredTag, Taggers, TagRules, implications, tags_of_model
-from .prompt_text import clean_prompt, prompt_tags
+from .prompt_tags import prompt_tags
 from .recipe import CaptionRecipe
 from .template import parse_template
 from .text import matcher, normal
