@@ -4,11 +4,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 WORKERS ?= 2
 
-.PHONY: help venv test lint types unit demo bench examples clean
+.PHONY: help venv test lint types unit soak demo bench examples clean
 
 help:
 	@echo "make demo     score the example images, sort them, and write a report, all in demo/"
 	@echo "make test     lint, types and all ordinary tests; adds Ray and the test tools to .venv"
+	@echo "make soak     the tests that take many minutes: a scan that is killed two hundred times"
 	@echo "make bench    the benchmarks, ratios in one run; ONLY=scan runs one"
 	@echo "make examples make examples/images again"
 	@echo "make clean    remove what make has made, .venv included"
@@ -41,6 +42,9 @@ types: venv
 
 unit: venv
 	$(BIN)/python -m pytest -n $(WORKERS)
+
+soak: venv
+	$(BIN)/python -m pytest -m long -s
 
 demo: $(VENV)/command
 	@# one of the example files is broken on purpose, so the scan ends with 3: finished, but not all could be read

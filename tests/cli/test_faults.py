@@ -9,7 +9,8 @@ import signal
 import subprocess
 import sys
 import threading
-import time
+from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from PIL import Image
 from keepers.core.gates.gate import Gate
 from keepers.core.judging.case import Subject
 from keepers.tests import tiny
+from keepers.tests.cli.paused import POINTS
 from keepers.tests.tiny import Work, plain
 
 ROOT = Path(__file__).parents[2]
@@ -28,10 +30,17 @@ IMAGES = 160
 
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("pictures")
-    for n in range(IMAGES):
-        pixels = np.random.RandomState(n).randint(0, 256, (300, 300, 3)).astype(np.uint8)
+    return make_pictures(tmp_path_factory.mktemp("all") / "pictures", IMAGES, 300)
+
+
+def make_pictures(folder: Path, count: int, side: int) -> Path:
+    """Pictures of noise, a caption beside every fourth, and a broken file."""
+    folder.mkdir()
+    for n in range(count):
+        pixels = np.random.RandomState(n).randint(0, 256, (side, side, 3)).astype(np.uint8)
         Image.fromarray(pixels).save(folder / f"{n:03}.png", compress_level=1)
+        if n % 4 == 0:
+            (folder / f"{n:03}.txt").write_text(f"noise {n}")
     (folder / "broken.png").write_bytes(b"no image")
     return folder
 
@@ -45,29 +54,109 @@ def verdicts(pictures: Path, db: Path) -> dict[str, str]:
         command(pictures, db, "--jsonl", "-"), env=ENVIRONMENT, capture_output=True, text=True, timeout=600
     )
     lines = [json.loads(line) for line in done.stdout.splitlines()]
-    assert len({line["path"] for line in lines}) == len(lines) == IMAGES + 1, done.stderr
+    assert len({line["path"] for line in lines}) == len(lines) == len(list(pictures.glob("*.png"))), done.stderr
     return {Path(line["path"]).name: line["verdict"] + line["reason"].replace(line["path"], "") for line in lines}
 
 
+@dataclass
+class Killed:
+    """A sorting scan that is killed again and again at chosen points of its work."""
+
+    home: Path
+    pictures: Path
+    mode: str
+
+    def __post_init__(self) -> None:
+        self.before = tree(self.pictures)
+        self.uninterrupted = verdicts(self.pictures, self.home / "whole.db")
+
+    def scan(self, *python: str) -> list[str]:
+        more = ["--sort", str(self.home / "sorted"), "--sort-by", self.mode]
+        return [sys.executable, *python, *command(self.pictures, self.home / "killed.db", *more)[3:]]
+
+    def kill(self, point: str, number: int) -> dict[str, int]:
+        """Kills it when the point is reached for the nth time. How often it passed each point, as it said itself."""
+        run = self.scan("-m", "keepers.tests.cli.paused", point, str(number))
+        with subprocess.Popen(run, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as child:
+            assert child.stdout is not None
+            hung = threading.Timer(300, child.kill)
+            hung.start()
+            said = child.stdout.readline()
+            child.send_signal(signal.SIGKILL)
+            hung.cancel()
+        assert said, "it came to its end before it could be killed"
+        assert child.returncode == -signal.SIGKILL
+        return json.loads(said)
+
+    def sorted(self) -> dict[str, bytes]:
+        """What lies in the sorted folder, by its name without the folder; whole, or the test fails."""
+        found = {path.name: path.read_bytes() for path in (self.home / "sorted").rglob("*.*") if is_ours(path)}
+        for name, content in found.items():
+            assert content == self.before[name], "a file is whole or not there"
+        return found
+
+    def finish(self) -> None:
+        """Lets it come to its end, and takes it back."""
+        done = subprocess.run(self.scan("-m", "keepers"), env=ENVIRONMENT, capture_output=True, text=True, timeout=600)
+        assert done.returncode in (0, 3), done.stderr
+        folders = {"accept": "accepted", "review": "review", "reject": "rejected"}
+        for name, verdict in self.uninterrupted.items():
+            place = self.home / "sorted" / next(folders[each] for each in folders if verdict.startswith(each)) / name
+            assert place.read_bytes() == self.before[name]
+            assert place.with_suffix(".txt").exists() == (Path(name).with_suffix(".txt").name in self.before)
+        assert self.sorted() == self.before, "each of them once"
+        undo = [sys.executable, "-m", "keepers", "undo", str(self.home / "sorted"), "--all"]
+        undone = subprocess.run(undo, env=ENVIRONMENT, capture_output=True, text=True, timeout=600)
+        assert undone.returncode == 0, undone.stderr
+        assert self.sorted() == {}
+        assert tree(self.pictures) == self.before
+        assert verdicts(self.pictures, self.home / "killed.db") == self.uninterrupted
+
+
+def is_ours(path: Path) -> bool:
+    return path.is_file() and not path.name.startswith((".keepers-", "keepers-sort-"))
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir() if is_ours(path)}
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
-def test_kill_at_any_time_loses_and_doubles_nothing(pictures: Path, tmp_path: Path) -> None:
-    uninterrupted = verdicts(pictures, tmp_path / "whole.db")
-    for wanted in (0, *sorted(random.Random(1).sample(range(IMAGES), 4))):
-        killed = subprocess.Popen(
-            command(pictures, tmp_path / "killed.db", "--sort", str(tmp_path / "sorted")),
-            env=ENVIRONMENT,
-            stderr=subprocess.DEVNULL,
-        )
-        end = time.monotonic() + 300
-        while len(list((tmp_path / "sorted").rglob("*.png"))) <= wanted and killed.poll() is None:
-            assert time.monotonic() < end, f"it sorted no {wanted + 1} images"
-            time.sleep(0.002)
-        killed.send_signal(signal.SIGKILL)
-        killed.wait()
-        for path in (tmp_path / "sorted").rglob("*.png"):
-            assert path.read_bytes() == (pictures / path.name).read_bytes(), "a copy is whole or not there"
-    assert verdicts(pictures, tmp_path / "killed.db") == uninterrupted
-    assert len(list(pictures.iterdir())) == IMAGES + 1
+def test_killed_at_every_kind_of_point_loses_and_doubles_nothing(pictures: Path, tmp_path: Path) -> None:
+    scan = Killed(tmp_path, pictures, "copy")
+    there = 0
+    # The first commit is that of the empty store; from then on every run begins where the one before was killed.
+    points = ("storing", 1), ("storing", 1), ("stored", 2), ("begun", 9), ("half", 30), ("taken", 13), ("done", 40)
+    for point, number in points:
+        passed = scan.kill(point, number)
+        assert passed[point] == number
+        now = len(scan.sorted())
+        assert there <= now < len(scan.before)
+        assert now > there or point in ("storing", "stored"), "it was killed while it sorted"
+        there = now
+    scan.finish()
+
+
+@pytest.mark.long
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
+@pytest.mark.parametrize("mode", ["copy", "move"])
+def test_a_hundred_kills_over_two_thousand_files(mode: str, tmp_path: Path) -> None:
+    """Two hundred in all, each at a random point. `make soak` runs it and prints what was hit."""
+    many = random.Random(mode)
+    pictures = make_pictures(tmp_path / "pictures", 2000, 64)
+    scan = Killed(tmp_path, pictures, mode)
+    hit: Counter[str] = Counter()
+    progress: list[int] = []
+    for _ in range(100):
+        point = many.choice(POINTS)
+        scan.kill(point, many.randint(1, 2 if point.startswith("stor") else 40))
+        hit[point] += 1
+        progress.append(len(scan.sorted()))
+        assert progress[-1] < len(scan.before), "it came to its end before the last kill"
+    assert progress == sorted(progress)
+    assert progress[-1] > len(scan.before) / 4
+    scan.finish()
+    print(f"\n{mode}: {sum(hit.values())} kills at {dict(hit)}; files in place after each tenth: {progress[9::10]}")
 
 
 def test_two_scans_of_one_folder_at_once(pictures: Path, tmp_path: Path) -> None:
