@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
@@ -100,6 +101,19 @@ def test_a_changed_file_is_scored_again(run: Run, pictures: Path) -> None:
     plain(255, 255, 255, 20).save(pictures / "00.png")
     work = Work()
     assert outcomes(run(work, pictures))["00.png"] == "accept"
+    assert work.images("cheap") == 1
+
+
+def test_a_changed_file_of_the_same_size_is_scored_again(run: Run, pictures: Path) -> None:
+    path = pictures / "same.bmp"
+    plain(0, 0, 0).save(path)
+    before = path.stat()
+    assert outcomes(run(Work(), pictures))["same.bmp"] == "reject"
+    plain(255, 255, 255).save(path)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns + 1))
+    assert path.stat().st_size == before.st_size
+    work = Work()
+    assert outcomes(run(work, pictures))["same.bmp"] == "accept"
     assert work.images("cheap") == 1
 
 

@@ -15,8 +15,11 @@ from safetensors.torch import save_file
 from torchvision.transforms import InterpolationMode, v2
 from torchvision.transforms import functional as TF
 
+from keepers.core.captions.recipe import CaptionRecipe
+from keepers.core.captions.writer import CaptionWriter, taggers
 from keepers.core.errors import CorruptWeights, WrongWeights
 from keepers.core.judging.classifier import Classifier
+from keepers.core.prediction import Labels, Prediction
 from keepers.core.runtime import Runtime
 from keepers.core.spec import ModelSpec, Precision
 from keepers.core.weights.store import WeightStore
@@ -242,3 +245,12 @@ def test_the_original_at_full_width(kind: str, tmp_path: Path) -> None:
             difference = np.abs(prediction.values - answers[name]).max()
             print(kind, name, difference)
             assert difference < 1e-5
+
+
+@pytest.mark.parametrize("spec", [jtp.SPEC, *jtp.SPEC.variants], ids=lambda spec: spec.id)
+def test_a_tag_counts_from_the_card_s_threshold(spec: ModelSpec) -> None:
+    """0.2, as https://huggingface.co/RedRocket/JointTaggerProject recommends."""
+    labels = Labels(("long_hair", "solo", "male"))
+    found = Prediction(spec.id, labels, np.array([0.2001, 0.1999, 0.9], np.float32))
+    caption = CaptionWriter(CaptionRecipe(), taggers([spec]))([found])
+    assert caption.text == "male, long hair"

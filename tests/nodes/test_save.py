@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import folder_paths
 import numpy as np
 import pytest
 import torch
@@ -75,6 +76,22 @@ def test_images_captions_and_verdicts_go_where_they_belong(comfy: Any, tmp_path:
         {"filename": "image_00002_.png", "subfolder": "keepers/rejected", "type": "output"}
     ]
     assert comfy.told[-1] == ("2 accepted, 1 for review, 1 rejected", "9")
+
+
+@pytest.mark.parametrize("filled", ["../outside/image", "keepers/../../image", "/etc/image"])
+def test_what_placeholders_become_stays_inside_too(
+    comfy: Any, tmp_path: Path, filled: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The prefix is harmless as it is written; only what the host makes of it leads outside."""
+
+    def save_path(prefix: str, output: str, *_: int) -> tuple[str, str, int, str, str]:
+        path = Path(output, filled)
+        return str(path.parent), path.name, 1, "", filled
+
+    monkeypatch.setattr(folder_paths, "get_save_image_path", save_path)
+    with pytest.raises(OutsideFolder):
+        save(images=[good(1)], filename_prefix=["%secret%"])
+    assert files(tmp_path) == []
 
 
 def test_a_png_is_what_save_image_writes(comfy: Any, tmp_path: Path) -> None:

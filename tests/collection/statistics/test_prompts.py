@@ -132,6 +132,9 @@ def test_corrections_against_worked_examples() -> None:
     values = [0.01, 0.04, 0.03, 0.005]
     assert holm(values) == pytest.approx([0.03, 0.06, 0.06, 0.02])
     assert benjamini_hochberg(values) == pytest.approx([0.02, 0.04, 0.04, 0.02])
+    # 0.02 * 4 / 2 would be 0.04, but a larger p, 0.021 * 4 / 3, bounds it: the running minimum.
+    assert benjamini_hochberg([0.02, 0.001, 0.021, 0.5]) == pytest.approx([0.028, 0.004, 0.028, 0.5])
+    assert benjamini_hochberg([0.5, 0.6, 0.6]) == pytest.approx([0.6, 0.6, 0.6])
     assert holm([]) == [] and benjamini_hochberg([]) == []
     assert holm([0.9, 0.8]) == [1.0, 1.0]
 

@@ -209,6 +209,27 @@ def test_a_flipped_byte_in_a_png_is_refused(tmp_path: Path) -> None:
         embed(tmp_path / "a.png", RECORD)
 
 
+def kinds(data: bytes) -> list[str]:
+    """The chunks of a PNG in order, ours as "keepers"."""
+    return ["keepers" if data.startswith(b"keepers\0", b.data) else b.kind for b in blocks(BytesIO(data), "png")]
+
+
+@pytest.mark.parametrize("hidden", [False, True])
+def test_a_record_lies_before_the_first_frame_of_an_animation(hidden: bool) -> None:
+    """Readers stop looking for texts at the first fcTL or IDAT, whichever comes first."""
+    data = MADE["animated.png"]()
+    if hidden:  # the first picture is no frame of the animation: its IDAT comes first
+        options: dict[str, Any] = {"save_all": True, "append_images": more(), "default_image": True}
+        data = saved("RGB", "PNG", **options)()
+    found = kinds(embedded(data, RECORD))
+    first = min(found.index("IDAT"), found.index("fcTL"))
+    assert found.index("keepers") < first
+    assert found.count("keepers") == 1
+    assert kinds(embedded(embedded(data, RECORD), OTHER)) == found
+    without = [kind for kind in found if kind != "keepers"]
+    assert without == kinds(data)
+
+
 def test_what_cannot_carry_a_record(tmp_path: Path) -> None:
     (tmp_path / "a.gif").write_bytes(saved("P", "GIF")())
     with pytest.raises(UnreadableImage) as caught:

@@ -73,6 +73,14 @@ def test_sixteen_bit_grey_is_scaled_and_not_white() -> None:
     assert np.asarray(open_image(encoded(eight))).ravel().tolist() == list(range(256))
 
 
+def test_every_sixteen_bit_grey_becomes_the_nearest_eight_bit_one() -> None:
+    """v / 257 is the exact scale: 65535 becomes 255. Shifting by 8 bits is off for half of them."""
+    grey = np.arange(1 << 16, dtype=np.uint16).reshape(256, 256)
+    nearest = (2 * grey.astype(np.int64) + 257) // (2 * 257)
+    for kind in ("PNG", "TIFF"):
+        assert np.array_equal(np.asarray(open_image(encoded(Image.fromarray(grey), kind))), nearest)
+
+
 def test_float_pixels_are_scaled_or_refused() -> None:
     values = np.linspace(0, 1, 256, dtype=np.float32)[None]
     assert np.asarray(open_image(encoded(Image.fromarray(values), "TIFF"))).ravel().tolist() == list(range(256))

@@ -12,10 +12,18 @@ from numpy.typing import NDArray
 from keepers.collection.statistics.metrics import confusion
 from keepers.tests.rounding import rounding
 from keepers.tests.train.taste.world import decision, inputs, picky, published
+from keepers.train.taste import probe
 from keepers.train.taste.decision import DECAYING, LAYERS, Decisions, Inputs, Masks, step
 from keepers.train.taste.evidence import best_threshold, evidence, gain
 from keepers.train.taste.folds import folds
-from keepers.train.taste.tune import Tuned, TuningRecipe, rise, tune_decision
+from keepers.train.taste.logistic import sigmoid
+from keepers.train.taste.tune import (
+    Tuned,
+    TuningRecipe,
+    _Run,  # pyright: ignore[reportPrivateUsage]
+    rise,
+    tune_decision,
+)
 
 GOLDEN = dict(np.load(Path(__file__).parents[2] / "data" / "taste" / "step.npz"))
 """Made by parity/taste_step_original.py."""
@@ -174,3 +182,31 @@ def test_evidence_by_hand() -> None:
     assert gain(keep, ~said, said).value == pytest.approx(2 * found.mcc.value)
     threshold, best = best_threshold(keep, np.where(keep, 0.8, 0.3))
     assert 0.3 < threshold <= 0.8 and best == 1.0
+
+
+def test_no_image_chooses_the_step_of_its_own_answer() -> None:
+    """Fold 0 is far better at the second look, and would outvote fold 1, which is a little better at the first."""
+    found, _ = inputs(4, 1)
+    fold = torch.tensor([0, 0, 1, 1])
+    run = _Run(decision(), found, torch.ones(4), fold, TuningRecipe(folds=2))
+    first, second = torch.tensor([-5.0, -5.0, 2.0, 2.0]), torch.tensor([5.0, 5.0, 1.0, 1.0])
+    run.looks = [first.repeat(3, 1), second.repeat(3, 1)]
+    run.finals = [{"look": torch.zeros(1)}, {"look": torch.ones(1)}]
+    tuned = run.result()
+    assert tuned.held_out == pytest.approx(torch.tensor([-5.0, -5.0, 1.0, 1.0]).sigmoid().numpy())
+    assert tuned.tensors["look"] == 1, "the final decision goes by all held-out images"
+
+
+def test_no_image_chooses_the_penalty_of_its_own_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same for the probe: two penalties, of which one suits fold 0 alone."""
+    keep = np.array([True, True, False, False] * 10)
+    fold = np.arange(40) // 8
+    right = np.where(keep, 1.0, -1.0)
+    paths = np.stack([np.where(fold == 0, -5.0, 2.0) * right, np.where(fold == 0, 5.0, 1.0) * right])
+    monkeypatch.setattr(probe, "PENALTIES", (1.0, 2.0))
+    monkeypatch.setattr(probe, "folds", lambda *_args, **_options: fold)
+    monkeypatch.setattr(probe, "_path", lambda *_: paths)
+    monkeypatch.setattr(probe, "_solutions", lambda inputs, _: [np.zeros(inputs.shape[1] + 1)] * 2)
+    found = probe.fit_probe(np.random.RandomState(0).randn(40, 3), keep)
+    assert found.held_out[fold == 0] == pytest.approx(sigmoid((-5.0 * right)[fold == 0]))
+    assert found.held_out[fold == 1] == pytest.approx(sigmoid((1.0 * right)[fold == 1]))

@@ -10,17 +10,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from safetensors.torch import load_file, save_file
 from typer.testing import CliRunner
 
 from keepers.cli.app import app
+from keepers.cli.taste.tune import Learned, _save  # pyright: ignore[reportPrivateUsage]
+from keepers.cli.taste.tune_view import Turned
 from keepers.collection.known_scores import known_scores
 from keepers.collection.mark_store import MarkStore
 from keepers.collection.marks import UserMark
 from keepers.collection.scan import Scan
 from keepers.collection.store import SeenFile, Store
-from keepers.core.errors import UnknownName, WrongWeights
+from keepers.core.errors import KeepersError, UnknownName, WrongWeights
 from keepers.core.gates.gate import Gate
 from keepers.core.judging.case import Subject
 from keepers.core.judging.classifier import Classifier, model_fingerprint
@@ -29,13 +32,15 @@ from keepers.core.pictures.walk import Found
 from keepers.core.prediction import Prediction
 from keepers.core.runtime import Runtime
 from keepers.core.weights.store import WeightStore
+from keepers.core.weights.weight_file import WeightFile
 from keepers.models.faramir.labels import LABELS
-from keepers.models.provenance import FORMAT
+from keepers.models.provenance import FORMAT, Provenance
 from keepers.models.registry import REGISTRY
 from keepers.models.taste import taste
 from keepers.tests.cli.scan.test_scan import keepers
 from keepers.tests.train.taste.world import World, decision, picky, published, world
 from keepers.train.taste.decision import LAYERS
+from keepers.train.taste.evidence import Measurement
 
 
 @pytest.fixture(scope="module")
@@ -318,3 +323,28 @@ def test_a_taste_on_siglip_scores_what_was_never_seen(tmp_path: Path) -> None:
     verdicts = [json.loads(line) for line in found.stdout.splitlines()]
     assert len(verdicts) == 48, found.stderr
     assert all((one["verdict"] == "accept") == ("/red/" in Path(one["path"]).as_posix()) for one in verdicts)
+
+
+@pytest.mark.parametrize(("low", "saved"), [(-0.01, False), (0.0, False), (0.001, True)])
+@pytest.mark.parametrize("before", [None, np.array([0.1])])
+def test_only_a_gain_that_is_certain_is_saved(
+    low: float, saved: bool, before: NDArray[np.float64] | None, tmp_path: Path
+) -> None:
+    """The gain itself is 0.2 each time; what counts is whether its interval lies above 0."""
+    mark = UserMark("a" * 64, "keep", "review", 1.0)
+    provenance = Provenance("probe", "siglip", "f" * 16, "2026-01-01T00:00:00Z", 20, 20, "d" * 16, {}, {})
+    learned = Learned(
+        "taste:mine",
+        WeightFile("mine.safetensors", folder="taste"),
+        {"bias": np.zeros(1, np.float32)},
+        provenance,
+        Turned([mark], np.array([0.9]), before),
+        (),
+        Measurement(0.2, low, 0.4),
+    )
+    if saved:
+        _save(learned, tmp_path, False)
+    else:
+        with pytest.raises(KeepersError, match="was not saved"):
+            _save(learned, tmp_path, False)
+    assert (tmp_path / "taste" / "mine.safetensors").exists() == saved
