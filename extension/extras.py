@@ -17,7 +17,7 @@ from ..core.prediction import Answer
 from ..models.presets import PRESETS
 from .host import host
 from .job.captions import caption_of, tagger_ids
-from .job.infotext import key_of, named_values, shown
+from .job.infotext import NOT_JUDGED, key_of, named_values, shown, shown_verdict
 from .job.job import one_line
 from .options.choices import CUSTOM, NONE, Choices, chosen
 from .options.infotext_keys import REASON, VERDICT
@@ -25,6 +25,8 @@ from .options.settings import settings
 from .panel import checked, frame
 from .sorting import MARK, Sorted
 
+NO_CAPTION = "Keepers captions"
+"""The key that says why there is no caption."""
 logger = logging.getLogger("keepers")
 
 
@@ -58,7 +60,7 @@ class KeepersExtras(scripts_postprocessing.ScriptPostprocessing):
             self._judge(pp, fields)
         except Exception as error:
             logger.exception("Keepers failed in the Extras tab")
-            pp.info[VERDICT] = "not judged"
+            pp.info[VERDICT] = NOT_JUDGED
             pp.info[REASON] = one_line(error)
 
     def _judge(self, pp: Any, fields: dict[str, Any]) -> None:
@@ -68,8 +70,8 @@ class KeepersExtras(scripts_postprocessing.ScriptPostprocessing):
         host.judge().retry()
         picture = pp.image
         judged = host.judge().judge([Subject(lambda: picture)], gate, everything=True)[0]
-        caption = _caption(pp, choices)
         _tell(pp, gate, judged.answers, judged.verdict)
+        caption = _caption(pp, choices)
         record = record_of(judged.answers, judged.verdict, str(gate), caption)
         sort = bool(fields.get("sort", False))
         setattr(picture, MARK, Sorted(judged.verdict.outcome, to_json(record), sort, settings()))
@@ -87,12 +89,18 @@ def _caption(pp: Any, choices: Choices) -> str:
     """The picture's caption; the host treats an existing one as its own option says."""
     if not choices.captions:
         return ""
-    pp.caption = caption_of(pp.image, choices.tagger, choices.caption_recipe(".txt"))
+    recipe = choices.caption_recipe(".txt")
+    try:
+        pp.caption = caption_of(pp.image, choices.tagger, recipe)
+    except Exception as error:  # the verdict stands without a caption
+        logger.exception("Keepers wrote no caption in the Extras tab")
+        pp.info[NO_CAPTION] = one_line(error)
+        return ""
     return str(pp.caption)
 
 
 def _tell(pp: Any, gate: Gate, answers: Any, verdict: Verdict) -> None:
-    pp.info[VERDICT] = verdict.outcome
+    pp.info[VERDICT] = shown_verdict(verdict)
     pp.info[REASON] = verdict.reason.partition(": ")[2]
     named = named_values(gate)
     every: dict[str, Answer] = dict(answers)

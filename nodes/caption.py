@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,12 +16,13 @@ from ..core.captions.text import unique
 from ..core.captions.writer import CaptionWriter
 from ..core.captions.writer import taggers as taggers_of
 from ..core.errors import KeepersError
+from ..core.gates.unjudged import unanswered
 from ..core.prediction import Labels, Prediction
 from .host.api import CATEGORY, io, named
 from .host.parallel import matches
 from .judging.inputs import captions_input, one, scores_input, style_input, text_area
 from .judging.menus import NONE, recipe_path, recipes, taggers
-from .judging.scores import Scores, joined
+from .judging.scores import Scored, Scores, joined, usable
 
 _WORDS = "captions"
 """The name of a wired caption's tags, in the place of a model id."""
@@ -101,17 +102,14 @@ class KeepersCaption(io.ComfyNode):
         if one(recipe) == NONE:
             filled["style"] = one(style)
         chosen = _recipe(one(recipe), filled)
-        tags = _tags(scores, captions)
+        known = taggers_of(taggers())
+        tags = _tags(scores, captions, known)
         count = len(tags) if tags else len(prompt)
         if tags:
             matches("prompts", len(prompt), count)
-        known = taggers_of(taggers()) | {_WORDS: {"": 0.0}}
-        writer = CaptionWriter(chosen, known)
-        written = [
-            writer(tags[i] if tags else [], _Prompt(prompt[i if len(prompt) == count else 0])).text
-            for i in range(count)
-        ]
-        return io.NodeOutput(written)
+        writer = CaptionWriter(chosen, known | {_WORDS: {"": 0.0}})
+        both = zip(tags or [[]] * count, prompt * count if len(prompt) == 1 else prompt, strict=True)
+        return io.NodeOutput(["" if found is None else writer(found, _Prompt(words)).text for found, words in both])
 
 
 def _recipe(name: str, given: dict[str, Any]) -> CaptionRecipe:
@@ -125,11 +123,22 @@ def _recipe(name: str, given: dict[str, Any]) -> CaptionRecipe:
     return changed(base, given)
 
 
-def _tags(scores: list[Scores] | None, captions: list[str] | None) -> Sequence[Sequence[Prediction]]:
-    """For every image, the taggers' answers, or the parts of its caption in order."""
+def _tags(
+    scores: list[Scores] | None, captions: list[str] | None, known: Container[str]
+) -> Sequence[Sequence[Prediction] | None]:
+    """For every image, the taggers' answers, or the parts of its caption in order.
+
+    None for an image that its tagger could not tag: it gets no caption, as in Tag.
+    """
     if scores:
-        return [[a for a in each.answers.values() if isinstance(a, Prediction)] for each in joined(scores).images]
+        return [_answers(each, known) for each in joined(scores).images]
     return [[_as_tags(caption)] for caption in captions or ()]
+
+
+def _answers(scored: Scored, taggers: Container[str]) -> Sequence[Prediction] | None:
+    given = usable(scored)
+    failed = scored.flaw or any(unanswered(answer) for model, answer in scored.answers.items() if model in taggers)
+    return None if failed and not any(answer.model in taggers for answer in given) else given
 
 
 def _as_tags(caption: str) -> Prediction:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from ..core.gates.gate import Verdict
+from ..core.gates.best import best as best_of
+from ..core.gates.gate import Verdict, not_judged
 from ..core.gates.tree import Value
+from ..core.gates.truth import read
+from ..core.gates.unjudged import Unjudged
 from .host import host
 from .host.api import BLOCKED, ScoresSocket, io
 from .host.images import Frame, frames, subjects
@@ -26,7 +29,7 @@ from .judging.inputs import (
 )
 from .judging.judging import JudgingNode, check_loaded, judge_frames
 from .judging.refusals import refusal, refusal_of_wish
-from .judging.scores import Scores, joined, rank, ranking, report, summary
+from .judging.scores import Scored, Scores, joined, rank, ranking, report, summary
 
 ALL, BEST = "all that pass", "best of those that pass"
 BLOCK, BEST_ONE, ERROR = "pass nothing on", "pass the best one", "stop with an error"
@@ -83,10 +86,11 @@ class KeepersGate(JudgingNode):
                     "all_scores", tooltip="Scores of all images: with the images as they came in, for Save Keepers."
                 ),
                 io.Int.Output("accepted_count", tooltip="How many images are accepted."),
-                io.Int.Output("review_count", tooltip="How many images are for review."),
+                io.Int.Output("review_count", tooltip="How many images are for review, with those not judged."),
                 io.Int.Output("rejected_count", tooltip="How many images are rejected."),
                 io.String.Output("indexes", tooltip='The positions of the accepted images, from 0: "0,2,5".'),
                 report_output(),
+                io.Int.Output("unjudged_count", tooltip="How many of those for review could not be judged."),
             ],
         )
 
@@ -149,6 +153,7 @@ class KeepersGate(JudgingNode):
             judged.count("reject"),
             ",".join(map(str, passed)),
             report(judged),
+            judged.unjudged,
         )
 
 
@@ -157,43 +162,61 @@ def _places(scores: Scores, outcome: str) -> list[int]:
 
 
 def _settled(scores: Scores, found: Sequence[Frame], by: Value | None, best: int) -> Scores:
-    """With `best`, only the best accepted images stay accepted; ties keep their order."""
+    """With `best`, only the best accepted images stay accepted; ties keep their order.
+
+    One that has no number to rank by is for review: it was accepted, so it is not given up.
+    """
     passed = _places(scores, "accept")
     if not best or len(passed) <= best:
         return scores
-    ranks = _ranks(scores, found, passed, by)
-    ordered = sorted(passed, key=lambda number: -ranks[number])
+    known = _ranked(scores, found, passed, by)
+    beaten = set(passed) - set(_best(known, passed, by, best))
     reason = f"reject: accepted, but not among the best {best} of {len(passed)} by {by or 'their order'}"
-    return _changed(scores, ordered[best:], Verdict("reject", reason))
+    return _changed(known, {n: _unranked(known.images[n], by) or Verdict("reject", reason) for n in beaten})
 
 
 def _if_none(scores: Scores, found: Sequence[Frame], by: Value | None, then: str) -> Scores:
-    """Apply the user's choice when nothing is accepted. Raises ValueError if the choice is an error."""
+    """Apply the user's choice when nothing is accepted. Raises ValueError if the choice is an error.
+
+    The best one is one of those that were judged; if none was, nothing passes.
+    """
     if then == BLOCK or not scores.images or _places(scores, "accept"):
         return scores
     if then == ERROR:
         raise ValueError(f"The gate lets nothing through: {report(scores)}")
-    sound = [number for number, each in enumerate(scores.images) if not each.flaw]
-    if not sound:
+    judged = [number for number, each in enumerate(scores.images) if each.judged]
+    known = _ranked(scores, found, judged, by)
+    why = f"accept: the best of {len(judged)} by {by or 'their order'}, though"
+    best = _best(known, judged, by)
+    return _changed(known, {n: Verdict("accept", f"{why} {known.images[n].reason}") for n in best})
+
+
+def _ranked(scores: Scores, found: Sequence[Frame], places: Sequence[int], by: Value | None) -> Scores:
+    """The scores with the number to rank by at these places; a model that the gate did not need is asked now."""
+    unasked = [number for number in places if by is not None and by.model not in scores.images[number].answers]
+    if by is None or not unasked:
         return scores
-    ranks = _ranks(scores, found, sound, by)
-    first = max(sound, key=lambda number: ranks[number])
-    reason = f"accept: the best of {len(scores.images)} by {by or 'their order'}, though {scores.images[first].reason}"
-    return _changed(scores, [first], Verdict("accept", reason))
+    answers = host.judge().predict(subjects([found[number] for number in unasked], checked=True), by.model)
+    check_loaded(answers)
+    images = list(scores.images)
+    for number, answer in zip(unasked, answers, strict=True):
+        images[number] = replace(images[number], answers={**images[number].answers, by.model: answer})
+    return Scores(tuple(images))
 
 
-def _ranks(scores: Scores, found: Sequence[Frame], places: Sequence[int], by: Value | None) -> dict[int, float]:
-    """The images' ranks by place; a model that the gate did not need is asked now."""
-    known = {number: scores.images[number] for number in places}
-    unasked = [number for number, each in known.items() if by is not None and by.model not in each.answers]
-    if by is not None and unasked:
-        answers = host.judge().predict(subjects([found[number] for number in unasked], checked=True), by.model)
-        check_loaded(answers)
-        for number, answer in zip(unasked, answers, strict=True):
-            known[number] = replace(known[number], answers={**known[number].answers, by.model: answer})
-    return {number: rank(each, by) for number, each in known.items()}
+def _best(scores: Scores, places: Sequence[int], by: Value | None, count: int = 1) -> list[int]:
+    """The best of the images at these places; where there is no number to rank by, the first ones."""
+    images = [scores.images[number] for number in places]
+    ranks = [rank(each, by) if by else 0.0 for each in images]
+    return [places[place] for place in best_of([each.verdict for each in images], ranks, count)]
 
 
-def _changed(scores: Scores, places: Sequence[int], verdict: Verdict) -> Scores:
-    changed = {number: replace(scores.images[number], verdict=verdict) for number in places}
+def _unranked(scored: Scored, by: Value | None) -> Verdict | None:
+    """The verdict on an image without a number to rank by; None for one that has it."""
+    reading = read(by, scored.answers) if by else None
+    return not_judged(reading) if isinstance(reading, Unjudged) else None
+
+
+def _changed(scores: Scores, verdicts: Mapping[int, Verdict]) -> Scores:
+    changed = {number: replace(scores.images[number], verdict=verdict) for number, verdict in verdicts.items()}
     return Scores(tuple(changed.get(number, each) for number, each in enumerate(scores.images)))

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from ..core.errors import KeepersError
+from ..core.gates.unjudged import unanswered
 from ..core.heatmaps.heatmap import METHODS, Heatmap, Method, heatmaps, overlay
 from ..models.registry import REGISTRY
 from .host import host
@@ -112,6 +113,9 @@ def _maps(
         host.check()
         found += heatmaps(judge.classifier(model), pictures[start : start + how.batch], label, method)
         judge.runtime.progress(len(found), len(pictures), model)
+    for number, each in enumerate(found):
+        if why := unanswered(each.prediction):
+            raise KeepersError(f"Image {number} cannot be explained: {why.reason}.")
     return found
 
 

@@ -19,7 +19,7 @@ from .host import host
 from .host.api import BLOCKED, CATEGORY, ScoresSocket, io, named
 from .host.images import frames
 from .judging.inputs import one
-from .judging.scores import Scored, Scores, joined
+from .judging.scores import Scored, Scores, joined, summary
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -42,6 +42,8 @@ class Round:
     """[H, W, C] each."""
     scores: tuple[Scored, ...] = ()
     told: tuple[str, ...] = ()
+    unjudged: tuple[tuple[Tensor, Scored], ...] = ()
+    """The images that could not be judged, [H, W, C] each."""
 
 
 class KeepersRetryStart(io.ComfyNode):
@@ -81,7 +83,7 @@ class KeepersRetryStart(io.ComfyNode):
 
 
 class KeepersRetryEnd(io.ComfyNode):
-    """Collects the accepted images of the attempts."""
+    """Collects the accepted images of the attempts, and those that could not be judged."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -122,6 +124,13 @@ class KeepersRetryEnd(io.ComfyNode):
                 io.Int.Output("count", tooltip="How many there are."),
                 io.Int.Output("attempts_made", tooltip="How many attempts it took."),
                 io.String.Output("report", tooltip="The result of each attempt."),
+                io.Image.Output(
+                    "unjudged",
+                    is_output_list=True,
+                    tooltip="The images of all attempts that could not be judged, one by one. They are not among the "
+                    "accepted ones.",
+                ),
+                ScoresSocket.Output("unjudged_scores", tooltip="Their scores, for Save Keepers."),
             ),
         )
 
@@ -156,13 +165,15 @@ def _collected(before: Round, images: list[Any], scores: Scores, report_in: Sequ
     found = frames(images)
     if len(found) != len(scores.images):
         raise KeepersError(f"There are {len(found)} images, but scores of {len(scores.images)}: wire both from Score.")
-    passed = [(f.pixels, s) for f, s in zip(found, scores.images, strict=True) if s.outcome == "accept"]
-    told = f"attempt {before.attempt + 1}: {len(passed)} of {len(found)} accepted"
+    both = [(frame.pixels, scored) for frame, scored in zip(found, scores.images, strict=True)]
+    passed = [(pixels, scored) for pixels, scored in both if scored.outcome == "accept"]
+    told = f"attempt {before.attempt + 1}: {summary(scores)}"
     return Round(
         before.attempt + 1,
         (*before.images, *(pixels for pixels, _ in passed)),
         (*before.scores, *(scored for _, scored in passed)),
         (*before.told, told, *(report_in or ())),
+        (*before.unjudged, *((pixels, scored) for pixels, scored in both if not scored.judged)),
     )
 
 
@@ -178,6 +189,8 @@ def _result(after: Round, wanted: int, if_too_few: str) -> io.NodeOutput:
         len(kept),
         after.attempt,
         told,
+        [pixels[None] for pixels, _ in after.unjudged] or [BLOCKED],
+        Scores(tuple(scored for _, scored in after.unjudged)) if after.unjudged else BLOCKED,
     )
 
 
@@ -194,7 +207,8 @@ def _another(graph: Any, start: str, end: str, after: Round) -> io.NodeOutput:
     copies[start].set_input("round", after.attempt)
     copies[end].set_input("round", after)
     last = copies[end]
-    return io.NodeOutput(*(last.out(slot) for slot in range(5)), expand=builder.finalize())
+    slots = range(len(KeepersRetryEnd.define_schema().outputs))
+    return io.NodeOutput(*map(last.out, slots), expand=builder.finalize())
 
 
 def _between(graph: Any, start: str, end: str) -> list[str]:

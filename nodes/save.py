@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from comfy.cli_args import args
@@ -15,7 +16,7 @@ from .host.file_series import Series, shown
 from .host.images import Frame, frames, picture
 from .host.parallel import matches, pick_images
 from .judging.inputs import captions_input, images_input, list_schema, menu_value, one, scores_input, switch
-from .judging.scores import Scored, Scores, joined
+from .judging.scores import WORDS, Scored, Scores, joined
 
 FOLDER, DROP = "save in a subfolder", "do not save"
 NO_CAPTION = "none"
@@ -23,7 +24,10 @@ ENDINGS = (".txt", ".caption", NO_CAPTION)
 
 
 class KeepersSave(io.ComfyNode):
-    """Saves accepted images to the folder, and the others to review/ and rejected/ below it."""
+    """Saves accepted images to the folder, and the others to review/ and rejected/ below it.
+
+    One that could not be judged is always saved, to review/.
+    """
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -66,7 +70,10 @@ class KeepersSave(io.ComfyNode):
                     default=True,
                 ),
                 io.Combo.Input(
-                    "review", options=[FOLDER, DROP], default=FOLDER, tooltip="What happens to images for review."
+                    "review",
+                    options=[FOLDER, DROP],
+                    default=FOLDER,
+                    tooltip="What happens to images for review. Those that could not be judged are always saved.",
                 ),
                 io.Combo.Input(
                     "rejected", options=[FOLDER, DROP], default=FOLDER, tooltip="What happens to rejected images."
@@ -120,7 +127,7 @@ class KeepersSave(io.ComfyNode):
         for place, (frame, score, text) in enumerate(zip(found, scored, texts, strict=True)):
             assert series is not None
             host.check()
-            if drop.get(score.outcome):
+            if drop.get(score.fate):
                 lines.append(f"not saved: {score.reason}")
                 continue
             wanted = bool(one(embed_scores)) and not args.disable_metadata
@@ -132,7 +139,7 @@ class KeepersSave(io.ComfyNode):
             lines.append(f"{path.name}: {score.reason}" + (f" ({note})" if note else ""))
         passed = [place for place, score in enumerate(scored) if score.outcome == "accept"]
         names = ["/".join(filter(None, (each["subfolder"], each["filename"]))) for each in saved["accept"]]
-        told = _told(scored, saved)
+        told = _told(scored, drop)
         host.say(told, hidden.unique_id)
         return io.NodeOutput(
             pick_images([batch for batch in images if batch is not None], found, passed),
@@ -174,14 +181,13 @@ def _captions(found: Sequence[Frame], captions: list[str] | None) -> Sequence[st
     return captions if len(captions) == len(found) else captions * len(found)
 
 
-def _told(scored: Sequence[Scored], saved: dict[str, list[dict[str, str]]]) -> str:
-    counts = {outcome: sum(each.outcome == outcome for each in scored) for outcome in saved}
-    words = {"accept": "accepted", "review": "for review", "reject": "rejected"}
+def _told(scored: Sequence[Scored], drop: Mapping[str, bool]) -> str:
     if not scored:
         return "no images came in"
+    counts = Counter(each.fate for each in scored)
     parts = [
-        f"{count} {words[outcome]}" + ("" if len(saved[outcome]) == count else " (not saved)")
-        for outcome, count in counts.items()
-        if count or outcome == "accept"
+        f"{counts[fate]} {words}" + (" (not saved)" if drop.get(fate) else "")
+        for fate, words in WORDS.items()
+        if counts[fate] or fate == "accept"
     ]
     return ", ".join(parts)

@@ -12,9 +12,9 @@ from ..core.captions.writer import Caption, CaptionWriter
 from ..core.captions.writer import taggers as taggers_of
 from ..core.errors import KeepersError
 from ..core.gates.gate import Gate, Verdict, not_judged
-from ..core.gates.unjudged import failed, flawed
+from ..core.gates.unjudged import flawed, unanswered
 from ..core.judging.case import Subject
-from ..core.prediction import Answer, Answers, Prediction
+from ..core.prediction import Answer, Answers
 from .host import host
 from .host.api import ScoresSocket, io
 from .host.images import frames, subjects
@@ -22,7 +22,7 @@ from .judging.inputs import images_input, list_schema, machine_inputs, one, run_
 from .judging.judging import JudgingNode, check_loaded
 from .judging.menus import NONE, taggers
 from .judging.refusals import missing
-from .judging.scores import Scored, Scores
+from .judging.scores import UNJUDGED, WORDS, Scored, Scores, usable
 from .tag_categories import CategoriesSocket, Category
 
 _ORDERS: tuple[Order, ...] = ("score", "category", "alphabet", "given")
@@ -119,7 +119,8 @@ class KeepersTag(JudgingNode):
         writer = CaptionWriter(recipe, taggers_of(taggers()))
         captions = [_caption(writer, each) for each in scores.images]
         written = sum(bool(caption.text) for caption in captions)
-        host.say(f"{written} of {len(captions)} captions written", cls.hidden.unique_id)
+        unjudged = f", {scores.unjudged} {WORDS[UNJUDGED]}" if scores.unjudged else ""
+        host.say(f"{written} of {len(captions)} captions written{unjudged}", cls.hidden.unique_id)
         return io.NodeOutput(
             [caption.text for caption in captions],
             [tags_json(caption) for caption in captions],
@@ -170,12 +171,12 @@ def _asked(images: list[Any], models: list[str], how: host.RunOptions) -> Scores
 def _verdict(subject: Subject, answers: Answers) -> Verdict | None:
     if subject.flaw:
         return not_judged(flawed(subject.flaw, subject.flaw_code))
-    failures = [failed(answer) for answer in answers.values() if not isinstance(answer, Prediction)]
-    return not_judged(*failures) if failures else None
+    lacking = [why for answer in answers.values() if (why := unanswered(answer))]
+    return not_judged(*lacking) if lacking else None
 
 
 def _caption(writer: CaptionWriter, scored: Scored) -> Caption:
-    given = [answer for answer in scored.answers.values() if isinstance(answer, Prediction)]
+    given = usable(scored)
     return writer(given) if given else Caption("", notes=(scored.reason,))
 
 

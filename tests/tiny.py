@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 from PIL import Image
 from safetensors.torch import save_file
@@ -19,7 +20,7 @@ from keepers.core.runtime import Runtime
 from keepers.core.spec import Build, ModelSpec, Network
 from keepers.core.weights.store import WeightStore
 from keepers.core.weights.weight_file import WeightFile
-from keepers.models.registry import Registry
+from keepers.models.registry import REGISTRY, Registry
 
 DRIFT = 0.02
 """By how much the fast nets may be off; they are off by half of it, on purpose."""
@@ -70,6 +71,16 @@ def registry(work: Work, folder: Path) -> Registry:
     save_file({"weight": torch.full((3,), 1 / 3)}, folder / "cheap.safetensors")
     save_file({"weight": torch.tensor([1.0, 0.0, 0.0])}, folder / "dear.safetensors")
     return Registry(spec("cheap", 1, work), spec("dear", 100, work))
+
+
+def register(work: Work, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The two models and `words`, a tagger, in the registry that all doors share, with their files in `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    tiny = registry(work, folder)
+    save_file({"weight": torch.full((3,), 1 / 3)}, folder / "words.safetensors")
+    words = replace(spec("words", 50, work), tags={"": 0.5}, gate="")
+    for one in (*tiny, words):
+        monkeypatch.setitem(REGISTRY._specs, one.id, one)  # pyright: ignore[reportPrivateUsage]  # for this test only
 
 
 def judge(

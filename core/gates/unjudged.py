@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, cast
 
+import numpy as np
+
 from ..errors import UNREADABLE, one_line
-from ..prediction import Failure
+from ..prediction import Answer, Failure
 
 Kind = Literal["missing", "failure", "not_a_number", "unreadable", "unasked"]
 """missing: a model's files are not here. failure: something broke that may not break the next time (out of memory,
@@ -43,6 +45,15 @@ def failed(failure: Failure) -> Unjudged:
     """What a gate makes of a failure."""
     reason = one_line(f"{failure.model} could not be judged: {failure.reason}")
     return Unjudged(failure.model, kind_of(failure.code), reason)
+
+
+def unanswered(answer: Answer) -> Unjudged | None:
+    """Why an answer cannot be used as a whole, as captions use it; None if all its values are numbers."""
+    if isinstance(answer, Failure):
+        return failed(answer)
+    if np.isfinite(answer.values).all():
+        return None
+    return Unjudged(answer.model, "not_a_number", one_line(f"{answer.model} gave values that are not numbers"))
 
 
 def flawed(reason: str, code: str = "non_finite") -> Unjudged:

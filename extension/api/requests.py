@@ -13,7 +13,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 from ...core.errors import KeepersError
-from ...core.gates.gate import Gate
+from ...core.gates.gate import Gate, Verdict
+from ...core.gates.unjudged import as_table
 from ...core.judging.case import Subject
 from ...core.judging.judge import Judge
 from ...core.pictures.open import open_image
@@ -94,10 +95,7 @@ def score(judge: Judge, body: bytes) -> dict[str, Any]:
         judge.check(gate)
         judged = judge.judge(subjects, gate, everything=True)
         answers, verdicts = [dict(one.answers) for one in judged], [one.verdict for one in judged]
-    results = [
-        {**_answered(found), **({"verdict": v.outcome, "reason": v.reason} if v else {})}
-        for found, v in zip(answers, verdicts, strict=True)
-    ]
+    results = [{**_answered(found), **(_decided(v) if v else {})} for found, v in zip(answers, verdicts, strict=True)]
     return {"results": results, **({"gate": str(gate)} if gate else {})}
 
 
@@ -151,6 +149,12 @@ def _gate(data: Mapping[str, Any]) -> Gate:
     if data.get("gate") and data.get("preset"):
         raise WrongChoice('Give "gate" or "preset", not both.')
     return chosen({k: data[k] for k in ("gate", "preset") if k in data}, Choices()).parsed_gate
+
+
+def _decided(verdict: Verdict) -> dict[str, Any]:
+    """`unjudged` is empty if the gate reached its outcome."""
+    unjudged = [as_table(one) for one in verdict.unjudged]
+    return {"verdict": verdict.outcome, "reason": verdict.reason, "unjudged": unjudged}
 
 
 def _answered(answers: Mapping[str, Answer]) -> dict[str, Any]:

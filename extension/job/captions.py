@@ -9,6 +9,7 @@ from ...core.captions.recipe import CaptionRecipe
 from ...core.captions.sidecar import plan_sidecar, write_sidecar
 from ...core.captions.writer import taggers, write_caption
 from ...core.errors import KeepersError
+from ...core.gates.unjudged import unanswered
 from ...core.prediction import Failure, Prediction
 from ...models.registry import REGISTRY
 from ..options.settings import caption_ending
@@ -49,6 +50,8 @@ def caption_of(
         answer = predict(picture, tagger)
     if isinstance(answer, Failure):
         raise NoTags(answer.reason)
+    if why := unanswered(answer):
+        raise NoTags(why.reason)
     family = tagger.partition(":")[0]
     tags = taggers(spec for spec in REGISTRY if spec.id == family)
     tags |= {tagger: tags[family]} if family in tags else {}

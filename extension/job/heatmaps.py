@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ...core.errors import KeepersError
+from ...core.errors import KeepersError, NotExplainable
+from ...core.gates.unjudged import unanswered
 from ...core.heatmaps.heatmap import heatmaps, overlay
 from ...models.registry import REGISTRY
 from ..host import host
@@ -46,4 +47,7 @@ def show(job: GenerationJob, p: Any, item: JobImage, picture: Image) -> None:
 def heatmap_of(picture: Image, model: str) -> Image:
     """The picture under its heatmap for the model's answer. Raises NotExplainable, MissingWeights and its siblings."""
     rgb = picture.convert("RGB")
-    return overlay(rgb, heatmaps(host.judge().classifier(model), [rgb])[0])
+    [found] = heatmaps(host.judge().classifier(model), [rgb])
+    if why := unanswered(found.prediction):
+        raise NotExplainable(why.reason)
+    return overlay(rgb, found)

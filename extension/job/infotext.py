@@ -8,13 +8,14 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
-from ...core.gates.gate import Gate
+from ...core.gates.gate import Gate, Verdict
 from ...core.gates.tree import ANSWER
 from ...core.metadata.record import record_of, to_json
 from ...core.prediction import Answer, Failure
 from ..options import infotext_keys as keys
 from .job import GenerationJob, JobImage
 
+NOT_JUDGED = "not judged"
 REASON_LENGTH = 200
 """The most characters of a reason in an infotext; the comment and the record hold the whole reason."""
 _NO_KEY = re.compile(r"[^\w \-/]+")
@@ -37,9 +38,14 @@ def texts(job: GenerationJob, item: JobImage) -> dict[str, str]:
 
 
 def shown_outcome(item: JobImage) -> str:
-    """The verdict in one word or two."""
-    word = item.verdict.outcome if item.verdict else "not judged"
+    """The verdict in a few words."""
+    word = shown_verdict(item.verdict) if item.verdict else NOT_JUDGED
     return f"{word} (kept as the best)" if item.best else word
+
+
+def shown_verdict(verdict: Verdict) -> str:
+    """The outcome, and whether it is only there because the image could not be judged."""
+    return verdict.outcome if verdict.judged else f"{verdict.outcome} ({NOT_JUDGED})"
 
 
 def reason_of(item: JobImage) -> str:

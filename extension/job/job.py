@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from ...core.errors import KeepersError
 from ...core.gates.gate import Gate, Verdict
 from ...core.judging.near_duplicates import Run
-from ...core.prediction import Answer, Failure, Prediction
+from ...core.prediction import Answer, Prediction
 from ..options.choices import Choices, Policy
 from ..options.settings import Settings
 
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 ATTRIBUTE = "_keepers_job"
 MARK = "_keepers_item"
 """The attribute by which a picture is recognised when it is saved and when the job ends."""
+
+
+UNJUDGED = "unjudged"
 
 
 class Stage(NamedTuple):
@@ -72,9 +75,11 @@ class JobImage:
         return self.verdict.outcome if self.verdict else "accept"
 
     @property
-    def failed(self) -> bool:
-        """Whether a model could not answer; such an image is never dropped."""
-        return bool(self.flaw or self.trouble) or any(isinstance(a, Failure) for a in self.answers.values())
+    def fate(self) -> str:
+        """Its outcome, "unjudged" if the gate could not reach one, or "" if it was never asked."""
+        if self.verdict is None:
+            return ""
+        return self.verdict.outcome if self.verdict.judged else UNJUDGED
 
 
 @dataclass(eq=False)
@@ -119,7 +124,7 @@ class GenerationJob:
         if item.verdict is None or item.outcome == "accept" or item.best:
             return "keep"
         wanted = self.choices.on_reject if item.outcome == "reject" else self.choices.on_review
-        return "subfolder" if wanted == "drop" and item.failed else wanted
+        return "subfolder" if wanted == "drop" and not item.verdict.judged else wanted
 
     def current(self, p: Any) -> JobImage | None:
         """The entry of the image that the host is working on."""

@@ -9,6 +9,7 @@ from typing import Any
 
 from modules import images, processing, shared
 
+from ...core.gates.best import best
 from .job import GenerationJob, JobImage, job_image_of
 from .summary import details, summary
 
@@ -22,8 +23,9 @@ DETAILS = "Keepers images"
 def finish(job: GenerationJob, p: Any, processed: Any) -> None:
     """Remove the images that the user does not want to see, and make the grid."""
     leave = [item for item in job.items if not item.gone and not _stays(job, item)]
-    if job.keeps_one and leave and len(leave) == sum(1 for _ in job.shown()):
-        leave.remove(max(leave, key=lambda item: item.fidelity))
+    if job.keeps_one and len(leave) == sum(1 for _ in job.shown()):
+        for place in best([item.verdict for item in leave], [item.fidelity for item in leave]):
+            leave.pop(place)
     first = processed.index_of_first_image
     heads, rest = processed.images[:first], processed.images[first:]
     taken = [item for item in leave if any(job_image_of(picture) is item for picture in rest)]

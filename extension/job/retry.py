@@ -8,6 +8,7 @@ from typing import Any
 
 from modules import images, shared
 
+from ...core.gates.best import best
 from .destination import with_text
 from .infotext import shown_outcome
 from .job import MARK, GenerationJob, JobImage, job_image_of
@@ -50,15 +51,15 @@ def stop_no_more(job: GenerationJob, p: Any) -> None:
 
 
 def keep_best(job: GenerationJob, p: Any, processed: Any) -> None:
-    """If nothing was accepted, save the best image where an accepted one would go."""
-    possible = [item for item in job.shown() if item.verdict is not None and not item.failed]
-    if not job.choices.keep_best or job.accepted() or not possible:
+    """If nothing was accepted, save the best of the judged images where an accepted one would go."""
+    if not job.choices.keep_best or job.accepted():
         return
-    best = max(possible, key=lambda item: item.fidelity)
-    policy = job.policy(best)
-    best.best = True
-    if policy != "keep":
-        _rescue(job, p, processed, best)
+    shown = list(job.shown())
+    for place in best([item.verdict for item in shown], [item.fidelity for item in shown]):
+        policy = job.policy(shown[place])
+        shown[place].best = True
+        if policy != "keep":
+            _rescue(job, p, processed, shown[place])
 
 
 def _rescue(job: GenerationJob, p: Any, processed: Any, item: JobImage) -> None:

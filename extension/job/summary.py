@@ -7,19 +7,22 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ...core.gates.unjudged import as_table
 from ...core.metadata.record import record_of
 from .infotext import reason_of
-from .job import GenerationJob, JobImage
+from .job import UNJUDGED, GenerationJob, JobImage
+
+_WORDS = {"review": "to review", "reject": "rejected", UNJUDGED: "could not be judged"}
 
 
 def summary(job: GenerationJob) -> str:
     """The lines for the comment below the gallery and for the log."""
-    count = Counter(item.outcome if item.verdict else "not judged" for item in job.items)
+    count = Counter(item.fate for item in job.items)
     best = next((item for item in job.items if item.best), None)
     parts = [f"Keepers accepted {count['accept']} of {len(job.items)}"]
-    parts += [_fate(job, outcome, count[outcome]) for outcome in ("review", "reject") if count[outcome]]
-    if count["not judged"]:
-        parts.append(f"{count['not judged']} kept without a verdict")
+    parts += [_fate(job, fate, count[fate]) for fate in _WORDS if count[fate]]
+    if count[""]:
+        parts.append(f"{count['']} kept without a verdict")
     lines = [", ".join(parts) + "."]
     if best is not None:
         lines.append(f"None was accepted; the best (seed {best.seed}) was kept.")
@@ -27,11 +30,11 @@ def summary(job: GenerationJob) -> str:
     return "\n".join([*lines, *job.notes])
 
 
-def _fate(job: GenerationJob, outcome: str, count: int) -> str:
-    items = [item for item in job.items if item.verdict is not None and item.outcome == outcome and not item.best]
+def _fate(job: GenerationJob, fate: str, count: int) -> str:
+    items = [item for item in job.items if item.fate == fate and not item.best]
     did = Counter(_did(job, item) for item in items)
     fates = " and ".join(f"{number} {what}" if len(did) > 1 else what for what, number in did.items())
-    return f"{count} {'to review' if outcome == 'review' else 'rejected'}" + (f" ({fates})" if fates else "")
+    return f"{count} {_WORDS[fate]}" + (f" ({fates})" if fates else "")
 
 
 def _did(job: GenerationJob, item: JobImage) -> str:
@@ -58,6 +61,7 @@ def details(job: GenerationJob) -> list[dict[str, Any]]:
 def _detail(item: JobImage) -> dict[str, Any]:
     record = record_of(item.answers)
     found: dict[str, Any] = {"seed": item.seed, "verdict": item.verdict.outcome if item.verdict else None}
+    found |= {"unjudged": [as_table(one) for one in item.verdict.unjudged] if item.verdict else []}
     found |= {"reason": reason_of(item), "in_result": not item.gone, "best": item.best, "caption": item.caption}
     found |= {"labels": dict(record.labels), "failures": dict(record.failures), "scores": _finite(record.scores)}
     return found

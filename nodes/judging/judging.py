@@ -54,4 +54,4 @@ def check_loaded(answers: Iterable[Answer]) -> None:
     """Raises KeepersError with the reason if a model could not be loaded, so that a prompt never fails silently."""
     for answer in answers:
         if isinstance(answer, Failure) and answer.code in _LOADING:
-            raise KeepersError(advice(answer.reason, answer.code))
+            raise KeepersError(advice(answer))

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from ...core.errors import KeepersError
+from ...core.errors import KeepersError, MissingWeights
+from ...core.prediction import Failure
+from ...core.weights.hub import address, offline
 from ...models.registry import REGISTRY
 from ..host import host
 from .inputs import chosen_gate, one
@@ -58,18 +60,34 @@ def missing(models: Iterable[str], *, download: bool | None) -> str:
     """Which file is missing and where it goes, for the first model that lacks one; empty if `download` may be on."""
     if download is not False:
         return ""
+    return next(filter(None, map(_missing, models)), "")
+
+
+def _missing(model: str) -> str:
     files = host.store()
     try:
-        for model in models:
-            for file in REGISTRY.spec(model, files).weights:
-                if not file.optional:
-                    files.path(file, model=model)
+        for file in REGISTRY.spec(model, files).weights:
+            if not file.optional:
+                files.path(file, model=model)
     except KeepersError as error:
-        return advice(error)
+        return advice(Failure(model, error.code, str(error)))
     return ""
 
 
-def advice(error: object, code: str = "missing_weights") -> str:
-    """The error, and what the user can do about it on the node."""
-    may_download = code == "missing_weights" and "keepers fetch" in str(error)
-    return f"{error} Or switch on 'download' on this node." if may_download else str(error)
+def advice(failure: Failure) -> str:
+    """Why a model cannot be loaded, and what the user can do about it on the node."""
+    if failure.code != MissingWeights.code or not _published(failure.model):
+        return failure.reason
+    return f"{failure.reason} Or switch on 'download' on this node."
+
+
+def _published(model: str) -> bool:
+    """Whether a file that a model lacks can be downloaded."""
+    if offline():
+        return False
+    files = host.store()
+    try:
+        lacking = [file for file in REGISTRY.spec(model, files).weights if files.find(file) is None]
+    except KeepersError:
+        return False
+    return any(address(file) for file in lacking if not file.optional)

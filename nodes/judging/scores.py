@@ -4,14 +4,26 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ...core.gates.gate import Gate, Verdict
 from ...core.gates.tree import Value, values_of
+from ...core.gates.truth import Reading, read
+from ...core.gates.unjudged import unanswered
 from ...core.judging.case import Subject
 from ...core.metadata.record import Record, record_of, to_json
 from ...core.prediction import Answer, Answers, Prediction
+
+UNJUDGED = "unjudged"
+WORDS: Mapping[str, str] = {
+    "accept": "accepted",
+    "review": "for review",
+    "reject": "rejected",
+    UNJUDGED: "could not be judged",
+}
+"""What becomes of images, as users read it. Those that could not be judged are counted apart from those for review."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +43,16 @@ class Scored:
         return self.verdict.outcome if self.verdict else "accept"
 
     @property
+    def judged(self) -> bool:
+        """Whether the gate reached its outcome; also where no gate was asked. If not, the image is never given up."""
+        return self.verdict is None or self.verdict.judged
+
+    @property
+    def fate(self) -> str:
+        """The key in WORDS: the outcome, or "unjudged"."""
+        return self.outcome if self.judged else UNJUDGED
+
+    @property
     def reason(self) -> str:
         """The verdict in one line."""
         return self.verdict.reason if self.verdict else "accept: no gate was asked"
@@ -47,8 +69,13 @@ class Scores:
     images: tuple[Scored, ...] = ()
 
     def count(self, outcome: str) -> int:
-        """How many images have this outcome."""
+        """How many images have this outcome; those that could not be judged are among those for review."""
         return sum(one.outcome == outcome for one in self.images)
+
+    @property
+    def unjudged(self) -> int:
+        """How many images could not be judged."""
+        return sum(not one.judged for one in self.images)
 
     def subjects(self, fresh: Sequence[Subject]) -> list[Subject]:
         """The subjects of the same images with their known answers, so that nothing is asked twice.
@@ -96,11 +123,8 @@ def named_value(wish: str) -> Value | None:
 
 def rank(scored: Scored, by: Value | None) -> float:
     """An image's number for the ranking; minus infinity if it has none."""
-    answer = scored.answers.get(by.model) if by else None
-    if by is None or not isinstance(answer, Prediction) or by.label not in answer.labels:
-        return -math.inf
-    value = answer[by.label]
-    return -math.inf if math.isnan(value) else value
+    found = read(by, scored.answers) if by else None
+    return found.value if isinstance(found, Reading) else -math.inf
 
 
 def word(scored: Scored, by: Value | None, gate: Gate) -> str:
@@ -112,15 +136,18 @@ def word(scored: Scored, by: Value | None, gate: Gate) -> str:
     return ""
 
 
+def usable(scored: Scored) -> list[Prediction]:
+    """The predictions that a caption may be made of: those whose values are all numbers."""
+    return [each for each in scored.answers.values() if isinstance(each, Prediction) and not unanswered(each)]
+
+
 def summary(scores: Scores) -> str:
     """The counts in one line, as shown on the node."""
-    total = len(scores.images)
-    if not total:
+    if not scores.images:
         return "no images came in"
-    parts = [f"{scores.count('accept')} of {total} accepted"]
-    parts += [f"{n} for review" for n in [scores.count("review")] if n]
-    parts += [f"{n} rejected" for n in [scores.count("reject")] if n]
-    return ", ".join(parts)
+    fates = Counter(one.fate for one in scores.images)
+    accepted = f"{fates.pop('accept', 0)} of {len(scores.images)} accepted"
+    return ", ".join([accepted, *(f"{fates[fate]} {words}" for fate, words in WORDS.items() if fates[fate])])
 
 
 def report(scores: Scores) -> str:

@@ -72,7 +72,7 @@ def test_a_failure_in_extras_is_told_and_the_image_goes_on(host: Host) -> None:
     assert pp.info["Keepers"] == "not judged" and path.parent.name == "out"
     (host.folder / "models" / "keepers" / "cheap.safetensors").unlink()
     pp, path = extras(host, GOOD, "b", enabled=True, preset="custom", gate=GATE, sort=True)
-    assert pp.info["Keepers"] == "review" and path.parent.name == "review"
+    assert pp.info["Keepers"] == "review (not judged)" and path.parent.name == "review"
 
 
 def encoded(*colour: int) -> str:

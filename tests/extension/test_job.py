@@ -317,7 +317,8 @@ def test_a_missing_model_sends_images_to_review_and_never_drops_them(host: Host)
     (host.folder / "models" / "keepers" / "cheap.safetensors").unlink()
     result = host.run(host.job(GOOD, BAD, on_reject="drop", on_review="drop"))
     assert host.samples == ["review/00000-100.png", "review/00001-101.png"]
-    assert verdicts(result) == ["review", "review"]
+    assert verdicts(result) == ["review (not judged)"] * 2
+    assert "2 could not be judged (saved in" in result.comments
     assert "cheap.safetensors" in result.comments and "not on this machine" in result.comments
 
 
@@ -325,7 +326,7 @@ def test_a_model_file_that_was_put_in_place_is_found_by_the_next_job(host: Host)
     file = host.folder / "models" / "keepers" / "cheap.safetensors"
     content = file.read_bytes()
     file.unlink()
-    assert verdicts(host.run(host.job(GOOD))) == ["review"]
+    assert verdicts(host.run(host.job(GOOD))) == ["review (not judged)"]
     file.write_bytes(content)
     assert verdicts(host.run(host.job(GOOD))) == ["accept"]
 
@@ -334,7 +335,7 @@ def test_a_model_file_that_was_put_in_place_is_found_by_the_next_job(host: Host)
 def test_a_gate_that_makes_no_sense_keeps_every_image_and_says_so(host: Host, gate: str) -> None:
     result = host.run(host.job(GOOD, BAD, gate=gate, on_reject="drop", on_review="drop", attempts=5))
     assert host.samples == ["00000-100.png", "00001-101.png"] and len(result.images) == 3
-    assert verdicts(result) == ["review", "review"]
+    assert verdicts(result) == ["review (not judged)"] * 2
     assert "Nothing was judged" in result.comments
 
 
@@ -381,7 +382,7 @@ def test_pixels_that_are_no_numbers_go_to_review(host: Host) -> None:
 
     host.others.append(Breaker())
     result = host.run(host.job(GOOD, on_review="drop"))
-    assert verdicts(result) == ["review"] and host.samples == ["review/00000-100.png"]
+    assert verdicts(result) == ["review (not judged)"] and host.samples == ["review/00000-100.png"]
 
 
 def test_an_interrupted_job_keeps_what_it_made(host: Host) -> None:

@@ -5,18 +5,15 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 from PIL import Image
-from safetensors.torch import save_file
 
 from keepers.core.metadata.infotext import parse_infotext
-from keepers.models.registry import REGISTRY
-from keepers.tests.tiny import Work, plain, registry, spec
+from keepers.tests.tiny import Work, plain, register
 
 ROOT = Path(__file__).parents[2]
 STUBS = Path(__file__).parents[1] / "stubs"
@@ -116,9 +113,4 @@ def with_tiny_models(work: Work, folder: Path, monkeypatch: pytest.MonkeyPatch) 
     from modules import paths
 
     paths.models_path = str(folder)
-    (folder / "keepers").mkdir(parents=True, exist_ok=True)
-    tiny = registry(work, folder / "keepers")
-    save_file({"weight": torch.full((3,), 1 / 3)}, folder / "keepers" / "words.safetensors")
-    words = replace(spec("words", 50, work), tags={"": 0.5}, gate="")
-    for one in (*tiny, words):
-        monkeypatch.setitem(REGISTRY._specs, one.id, one)  # pyright: ignore[reportPrivateUsage]  # for this test only
+    register(work, folder / "keepers", monkeypatch)

@@ -121,7 +121,7 @@ def test_gate_parts_the_images_and_all_beside_them(comfy: server.PromptServer) -
     assert "NaN" in found["report"]
     assert [each.outcome for each in found["all_scores"].images] == ["accept", "reject", "accept", "review"]
     assert len(found["accepted_scores"].images) == 2
-    assert comfy.told == [("2 of 4 accepted, 1 for review, 1 rejected", "7")]
+    assert comfy.told == [("2 of 4 accepted, 1 rejected, 1 could not be judged", "7")]
 
 
 def test_what_has_nothing_blocks_itself_alone(comfy: object) -> None:
@@ -181,7 +181,7 @@ def test_when_none_passes_the_best_one_or_an_error(comfy: object) -> None:
     asked: dict[str, Any] = GATE | {"gate": ['accept: signals.label == "noise"'], "rank_by": ["signals.spread"]}
     found = outputs(KeepersGate, run(KeepersGate, images=images, **asked | {"if_none_pass": [BEST_ONE]}))
     assert found["indexes"] == "1"
-    assert "the best of 3 by signals.spread, though reject" in found["report"]
+    assert "the best of 2 by signals.spread, though reject" in found["report"]
     with pytest.raises(ValueError, match="lets nothing through"):
         run(KeepersGate, images=images, **asked | {"if_none_pass": [ERROR]})
     unsound = outputs(KeepersGate, run(KeepersGate, images=[batch("nan")], **asked | {"if_none_pass": [BEST_ONE]}))

@@ -73,7 +73,7 @@ def test_too_few_give_a_copy_of_what_lies_between(comfy: Any) -> None:
     passed_on = by_kind["KeepersRetryEnd"][1]["inputs"]["round"]
     assert (passed_on.attempt, len(passed_on.images)) == (1, 1)
     assert by_kind["KeepersRetryEnd"][1]["override_display_id"] == "5"
-    assert [each[0] for each in answer.args] == [by_kind["KeepersRetryEnd"][0]] * 5
+    assert [each[0] for each in answer.args] == [by_kind["KeepersRetryEnd"][0]] * 7
     assert comfy.told == [("1 of 2 accepted after 1 attempts", "5")]
 
 

@@ -75,7 +75,7 @@ def test_images_captions_and_verdicts_go_where_they_belong(comfy: Any, tmp_path:
     assert answer.ui["rejected"] == [
         {"filename": "image_00002_.png", "subfolder": "keepers/rejected", "type": "output"}
     ]
-    assert comfy.told[-1] == ("2 accepted, 1 for review, 1 rejected", "9")
+    assert comfy.told[-1] == ("2 accepted, 1 rejected, 1 could not be judged", "9")
 
 
 @pytest.mark.parametrize("filled", ["../outside/image", "keepers/../../image", "/etc/image"])
@@ -206,8 +206,10 @@ def test_placeholders_are_the_hosts(comfy: Any, tmp_path: Path) -> None:
 
 
 def test_dropped_images_are_counted_and_told(comfy: Any, tmp_path: Path) -> None:
-    images = batch("black,nan")
-    answer = save(images=[images], scores=[scores_of(images)], rejected=[DROP], review=[DROP])
+    images = batch("black,good")
+    gate = SCORE | {"gate": ['reject: signals.label == "black"; review: signals.spread > 0']}
+    scores = outputs(KeepersScore, run(KeepersScore, images=[images], **gate))["scores"]
+    answer = save(images=[images], scores=[scores], rejected=[DROP], review=[DROP])
     found = outputs(KeepersSave, answer)
     assert files(tmp_path / "output") == []
     assert blocked(found["accepted"])
@@ -263,7 +265,7 @@ def test_load_of_a_broken_file_is_for_review_and_nothing_is_lost(comfy: Any, tmp
     for gate in ("", 'accept: signals.label == "ok"'):
         found = outputs(KeepersLoad, run(KeepersLoad, **LOAD | {"gate": [gate]}))
         assert found["count"] == 1
-        assert "1 for review" in found["report"]
+        assert "1 could not be judged" in found["report"]
 
 
 def test_load_stays_inside_and_sees_new_files(comfy: Any) -> None:
