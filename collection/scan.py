@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..core.errors import KeepersError, UnreadableImage
-from ..core.gates.gate import Gate, Outcome, Verdict
+from ..core.gates.gate import Gate, Verdict
 from ..core.judging.case import Judged, Subject
 from ..core.judging.classifier import model_fingerprint
 from ..core.judging.judge import Judge
@@ -266,8 +266,7 @@ class Scan:
         if loaded.flaw:
             return Subject(_never, flaw=loaded.flaw, flaw_code=loaded.code, name=name)
         if loaded.known:
-            verdict = Verdict(seen_outcome(loaded.known), loaded.known.reason)
-            return Subject(_never, known=known, name=name, settled=verdict)
+            return Subject(_never, known=known, name=name, settled=loaded.known.verdict)
         decided = not self.options.everything and self.gate.decide(known).verdict is not None
         decided = decided or all(model in known for model in self.gate.models)
         if decided and not self.options.thumbnail:
@@ -296,24 +295,24 @@ class Scan:
 
     def _remember(self, results: Sequence[tuple[_Loaded, Judged]]) -> None:
         new = [(loaded, judged) for loaded, judged in results if loaded.content and not loaded.known]
-        if self.store is None or not new:
+        if self.store is None:
+            return
+        self.store.settle(loaded.content for loaded, _ in results if loaded.known)
+        if not new:
             return
         now = time.time()
         self.store.add(
             files=[SeenFile(one.found.path, one.found.size, one.found.mtime_ns, one.content) for one, _ in new],
-            images=[loaded.image for loaded, judged in new if judged.fresh or judged.error],
+            images=[loaded.image for loaded, judged in new if judged.fresh or not judged.verdict.judged],
             predictions=[(loaded.content, answer) for loaded, judged in new for answer in judged.fresh.values()],
-            verdicts=[self._verdict(loaded, judged, now) for loaded, judged in new if self._lasting(judged)],
+            verdicts=[self._verdict(loaded, judged, now) for loaded, judged in new],
             thumbnails=[(loaded.content, loaded.thumbnail) for loaded, _ in new if loaded.thumbnail],
         )
 
-    def _lasting(self, judged: Judged) -> bool:
-        """Whether the verdict would be the same next time: not when a model was missing or failed."""
-        return bool(judged.error) or all(isinstance(answer, Prediction) for answer in judged.answers.values())
-
     def _verdict(self, loaded: _Loaded, judged: Judged, now: float) -> SeenVerdict:
         verdict, basis = judged.verdict, self.basis(exact=not limited(judged.answers))
-        return SeenVerdict(loaded.content, basis, self.gate.text, verdict.outcome, verdict.reason, judged.error, now)
+        told = verdict.outcome, verdict.reason, judged.error, now, verdict.unjudged
+        return SeenVerdict(loaded.content, basis, self.gate.text, *told, final=is_final(judged))
 
     def _scanned(self, results: Sequence[tuple[_Loaded, Judged]]) -> Iterator[Scanned]:
         known = [loaded.content for loaded, _ in results if loaded.known]
@@ -332,6 +331,12 @@ class Scan:
                 thumbnail=thumbnails.get(loaded.content, "") if loaded.known else loaded.thumbnail,
                 mtime=loaded.found.mtime_ns / 1e9,
             )
+
+
+def is_final(judged: Judged) -> bool:
+    """Whether the same image would have the same verdict and numbers the next time: not if a model did not answer."""
+    answered = all(isinstance(answer, Prediction) for answer in judged.answers.values())
+    return judged.verdict.lasts and (bool(judged.error) or answered)
 
 
 def window_of(batch: int) -> int:
@@ -361,11 +366,6 @@ class _Loaded:
 
 def _unchanged(found: Found, seen: SeenFile | None) -> bool:
     return seen is not None and (seen.size, seen.mtime_ns) == (found.size, found.mtime_ns)
-
-
-def seen_outcome(seen: SeenVerdict) -> Outcome:
-    """A stored verdict as an outcome; anything unknown is review."""
-    return "accept" if seen.outcome == "accept" else "reject" if seen.outcome == "reject" else "review"
 
 
 def _never() -> Image:

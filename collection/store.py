@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 
 from ..core.errors import StoreBusy, StoreError, encodable
+from ..core.gates.gate import OUTCOMES, Outcome, Verdict
+from ..core.gates.unjudged import Unjudged, as_table, flawed, from_tables
 from ..core.metadata.generation import READER, Generation
 from ..core.prediction import Labels, Prediction, Range, restored
 from .store_schema import MIGRATIONS
@@ -74,6 +76,22 @@ class SeenVerdict:
     """The code of what made the file unreadable; empty otherwise."""
     time: float = 0.0
     """Seconds since 1970."""
+    unjudged: tuple[Unjudged, ...] = ()
+    """As in `Verdict.unjudged`."""
+    final: bool = True
+    """Whether the verdict stands. One that was given while a model was missing or failed is shown, and looked at again
+    by the next scan."""
+
+    @property
+    def verdict(self) -> Verdict:
+        """The verdict; an outcome that nobody knows is review."""
+        known: Outcome | None = next((one for one in OUTCOMES if one == self.outcome), None)
+        why = self.unjudged or ((flawed(self.reason.removeprefix("review: "), self.error),) if self.error else ())
+        return Verdict(known or "review", self.reason, why)
+
+
+_FORGET = "DELETE FROM verdict WHERE final = 0 AND content = ?"
+_VERDICT = "content, basis, gate, outcome, reason, error, unjudged, final"
 
 
 class Store:
@@ -185,19 +203,14 @@ class Store:
         return {row[0]: SeenImage(*row[:9], notes=tuple(json.loads(row[9])), reader=row[10]) for row in rows}
 
     def verdicts(self, contents: Iterable[str], basis: str) -> dict[str, SeenVerdict]:
-        """Verdicts under one basis, by content."""
-        sql = (
-            "SELECT content, basis, gate, outcome, reason, error, time FROM verdict WHERE basis = ? AND content IN ({})"
-        )
-        return {row[0]: SeenVerdict(*row) for row in self.in_chunks(sql, contents, basis)}
+        """Verdicts that stand under one basis, by content."""
+        sql = f"SELECT {_VERDICT}, time FROM verdict WHERE basis = ? AND final = 1 AND content IN ({{}})"  # noqa: S608
+        return {row[0]: _seen_verdict(row) for row in self.in_chunks(sql, contents, basis)}
 
     def newest_verdicts(self, contents: Iterable[str]) -> dict[str, SeenVerdict]:
-        """The verdict that was given last, whatever its basis, by content."""
-        sql = (
-            "SELECT content, basis, gate, outcome, reason, error, MAX(time) FROM verdict"
-            " WHERE content IN ({}) GROUP BY content"
-        )
-        return {row[0]: SeenVerdict(*row) for row in self.in_chunks(sql, contents)}
+        """The verdict that was given last, whatever its basis and whether it stands or not, by content."""
+        sql = f"SELECT {_VERDICT}, MAX(time) FROM verdict WHERE content IN ({{}}) GROUP BY content"  # noqa: S608
+        return {row[0]: _seen_verdict(row) for row in self.in_chunks(sql, contents)}
 
     def paths(self) -> Iterator[list[Path]]:
         """All files that were ever read, in order, a few hundred at a time."""
@@ -283,14 +296,22 @@ class Store:
             )
             for content, prediction in predictions:
                 self._add_prediction(content, prediction, now)
-            self._db.executemany(
-                "INSERT OR REPLACE INTO verdict VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (
-                    (one.content, one.basis, one.gate, one.outcome, encodable(one.reason), one.error, one.time or now)
-                    for one in verdicts
-                ),
-            )
+            self._add_verdicts(list(verdicts), now)
             self._db.executemany("INSERT OR REPLACE INTO thumbnail VALUES (?, ?)", thumbnails)
+
+    def _add_verdicts(self, verdicts: Sequence[SeenVerdict], now: float) -> None:
+        self._db.executemany(_FORGET, ((one.content,) for one in verdicts))
+        self._db.executemany(
+            f"INSERT OR REPLACE INTO verdict ({_VERDICT}, time) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
+            ((*_verdict_row(one), one.time or now) for one in verdicts),
+        )
+
+    def settle(self, contents: Iterable[str]) -> None:
+        """Forget verdicts of these images that do not stand: the image was found to have one that does."""
+        sql = "SELECT DISTINCT content FROM verdict WHERE final = 0 AND content IN ({})"
+        if open_ones := list(self.in_chunks(sql, contents)):
+            with self.writing():
+                self._db.executemany(_FORGET, open_ones)
 
     def _add_prediction(self, content: str, prediction: Prediction, now: float) -> None:
         fingerprint = prediction.fingerprint
@@ -332,6 +353,15 @@ class Store:
 def _image_row(image: SeenImage) -> tuple[Any, ...]:
     texts = (image.positive, image.negative, image.seed, image.sampler, image.model, image.source)
     return (image.content, image.width, image.height, *map(encodable, texts), json.dumps(image.notes), image.reader)
+
+
+def _verdict_row(one: SeenVerdict) -> tuple[Any, ...]:
+    why = json.dumps([as_table(each) for each in one.unjudged])
+    return (one.content, one.basis, one.gate, one.outcome, encodable(one.reason), one.error, why, int(one.final))
+
+
+def _seen_verdict(row: tuple[Any, ...]) -> SeenVerdict:
+    return SeenVerdict(*row[:6], unjudged=from_tables(json.loads(row[6])), final=bool(row[7]), time=row[8])
 
 
 def _key(path: Path) -> bytes:

@@ -40,5 +40,13 @@ READERS = "ALTER TABLE image ADD COLUMN reader INTEGER NOT NULL DEFAULT 1;"
 DRIFTS = "ALTER TABLE labels ADD COLUMN drifts TEXT NOT NULL DEFAULT '[]';"
 """How far `fast` may move the numbers of each group; predictions from before have tolerances between 0 and 1."""
 
-MIGRATIONS: tuple[str, ...] = (FIRST, LABELS, READERS, DRIFTS)
+UNJUDGED = """
+ALTER TABLE verdict ADD COLUMN unjudged TEXT NOT NULL DEFAULT '[]';
+ALTER TABLE verdict ADD COLUMN final INTEGER NOT NULL DEFAULT 1;
+UPDATE verdict SET final = 0 WHERE outcome = 'review' AND error = '';
+CREATE INDEX verdict_open ON verdict (content) WHERE final = 0;
+"""
+"""Whether an image was judged at all. What went to review before this was known is looked at once more."""
+
+MIGRATIONS: tuple[str, ...] = (FIRST, LABELS, READERS, DRIFTS, UNJUDGED)
 """Statements end in ";" and contain no other."""

@@ -10,7 +10,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
-from ...collection.scan import seen_outcome
 from ...collection.store import SeenVerdict, Store
 from ...core.errors import GateError, KeepersError
 from ...core.gates.gate import Gate, Verdict
@@ -67,7 +66,7 @@ class Verdicts:
             compared = {} if seen and seen.error else self._compared(said, str(found.path))
             if seen and (seen.error or self.gate is None):
                 self.gates[seen.gate] += 1
-                yield Judged(found, content, Verdict(seen_outcome(seen), seen.reason), seen.error, compared)
+                yield Judged(found, content, seen.verdict, seen.error, compared)
             elif self.gate:
                 yield Judged(found, content, self._decided(self.gate, {**said, **compared}), "", compared)
 

@@ -22,6 +22,21 @@ _MISSING = frozenset(("missing_weights", "download_failed"))
 _DISK = frozenset(("io", "changed"))
 """Codes of files that may be readable the next time."""
 
+_OF_MODELS: dict[Kind, str] = {
+    "missing": "is not on this machine",
+    "failure": "failed",
+    "not_a_number": "gave no number",
+    "unreadable": "could not be shown the image",
+    "unasked": "was not asked",
+}
+_SHORT: dict[Kind, str] = {
+    "missing": "a file is not on this machine",
+    "failure": "something failed",
+    "not_a_number": "the pixels are not all numbers",
+    "unreadable": "the file cannot be read",
+    "unasked": "nothing was asked",
+}
+
 
 @dataclass(frozen=True)
 class Unjudged:
@@ -34,6 +49,11 @@ class Unjudged:
     """One line for the user."""
     label: str = ""
     """The label without a number; empty where it is not about one."""
+
+    @property
+    def short(self) -> str:
+        """What happened, in a few words that are the same for all images it happened to."""
+        return _SHORT[self.kind] if not self.model else f"{self.model} {_OF_MODELS[self.kind]}"
 
     @property
     def lasts(self) -> bool:

@@ -17,7 +17,10 @@ from keepers.collection.scan import GIVE_UP, WINDOW, Scan, Scanned, ScanOptions
 from keepers.collection.store import Store
 from keepers.core.errors import StoreError, UnreadableImage
 from keepers.core.gates.gate import Gate
+from keepers.core.judging.judge import Judge
 from keepers.core.pictures.walk import Found, walk
+from keepers.core.runtime import Runtime
+from keepers.core.weights.store import WeightStore
 from keepers.models.registry import REGISTRY
 from keepers.tests import tiny
 from keepers.tests.tiny import Work, plain
@@ -165,6 +168,41 @@ def test_a_verdict_without_its_model_is_not_remembered(run: Run, pictures: Path,
         assert Counter(outcomes(results).values()) == {"review": 5, "reject": 7}
     (models / "dear.safetensors").write_bytes(content)
     assert Counter(outcomes(run(Work(), pictures)).values()) == {"accept": 5, "reject": 7}
+
+
+def test_a_verdict_without_its_model_is_shown_until_the_next_scan(run: Run, pictures: Path, models: Path) -> None:
+    run(Work(), pictures)
+    content = (models / "dear.safetensors").read_bytes()
+    judge, lost = tiny.judge(Work(), models), list[Scanned]()
+    (models / "dear.safetensors").unlink()
+    with Store(models.parent / "keepers.db") as store:
+        for _ in range(2):  # the second scan looks again
+            job = Scan(judge, GATE, store)
+            results = list(job.run(job.plan(walk_files(pictures))))
+            lost = [one for one in results if not one.verdict.judged]
+            assert len(lost) == 5 and not any(one.known for one in lost)
+            assert {one.kind for result in lost for one in result.verdict.unjudged} == {"missing"}
+        newest = store.newest_verdicts(one.image.content for one in lost)
+        assert len(newest) == 5 and not any(one.final for one in newest.values())
+        (models / "dear.safetensors").write_bytes(content)
+        assert all(one.known for one in run(Work(), pictures))  # from the first scan
+        assert {one.outcome for one in store.newest_verdicts(newest).values()} == {"accept"}
+
+
+def test_a_verdict_from_nan_stands(run: Run, pictures: Path, models: Path) -> None:
+    from safetensors.torch import save_file
+    from torch import full
+
+    tiny.judge(Work(), models)
+    save_file({"weight": full((3,), float("nan"))}, models / "cheap.safetensors")
+    with Store(models.parent / "keepers.db") as store:
+        for known in (False, True):
+            judge = Judge(tiny.registry(Work(), models.parent), WeightStore([models]), Runtime(device="cpu"))
+            job = Scan(judge, Gate.parse("accept: cheap.good >= 0.5"), store)
+            results = list(job.run(job.plan(walk_files(pictures))))
+            assert {one.verdict.outcome for one in results} == {"review"}
+            assert {why.kind for one in results for why in one.verdict.unjudged} == {"not_a_number"}
+            assert all(one.known == known for one in results)
 
 
 def test_bad_files_are_told_and_the_rest_goes_on(run: Run, pictures: Path) -> None:

@@ -18,6 +18,7 @@ import pytest
 from keepers.collection.store import SeenFile, SeenImage, SeenVerdict, Store
 from keepers.collection.store_schema import MIGRATIONS
 from keepers.core.errors import StoreError
+from keepers.core.gates.unjudged import Unjudged
 from keepers.core.prediction import LOGIT, PROBABILITY, Labels, Prediction
 
 LABELS = Labels(("good", "good logit"), ("class", "logit"), (PROBABILITY, LOGIT), (("class", 0.04),))
@@ -94,6 +95,62 @@ def test_what_is_stated_last_of_a_models_drifts_holds(path: Path) -> None:
     with Store(path) as store:
         found = store.predictions(["c1", "c2"], {"tiny": "f1"})
         assert [found[one]["tiny"].drift("good") for one in ("c1", "c2")] == [0.06, 0.06]
+
+
+LOST = (Unjudged("tiny", "missing", "tiny is not here"), Unjudged("", "not_a_number", "NaN \udcff", "good"))
+
+
+def test_what_could_not_be_judged_survives(path: Path) -> None:
+    seen = SeenVerdict("c1", "b1", "g", "review", "review: why", "", 5.0, LOST)
+    with Store(path) as store:
+        store.add(verdicts=[seen])
+        found = store.verdicts(["c1"], "b1")["c1"]
+    assert found == seen
+    assert not found.verdict.judged and found.verdict.outcome == "review"
+
+
+def test_a_verdict_that_does_not_stand_is_only_shown(path: Path) -> None:
+    older = SeenVerdict("c1", "b1", "g1", "accept", "accept: so", "", 1.0)
+    passing = SeenVerdict("c1", "b2", "g2", "review", "review: why", "", 2.0, LOST, final=False)
+    with Store(path) as store:
+        store.add(verdicts=[older])
+        store.add(verdicts=[passing])
+        assert store.verdicts(["c1"], "b2") == {} and store.verdicts(["c1"], "b1") == {"c1": older}
+        assert store.newest_verdicts(["c1"])["c1"].final is False
+        store.settle(["other"])
+        assert store.newest_verdicts(["c1"])["c1"].reason == "review: why"
+        store.settle(["c1"])
+        assert store.newest_verdicts(["c1"]) == {"c1": older}
+
+
+def test_a_new_verdict_takes_the_place_of_one_that_does_not_stand(path: Path) -> None:
+    passing = SeenVerdict("c1", "b2", "g2", "review", "review: why", "", 9.0, LOST, final=False)
+    with Store(path) as store:
+        store.add(verdicts=[passing])
+        store.add(verdicts=[replace(passing, basis="b3")])
+        assert store.counts()["verdict"] == 1
+        store.add(verdicts=[SeenVerdict("c1", "b1", "g1", "accept", "accept: so", "", 1.0)])
+        assert store.newest_verdicts(["c1"])["c1"].outcome == "accept"
+
+
+def test_verdicts_from_before_are_kept_and_reviews_are_looked_at_again(path: Path) -> None:
+    path.parent.mkdir()
+    with sqlite3.connect(path) as db:
+        for statement in ";".join(MIGRATIONS[:3]).split(";"):
+            db.execute(statement)
+        db.execute("PRAGMA user_version = 3")
+        rows = [("ok", "accept", ""), ("nan", "review", ""), ("cut", "review", "truncated"), ("odd", "maybe", "")]
+        for content, outcome, error in rows:
+            values = (content, "b1", "g", outcome, f"{outcome}: why", error, 1.0)
+            db.execute("INSERT INTO verdict VALUES (?, ?, ?, ?, ?, ?, ?)", values)
+    db.close()
+    with Store(path) as store:
+        found = store.verdicts(["ok", "nan", "cut", "odd"], "b1")
+        assert set(found) == {"ok", "cut", "odd"}
+        assert found["ok"].verdict.judged
+        assert [one.kind for one in found["cut"].verdict.unjudged] == ["unreadable"]
+        assert found["odd"].verdict.outcome == "review"
+        assert store.newest_verdicts(["nan"])["nan"].reason == "review: why"
 
 
 def test_nan_and_infinity_survive(path: Path) -> None:
