@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from ..core.errors import KeepersError
+from ..core.errors import KeepersError, MissingWeights
 from ..core.settings import MOST_IMAGES, read_settings
 from ..core.weights.store import WeightStore, default_folders
 from ..models.registry import REGISTRY
 from .console import console
+from .exit_codes import escaped
 from .named import named_paths
 from .options import Fields, Setting, in_panel
 
@@ -50,7 +51,7 @@ class Machine:
     ] = None
     download: Annotated[
         bool,
-        _option("--download", help="Get missing model files now (else: keepers fetch MODEL)."),
+        _option("--download", help="Get missing model files now; keepers fetch gets them by name."),
     ] = False
 
     @cached_property
@@ -71,6 +72,23 @@ class Machine:
         check_device(self.device)
         runtime = Runtime(device=self.device, precision=self.precision)
         return Judge(REGISTRY, self.store(), runtime, batch=self.batch, threads=max(2, os.cpu_count() or 1))
+
+
+AllowMissing = Annotated[
+    bool,
+    _option("--allow-missing", help="Go on where a model's file is missing: what depends on it goes to review."),
+]
+
+
+def require_models(judge: Judge, models: Iterable[str], *, allow_missing: bool = False) -> None:
+    """Stop before the first image where a model's file is missing, or say so and go on. Raises MissingWeights."""
+    missing = judge.missing(models)
+    if missing and not allow_missing:
+        why = "\n".join(map(str, missing.values()))
+        raise MissingWeights(f"{why}\n--download gets what is missing now; --allow-missing goes on without it.")
+    for model in missing:
+        told = f"[yellow]{escaped(model)} is not here: images that depend on it go to review.[/]"
+        console.print(f"{told} keepers fetch {escaped(model)}", soft_wrap=True)
 
 
 ModelFolders = Annotated[Machine, Fields("folders")]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from .prediction import Floats, Labels
@@ -85,6 +86,25 @@ class Build:
     device: torch.device
     shared: Callable[[str, Callable[[], nn.Module]], nn.Module]
     """shared(key, make): the module with this key, made on first use and kept as long as any model uses it."""
+
+    @classmethod
+    def over(
+        cls,
+        store: WeightStore,
+        model: str,
+        precision: Precision,
+        device: torch.device,
+        shared: Callable[[str, Callable[[], nn.Module]], nn.Module] | None = None,
+    ) -> Build:
+        """What a model is given on this machine; without `shared`, nothing is shared."""
+        return cls(
+            tensors=partial(store.tensors, model=model),
+            metadata=partial(store.metadata, model=model),
+            path=partial(store.path, model=model),
+            precision=precision,
+            device=device,
+            shared=shared or (lambda _key, make: make()),
+        )
 
 
 @dataclass(frozen=True)

@@ -101,7 +101,8 @@ def score(
     chosen = _gate(gate)
     judge = judge or _usual_judge()
     judge.check(chosen)
-    _find_weights(judge, chosen)
+    for error in judge.missing(chosen.models).values():
+        raise error
     if isinstance(pictures, (str, os.PathLike, bytes, Image.Image)):
         given = _subject(pictures, 1)
         opened = given.open()
@@ -153,14 +154,6 @@ def _usual_judge() -> Judge:
 @lru_cache(maxsize=1)
 def _judge_over(folders: tuple[Path, ...]) -> Judge:
     return Judge(REGISTRY, WeightStore(folders))
-
-
-def _find_weights(judge: Judge, gate: Gate) -> None:
-    """Find or download the files of all models first, so that a missing one does not depend on the pictures."""
-    for model in gate.models:
-        for file in judge.registry.spec(model, judge.store).weights:
-            if not file.optional:
-                judge.store.path(file, model=model)
 
 
 def _subject(picture: Picture, number: int) -> Subject:

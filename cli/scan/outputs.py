@@ -18,6 +18,7 @@ from typing import IO, Protocol
 from ...collection.scan import Scanned
 from ...core.errors import KeepersError, encodable
 from ...core.files import atomic_write
+from ...core.gates.unjudged import as_table
 from ..pages.scores import image_facts, shown_by_model, words
 
 
@@ -45,6 +46,7 @@ def facts(result: Scanned) -> dict[str, object]:
         "verdict": result.verdict.outcome,
         "reason": encodable(result.verdict.reason),
         "error": result.error,
+        "unjudged": [as_table(one) for one in result.verdict.unjudged],
         "labels": words(result.answers),
         "scores": scores,
         **image_facts(image),
@@ -52,6 +54,9 @@ def facts(result: Scanned) -> dict[str, object]:
         "content": image.content,
         "known": result.known,
     }
+
+
+_FACTS = ("path", "verdict", "reason", "error", "width", "height", "seed", "prompt")
 
 
 class JsonLines:
@@ -92,13 +97,13 @@ class Csv:
         self._models = models
         self._writer = csv.writer(file)
         columns = [f"{model} word" for model in models] + [f"{model}.{label}" for model, label in values]
-        self._writer.writerow(["path", "verdict", "reason", "error", "width", "height", "seed", "prompt", *columns])
+        self._writer.writerow([*_FACTS, "unjudged", *columns])
 
     def add(self, result: Scanned) -> None:
         row = facts(result)
         scores, labels = shown_by_model(result.answers), words(result.answers)
         self._writer.writerow(
-            [row[key] for key in ("path", "verdict", "reason", "error", "width", "height", "seed", "prompt")]
+            [*(row[key] for key in _FACTS), "; ".join(one.short for one in result.verdict.unjudged)]
             + [labels.get(model, "") for model in self._models]
             + [scores.get(model, {}).get(label, "") for model, label in self._values]
         )

@@ -18,12 +18,11 @@ from ...collection.sorting.sort import Sorter
 from ...core.captions.recipe import check_extension
 from ...core.errors import KeepersError
 from ...core.gates.gate import Gate
-from ...core.judging.judge import Judge
 from ...core.pictures.walk import Found, PassedOver, Search, walk
 from .. import exit_codes
 from ..console import console
 from ..gates import GateOptions
-from ..machine import Machine
+from ..machine import AllowMissing, Machine, require_models
 from ..options import examples, in_panel
 from ..pages.thumbnail import thumbnail
 from ..store import Db, NoDb, open_store
@@ -93,6 +92,7 @@ def scan(
     no_db: NoDb = False,
     fresh: Annotated[bool, _store("--fresh", help="Score again, even what the store knows.")] = False,
     machine: Machine,
+    allow_missing: AllowMissing = False,
     quiet: Annotated[bool, _output("--quiet", "-q", help="Only the summary.")] = False,
     cluster: ClusterOptions,
 ) -> None:
@@ -105,15 +105,14 @@ def scan(
     judge.check(chosen)
     if cluster.engine == "ray":
         here = {"--json": json, "--jsonl": jsonl, "--csv": csv, "--report": report, "--sort": sort, "--db": db}
-        refuse(
-            {**here, "--sidecar": sidecar, "--watch": watch, "--limit": limit, "--fresh": fresh},
-            "goes with the plain engine only.",
-        )
+        here |= {"--sidecar": sidecar, "--watch": watch, "--limit": limit, "--fresh": fresh}
+        refuse({**here, "--allow-missing": allow_missing}, "goes with the plain engine only.")
         search = Search(include or (), exclude or (), recursive, follow)
         wanted = ClusterScan(paths, search, cluster, everything, pixel_limit * 1_000_000, machine)
         raise typer.Exit(run_on_cluster(wanted, chosen, quiet=quiet))
     refuse(cluster.given(), "goes with --engine ray only.")
     here_paths = local_paths(paths)
+    require_models(judge, chosen.models, allow_missing=allow_missing)
     with ExitStack() as stack:
         store = None if no_db else stack.enter_context(open_store(db))
         show = thumbnail if report else None
@@ -129,6 +128,7 @@ def scan(
             stack.enter_context(_outputs(chosen, json, jsonl, csv)),
             Report(report, _title(here_paths)) if report else None,
             stack.enter_context(_sorter(sort, sort_by, roots, sidecar or ())) if sort else None,
+            allow_missing,
         )
         code = job.run(watch=watch, quiet=quiet)
     raise typer.Exit(code)
@@ -174,12 +174,13 @@ class _Job:
     outputs: Outputs
     report: Report | None
     sorter: Sorter | None
+    allow_missing: bool
 
     def run(self, *, watch: bool, quiet: bool) -> int:
         """The exit code."""
         files, passed_over = self._walked()
         plan = self.scan.plan(files)
-        self._tell(plan)
+        console.print(f"scan {plan.to_scan:,}, skip {len(plan.known):,}")
         with ScanView(len(plan.files), quiet=quiet) as view:
             for entry in passed_over:
                 view.passed_over(entry)
@@ -194,9 +195,8 @@ class _Job:
         if stopped:
             console.print("Stopped. The next run goes on from here.")
             return exit_codes.INTERRUPTED
-        return (
-            exit_codes.UNJUDGED if view.unread or view.unjudged or view.not_sorted or view.not_along else exit_codes.OK
-        )
+        left = view.not_sorted or view.not_along
+        return exit_codes.UNJUDGED if view.unread or view.not_judged or left else exit_codes.OK
 
     def _walked(self) -> tuple[list[Found], list[PassedOver]]:
         files: list[Found] = []
@@ -207,22 +207,6 @@ class _Job:
             elif not self.limit or len(files) < self.limit:
                 files.append(entry)
         return files, passed_over
-
-    def _tell(self, plan: ScanPlan) -> None:
-        """Say what is about to happen, and which models are missing, before the scan rather than after the night."""
-        console.print(f"scan {plan.to_scan:,}, skip {len(plan.known):,}")
-        if plan.to_scan:
-            for model in self.scan.gate.models:
-                self._warn_missing(self.scan.judge, model)
-
-    def _warn_missing(self, judge: Judge, model: str) -> None:
-        spec = judge.registry.spec(model, judge.store)
-        for file in spec.weights:
-            if not file.optional and not judge.store.download and judge.store.find(file) is None:
-                console.print(
-                    f"[yellow]{model} is not here: images that depend on it go to review.[/] keepers fetch {model}"
-                )
-                return
 
     def _follow(self, plan: ScanPlan, view: ScanView, watch: bool) -> None:
         self._take(self.scan.run(plan), view)
@@ -250,6 +234,9 @@ class _Job:
 
     def _sort(self, sorter: Sorter, result: Scanned, view: ScanView) -> Scanned:
         """The result with the path where its file is now."""
+        if sorter.mode == "move" and not self._may_move(result):
+            view.stayed += 1
+            return result
         try:
             placed = sorter.place(result.path, result.verdict.outcome)
         except KeepersError as error:
@@ -258,6 +245,10 @@ class _Job:
         if placed.told:
             view.parted(result.path, placed.told)
         return replace(result, path=placed.target) if sorter.mode == "move" else result
+
+    def _may_move(self, result: Scanned) -> bool:
+        """Whether a file may leave its place: if it was judged, or went without a model as the user allowed."""
+        return all(one.kind == "missing" and self.allow_missing for one in result.verdict.unjudged)
 
     def _finish(self, view: ScanView) -> None:
         view.summary()

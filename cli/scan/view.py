@@ -17,6 +17,7 @@ from ...collection.sorting.finish import Finished
 from ...core.pictures.walk import PassedOver
 from ..console import console
 from ..exit_codes import escaped
+from ..not_judged import NotJudged
 
 COLOURS = {"accept": "green", "review": "yellow", "reject": "red"}
 LATEST = 8
@@ -36,7 +37,9 @@ class ScanView:
         """Path and reason of each file that was left where it was."""
         self.not_along = 0
         """Images that were sorted without one of their sidecars."""
-        self.unjudged = 0
+        self.not_judged = NotJudged()
+        self.stayed = 0
+        """Files that a move left where they are because nobody judged them."""
         self._known = 0
         self._latest: deque[Scanned] = deque(maxlen=LATEST)
         self._started = time.monotonic()
@@ -97,21 +100,21 @@ class ScanView:
 
     def add(self, result: Scanned) -> None:
         """Count and show one image."""
-        outcome = result.verdict.outcome
+        outcome, telling = result.verdict.outcome, not result.known
         self.counts[outcome] += 1
         self._known += result.known
         if result.error:
             reason = result.verdict.reason.removeprefix("review: ").removeprefix(f"{result.path}: ")
             self.unread.append((str(result.path), result.error, reason))
-        elif "could not be judged" in result.verdict.reason:
-            self.unjudged += 1
+        elif not result.verdict.judged:
+            telling = self.not_judged.add(result.verdict)
         self._latest.append(result)
         self._progress.update(
             self._task, advance=1, rate=f"{sum(self.counts.values()) / max(self.seconds, 0.01):.1f}/s"
         )
         if self._live:
             self._live.update(self._page())
-        elif outcome != "accept" and not result.known:
+        elif outcome != "accept" and telling:
             self._say(f"{coloured(outcome)} {escaped(str(result.path))}: {_reason(result)}")
 
     def _say(self, text: str) -> None:
@@ -138,8 +141,9 @@ class ScanView:
             count = self.counts[outcome]
             share = f"{count / total:6.1%}" if total else ""
             console.print(f"  {coloured(outcome)}  {count:>8,}  {share}")
-        if self.unjudged:
-            console.print(f"  of these, {self.unjudged:,} could not be judged and are in review")
+        self.not_judged.show()
+        if self.stayed:
+            console.print(f"  {self.stayed:,} lie where they were: what nobody judged is not moved")
         if self.not_sorted:
             console.print(f"  {len(self.not_sorted):,} could not be sorted and lie where they were")
         if self.not_along:

@@ -52,19 +52,10 @@ class Classifier:
 
         for file in spec.weights:
             if not file.optional:
-                store.path(file)  # downloads the file if allowed, else raises an error that names it
+                store.path(file, model=spec.id)  # downloads the file if allowed, else raises an error that names it
         device = runtime.torch_device()
         with torch.inference_mode(False), torch.no_grad():
-            network = spec.build(
-                Build(
-                    tensors=store.tensors,
-                    metadata=store.metadata,
-                    path=store.path,
-                    precision=precision,
-                    device=device,
-                    shared=shared or (lambda _key, make: make()),
-                )
-            )
+            network = spec.build(Build.over(store, spec.id, precision, device, shared))
             network.module.eval()
         return cls(spec, network, model_fingerprint(spec, store), runtime, device)
 

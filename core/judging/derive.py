@@ -30,7 +30,7 @@ class Derived:
         if spec.derive is None:
             return None
         device = runtime.torch_device()
-        given = Build(store.tensors, store.metadata, store.path, "exact", device, lambda _key, make: make())
+        given = Build.over(store, spec.id, "exact", device)
         return cls(spec, spec.derive(given), model_fingerprint(spec, store))
 
     def __call__(self, base: Prediction) -> Prediction:

@@ -9,7 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Protocol
 from weakref import WeakValueDictionary
 
-from ..errors import Cancelled, KeepersError
+from ..errors import Cancelled, DownloadFailed, KeepersError, MissingWeights
 from ..gates.gate import Gate
 from ..prediction import Answer, Failure, Labels, Prediction
 from ..runtime import Runtime
@@ -82,6 +82,23 @@ class Judge:
                     self._failed[key] = error
                     raise
             return self._loaded[key]
+
+    def missing(self, models: Iterable[str]) -> dict[str, KeepersError]:
+        """Find the files of models, or download them where that is allowed: those models that lack one, and why.
+
+        To be asked before the first image, so that it does not depend on the images whether a file is missed.
+        Raises UnknownName, and what finding and downloading raise besides MissingWeights and DownloadFailed.
+        """
+        return {model: error for model in models if (error := self._lack(model))}
+
+    def _lack(self, model: str) -> KeepersError | None:
+        try:
+            for file in self.registry.spec(model, self.store).weights:
+                if not file.optional:
+                    self.store.path(file, model=model)
+        except (MissingWeights, DownloadFailed) as error:
+            return error
+        return None
 
     def release(self) -> None:
         """Forget all nets, so that their memory can be freed."""

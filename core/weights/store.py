@@ -88,7 +88,7 @@ class WeightStore:
     def path(self, file: WeightFile, *, model: str = "") -> Path:
         """The file on this machine, downloaded if necessary and allowed.
 
-        Raises MissingWeights, which says where to get it and where to put it (`model` completes the command it shows),
+        Raises MissingWeights, which says where to get it and where to put it (and, with `model`, by which command),
         DownloadFailed, and CorruptWeights for a download that is not what was published.
         """
         if path := self.find(file):
@@ -143,7 +143,7 @@ class WeightStore:
             return f"{what} {how}."
         if hub.offline():
             return f"{what} HF_HUB_OFFLINE forbids a download. {how}, or unset it."
-        return f"{what} {how}, or run: keepers fetch {model or 'MODEL'}"
+        return f"{what} {how}, or run: keepers fetch {model}" if model else f"{what} {how}."
 
 
 def verify(path: Path, file: WeightFile) -> str:

@@ -41,9 +41,9 @@ def feature_reader(base: str, store: WeightStore, device: str, precision: Precis
     """Loads a backbone, by default exact, as the detector will later use it. Raises MissingWeights and its siblings."""
     for file in base_files(base, REGISTRY.spec):
         if not file.optional:
-            store.path(file)
+            store.path(file, model=base)
     target = torch.device(device)
-    given = Build(store.tensors, store.metadata, store.path, precision, target, lambda _key, make: make())
+    given = Build.over(store, base, precision, target)
     with torch.inference_mode(False), torch.no_grad():
         found = backbone(base, given, REGISTRY.spec)
         for part in found.parts:

@@ -30,7 +30,7 @@ def fresh_net(
         return net, "from scratch"
     path = store.find(PRETRAINED)
     if path is None and store.download:
-        path = store.path(PRETRAINED)
+        path = store.path(PRETRAINED, model="realism")
     if path is None:
         return net, (
             "from scratch: ResNet-18's ImageNet weights are not on this machine (--download gets them). With them, far "
@@ -41,7 +41,7 @@ def fresh_net(
 
 
 def _start_from(net: nn.Module, store: WeightStore, path: Path) -> None:
-    known = from_torchvision(store.tensors(PRETRAINED))
+    known = from_torchvision(store.tensors(PRETRAINED, model="realism"))
     wanted = {name: tensor for name, tensor in net.state_dict().items() if name.startswith("body.")}
     missing = [name for name in wanted if name not in known and not name.endswith("num_batches_tracked")]
     if missing or any(known[name].shape != wanted[name].shape for name in known if name in wanted):

@@ -90,8 +90,9 @@ def test_data_goes_to_the_output_stream_alone(pictures: Path) -> None:
 
 def test_moving_and_undoing(pictures: Path, tmp_path: Path) -> None:
     before = {path.name: path.read_bytes() for path in pictures.iterdir()}
-    keepers("scan", pictures, "--no-db", "--sort", tmp_path / "sorted", "--sort-by", "move", "-q")
-    assert list(pictures.iterdir()) == []
+    done = keepers("scan", pictures, "--no-db", "--sort", tmp_path / "sorted", "--sort-by", "move", "-q")
+    assert [path.name for path in pictures.iterdir()] == ["broken.png"]  # nobody judged it
+    assert "1 lie where they were" in done.stderr
     assert keepers("undo", tmp_path / "sorted").returncode == 0
     assert {path.name: path.read_bytes() for path in pictures.iterdir()} == before
 
@@ -156,13 +157,34 @@ def test_a_damaged_store_is_told(pictures: Path, tmp_path: Path) -> None:
     assert "Move it away" in done.stderr
 
 
-def test_a_missing_model_is_said_first_and_means_review(pictures: Path) -> None:
-    done = keepers("scan", pictures / "good.png", "--no-db", "--preset", "coherent", "--jsonl", "-")
+@pytest.mark.parametrize("more", [[], ["--watch"]], ids=["once", "watching"])
+def test_a_missing_model_stops_a_scan_before_its_first_image(pictures: Path, tmp_path: Path, more: list[str]) -> None:
+    out, place = tmp_path / "a.jsonl", tmp_path / "sorted"
+    targets = ["--jsonl", out, "--db", tmp_path / "k.db", "--sort", place, "--sort-by", "move"]
+    done = keepers("scan", pictures, "--preset", "coherent", *targets, *more)
+    assert done.returncode == exit_codes.ERROR
+    for told in ("coherence_model.safetensors", "keepers fetch coherence", "--download", "--allow-missing"):
+        assert told in done.stderr
+    assert "MODEL" not in done.stderr
+    assert not out.exists() and not place.exists() and len(list(pictures.iterdir())) == 3
+
+
+def test_a_missing_model_that_is_allowed_means_review_and_one_line(pictures: Path, tmp_path: Path) -> None:
+    for n in range(5):
+        Image.effect_mandelbrot((256, 256), (-2 - n, -1, 1, 1), 80).save(pictures / f"more{n}.png")
+    place, allowed = tmp_path / "sorted", ["--preset", "coherent", "--allow-missing", "--db", tmp_path / "k.db"]
+    assert "scan 8, skip 0" in keepers("scan", pictures, *allowed).stderr
+    done = keepers("scan", pictures, *allowed, "--jsonl", "-", "--sort", place, "--sort-by", "move")
+    assert "scan 6, skip 2" in done.stderr  # black and broken are final, the others are looked at again
     assert done.returncode == exit_codes.UNJUDGED
-    assert "coherence is not here" in done.stderr
-    line = json.loads(done.stdout)
-    assert line["verdict"] == "review"
-    assert "coherence_model.safetensors" in line["reason"]
+    lines = {Path(line["path"]).name: line for line in map(json.loads, done.stdout.splitlines())}
+    assert [one["kind"] for one in lines["good.png"]["unjudged"]] == ["missing"]
+    assert lines["good.png"]["unjudged"][0]["model"] == "coherence"
+    lost = [line for line in lines.values() if line["unjudged"] and not line["error"]]
+    assert f"{len(lost):,}  coherence is not on this machine: keepers fetch coherence" in done.stderr
+    assert done.stderr.count("coherence_model.safetensors") == 0 and "MODEL" not in done.stderr
+    assert (place / "review" / "good.png").exists() and (place / "rejected" / "black.png").exists()
+    assert [path.name for path in pictures.iterdir()] == ["broken.png"]  # a missing model was allowed, no broken file
 
 
 def test_nothing_to_scan(tmp_path: Path) -> None:
