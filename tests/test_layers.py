@@ -38,7 +38,7 @@ core/spec
 core/runtime
 core/metadata/record core/metadata/infotext core/metadata/values core/metadata/prompts/
 core/metadata/generation core/metadata/said
-core/metadata/programs/
+core/metadata/graphs/ core/metadata/programs/
 core/metadata/
 core/judging/ core/captions/
 core/heatmaps/

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 from .generation import Generation
 from .graphs.find import find_in
-from .graphs.graph import BadPrompt, Graph, Node, parse_prompt
-from .graphs.signatures import signature
+from .graphs.graph import BadPrompt, Graph
+from .graphs.prompt import completed, parse_prompt
 from .graphs.workflow import parse_workflow
 from .record import KEY, from_json
 
@@ -28,7 +28,7 @@ def read_comfy(texts: Mapping[str, str]) -> Generation | None:
     if not graphs:
         return Generation(notes=tuple(notes)) if notes else None
     if "prompt" in graphs:
-        graph, notes = _completed(graphs["prompt"], graphs.get("workflow", {})), []
+        graph, notes = completed(graphs["prompt"], graphs.get("workflow", {})), []
     else:
         graph = graphs["workflow"]
     record = from_json(texts.get(KEY, ""))
@@ -48,14 +48,3 @@ def read_comfy(texts: Mapping[str, str]) -> Generation | None:
         loras=found.loras,
         notes=(*notes, *found.notes),
     )
-
-
-def _completed(prompt: Graph, workflow: Graph) -> dict[str, Node]:
-    """The prompt's nodes with the types of their outputs, and with what they showed, as far as the workflow has it."""
-    found: dict[str, Node] = {}
-    for i, node in prompt.items():
-        same = workflow.get(i)
-        if same is not None and same.kind == node.kind:
-            node = node._replace(outputs=same.outputs, shown=same.shown)
-        found[i] = node if node.outputs else node._replace(outputs=signature(node.kind).outputs)
-    return found

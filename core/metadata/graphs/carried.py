@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Literal
 
 from .graph import Graph, Link, Node
@@ -11,7 +12,7 @@ Carried = Literal["conditioning", "text", "picture", "model", "pipe", "setting",
 """A latent is a picture, a guider is a pipe. "setting" is noise, sigmas, a sampler or a number; "" is unknown."""
 Side = Literal["positive", "negative"]
 
-_TYPES: dict[str, Carried] = {
+_TYPES: Mapping[str, Carried] = {
     "AUDIO": "other", "BOOLEAN": "setting", "BUS": "pipe", "CLIP": "other", "CLIPREGION": "conditioning",
     "CLIP_VISION": "other", "COMBO": "setting", "CONDITIONING": "conditioning", "CPIPEANY": "pipe",
     "DETAILER_HOOK": "other", "FLOAT": "setting", "GUIDER": "pipe", "HYVIDEMBEDS": "conditioning", "IMAGE": "picture",
@@ -29,7 +30,7 @@ _TYPE_PARTS: tuple[tuple[str, Carried], ...] = (
 )
 _NAMES: tuple[tuple[str, Carried], ...] = (
     (r".*mask.*|clip.*|vae.*|.*control_?net.*|.*upscale_model.*|.*vision.*|style_model|t5|.*lora.*", "other"),
-    (r"(optional_|base_|init_|start_)?(image|latent|sample|pixel|frame|video)s?(_image|_opt|_optional|_?\d+)?", "picture"),
+    (r"((optional|base|init|start)_)?(image|latent|sample|pixel|frame|video)s?(_image|_opt(ional)?|_?\d+)?", "picture"),
     (r"(\w+_)?(model|unet)(_?\d|_opt)?", "model"),
     (r"(\w+_)?(pipe|guider|context|ctx|tuple|bus)(_?\w\w?)?|base_ctx|upscaler", "pipe"),
     (r"(pos|neg|positive|negative|\w*cond(itioning)?|text_embeds|\w*_embeds)(_\w+|\d+)?", "conditioning"),
@@ -50,13 +51,19 @@ def by_type(name: str) -> Carried:
         return _TYPES[upper]
     if upper in ("", "*", "ANY", "?") or "," in upper:
         return ""
-    return next((carried for part, carried in _TYPE_PARTS if re.search(part, upper)), "other")
+    for part, carried in _TYPE_PARTS:
+        if re.search(part, upper):
+            return carried
+    return "other"
 
 
 def by_name(name: str) -> Carried:
     """What an input of that name usually takes; "" if it may be anything."""
     last = name.rpartition(".")[2].lower()
-    return next((carried for part, carried in _NAMES if re.fullmatch(part, last)), "")
+    for part, carried in _NAMES:
+        if re.fullmatch(part, last):
+            return carried
+    return ""
 
 
 def at_input(graph: Graph, name: str, link: Link) -> Carried:

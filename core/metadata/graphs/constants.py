@@ -9,10 +9,14 @@ from .graph import Graph, Link, Node
 
 _DEPTH = 64
 """The most links that are followed in a row."""
-_USUAL = ("value", "int", "float", "number", "seed", "boolean", "string", "text", "choice", "noise_seed", "seed_num",
-          "input_seed", "Xi", "combo", "any", "anything", "sampler_name", "scheduler", "ckpt_name", "unet_name")  # fmt: skip
-_COMPUTED = ("aspect", "ratio", "preset", "resolution", "expression", "operation", "operator", "op", "mode", "a", "x",
-             "min", "minimum", "min_value")  # fmt: skip
+_USUAL = (
+    "value", "int", "float", "number", "seed", "boolean", "string", "text", "choice", "noise_seed", "seed_num",
+    "input_seed", "Xi", "combo", "any", "anything", "sampler_name", "scheduler", "ckpt_name", "unet_name",
+)  # fmt: skip
+_COMPUTED = (
+    "aspect", "ratio", "preset", "resolution", "expression", "operation", "operator", "op", "mode", "a", "x", "min",
+    "minimum", "min_value",
+)  # fmt: skip
 """A node with such an input does not only pass a value on."""
 _COMPUTING = re.compile(r"not\b|invert|negate|compare|math|random|calc", re.IGNORECASE)
 

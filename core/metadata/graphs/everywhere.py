@@ -8,7 +8,13 @@ from typing import Any
 from .carried import at_input, side_of_name
 from .graph import Graph, Link, Node, rows, table
 
-_SENDERS = ("Anything Everywhere", "Anything Everywhere3", "Anything Everywhere?", "Prompts Everywhere", "Seed Everywhere")
+_SENDERS = (
+    "Anything Everywhere",
+    "Anything Everywhere3",
+    "Anything Everywhere?",
+    "Prompts Everywhere",
+    "Seed Everywhere",
+)
 _NEEDED = {"CLIP": ("clip",), "MODEL": ("model",), "VAE": ("vae",)}
 
 

@@ -72,6 +72,7 @@ def _first_with_prompt(graph: Graph, found: Made, caption: str) -> tuple[Node, s
         positive = sides.positive(sampler)
         about = list(texts.notes)
         negative = sides.negative(sampler)
+        negative = "" if negative == positive else negative  # guidance that is nought, not a prompt
         if chosen is None or positive:
             chosen = sampler, positive, negative, list(texts.notes)
         if positive or about:
@@ -116,7 +117,11 @@ def _word(graph: Graph, nodes: Collection[Node], names: Collection[str]) -> str:
 
 
 def _number(graph: Graph, nodes: Collection[Node], names: Collection[str]) -> int | float | None:
-    return next((v for node in nodes if (v := number(graph, node, _with_ends(node, names))) is not None), None)
+    """The number at the nearest node that has such an input; None if that one is not in the file."""
+    for node in nodes:
+        if found := [name for name in _with_ends(node, names) if name in node.inputs]:
+            return number(graph, node, found)
+    return None
 
 
 def _with_ends(node: Node, names: Collection[str]) -> list[str]:

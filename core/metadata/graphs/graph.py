@@ -60,14 +60,6 @@ class Node(NamedTuple):
 Graph = Mapping[str, Node]
 
 
-def parse_prompt(text: str) -> dict[str, Node]:
-    """The nodes of a prompt by id. Raises BadPrompt and nothing else, whatever the text."""
-    graph = as_graph(decode(text, "prompt"))
-    if not graph:
-        raise BadPrompt("the ComfyUI prompt has no nodes")
-    return graph
-
-
 def decode(text: str, what: str) -> object:
     """JSON within the limit. Raises BadPrompt, which names the text as `what`."""
     if len(text) > SIZE_LIMIT:
@@ -76,19 +68,6 @@ def decode(text: str, what: str) -> object:
         return json.loads(text)
     except (ValueError, RecursionError, MemoryError) as error:
         raise BadPrompt(f"the ComfyUI {what} is not JSON we can read ({type(error).__name__})") from error
-
-
-def as_graph(data: object) -> dict[str, Node]:
-    """The nodes in a decoded prompt; anything else in it is skipped. Raises BadPrompt if there are too many."""
-    graph: dict[str, Node] = {}
-    for key, entry in table(data).items():
-        node = table(entry)
-        kind, inputs = node.get("class_type"), node.get("inputs")
-        if isinstance(kind, str) and isinstance(inputs, dict):
-            linked = {str(name): as_link(value) or value for name, value in cast(dict[Any, Any], inputs).items()}
-            graph[str(key)] = Node(str(key), kind, linked)
-    check_size(len(graph), "prompt")
-    return graph
 
 
 def check_size(nodes: int, what: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, cast
 
 from .graph import rows, table
 
@@ -38,7 +38,7 @@ class _Layout:
     def __init__(self, links: list[list[Any]]) -> None:
         self.nodes: list[Mapping[str, Any]] = []
         self.links = links
-        self._next = 1 + max((link[0] for link in links if link and type(link[0]) is int), default=0)
+        self._next = 1 + max([0, *(link[0] for link in links if link and type(link[0]) is int)])
 
     def lay_out(self, node: Mapping[str, Any], group: Mapping[str, Any]) -> None:
         """Puts the nodes of a group in the place of the node that stands for it."""
@@ -58,8 +58,11 @@ class _Layout:
         if len(link) < 4 or not all(type(part) is int for part in link[:4]):
             return
         origin, slot, target, at = link[:4]
-        if 0 <= origin < len(ids) and 0 <= target < len(ids) and 0 <= at < len(inner[target]["inputs"]):
-            inner[target]["inputs"][at]["link"] = self._next
+        if not (0 <= origin < len(ids) and 0 <= target < len(ids)):
+            return
+        inputs = cast(list[dict[str, Any]], inner[target]["inputs"])
+        if 0 <= at < len(inputs):
+            inputs[at]["link"] = self._next
             self.links.append([self._next, ids[origin], slot, ids[target], at])
             self._next += 1
 
@@ -86,7 +89,7 @@ def _shown_outputs(inner: list[dict[str, Any]], group: Mapping[str, Any]) -> Ite
     used = {(link[0], link[1]) for link in map(rows, rows(group.get("links"))) if len(link) > 1 and _plain(link[:2])}
     marked = set[tuple[int, int]]()
     for mark in map(rows, rows(group.get("external"))):
-        first = table(mark[0]).get("index") if mark and isinstance(mark[0], dict) else mark[0] if mark else None
+        first = (table(mark[0]).get("index") or mark[0]) if mark else None
         if len(mark) > 1 and isinstance(first, int) and isinstance(mark[1], int):
             marked.add((first, mark[1]))
     for at, entry in enumerate(inner):

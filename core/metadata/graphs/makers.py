@@ -15,8 +15,11 @@ _ENDS = 32
 _PASSES = 32
 _STEPS = 4_000
 _NOISY = ("seed", "noise_seed", "noise", "sigmas", "steps", "rand_seed")
-_SIZED = ("aspect_ratio", "resolution", "size", "quality", "n", "num_images", "number_results", "width", "image_size", "ratio",
-          "duration", "model", "model_name", "output_format", "rendering_speed", "style_preset", "raw", "mode", "api_key")  # fmt: skip
+_SIZED = (
+    "aspect_ratio", "resolution", "size", "quality", "n", "num_images", "number_results", "width", "image_size",
+    "ratio", "duration", "model", "model_name", "output_format", "rendering_speed", "style_preset", "raw", "mode",
+    "api_key",
+)  # fmt: skip
 _PROMPT = ("prompt", "positive_prompt", "prompt_text", "text_prompt", "user_prompt", "text")
 _SERVICE = re.compile(r"(image|video|api)(node|edit)*(v\d+)?$", re.IGNORECASE)
 _SAMPLER = re.compile(r"sampler|detailer|ultimate.?sd.?upscale|iterativeupscale|IterativeImageUpscale", re.IGNORECASE)
@@ -25,9 +28,13 @@ _MAPS = re.compile(
     r"mediapipe|densepose|oneformer|facemesh|shuffle|lightness|luminance",
     re.IGNORECASE,
 )
-_NO_PICTURE = re.compile(r"mask|control|reference|^ref|style|pose|depth|canny|face|clip|ipadapter|hint|background_removal", re.IGNORECASE)
-_INPUTS = ("images", "image", "samples", "latent_image", "latent", "latents", "pixels", "image1", "image_1", "destination", "video",
-           "frames", "optional_latent", "original_image", "base_image", "images_a", "image_a")  # fmt: skip
+_NO_PICTURE = re.compile(
+    r"mask|control|reference|^ref|style|pose|depth|canny|face|clip|ipadapter|hint|background_removal", re.IGNORECASE
+)
+_INPUTS = (
+    "images", "image", "samples", "latent_image", "latent", "latents", "pixels", "image1", "image_1", "destination",
+    "video", "frames", "optional_latent", "original_image", "base_image", "images_a", "image_a",
+)  # fmt: skip
 _SAVES = re.compile(r"save|video_?combine|export|output", re.IGNORECASE)
 _LOOKS = re.compile(r"preview|compare|show|display", re.IGNORECASE)
 _KEPT = re.compile(r"mask|inpaint", re.IGNORECASE)
@@ -60,9 +67,13 @@ def ends(graph: Graph) -> list[Node]:
     """Where pictures leave the graph: savers first, then all others whose output nobody uses, previews last."""
     taken = {link.node for node in graph.values() for _, link in node.links()}
     savers = [node for node in graph.values() if _SAVES.search(node.kind) and _pictures(graph, node)]
-    loose = [node for node in graph.values() if node.id not in taken and (_pictures(graph, node) or is_maker(graph, node))]
+    loose = [
+        node for node in graph.values() if node.id not in taken and (_pictures(graph, node) or is_maker(graph, node))
+    ]
     order = {node.id: node for node in (*savers, *loose)}
-    rank = {i: (not _SAVES.search(n.kind), bool(_LOOKS.search(n.kind)), not is_maker(graph, n)) for i, n in order.items()}
+    rank = {
+        i: (not _SAVES.search(n.kind), bool(_LOOKS.search(n.kind)), not is_maker(graph, n)) for i, n in order.items()
+    }
     return [order[i] for i in sorted(order, key=lambda i: rank[i])][:_ENDS]
 
 
@@ -105,7 +116,9 @@ def _is_preparing(node: Node) -> bool:
 def _gives_picture(node: Node) -> bool:
     if not node.outputs:
         return True
-    return any(at_output({node.id: node}, Link(node.id, slot)) in ("picture", "", "pipe") for slot in range(len(node.outputs)))
+    return any(
+        at_output({node.id: node}, Link(node.id, slot)) in ("picture", "", "pipe") for slot in range(len(node.outputs))
+    )
 
 
 def _maker(graph: Graph, end: Node) -> Node | None:

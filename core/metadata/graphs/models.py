@@ -13,8 +13,10 @@ from .graph import Graph, Link, Node
 from .switches import Undecided, passed
 
 _STEPS = 2_000
-_FILES = ("ckpt_name", "unet_name", "base_ckpt_name", "model_name", "checkpoint", "model_path", "diffusion_model", "gguf_name",
-          "unet", "model", "supir_model", "sdxl_model", "model_file", "flux_model", "ckpt")  # fmt: skip
+_FILES = (
+    "ckpt_name", "unet_name", "base_ckpt_name", "model_name", "checkpoint", "model_path", "diffusion_model",
+    "gguf_name", "unet", "model", "supir_model", "sdxl_model", "model_file", "flux_model", "ckpt",
+)  # fmt: skip
 _NONE = ("", "none", "baked vae", "disabled")
 _LORA_LIMIT = 64
 
@@ -81,7 +83,11 @@ def _loras_in(graph: Graph, node: Node) -> Iterator[Lora]:
         if entry is not None and isinstance(entry.get("lora"), str):
             if entry.get("on") is not False:
                 yield Lora(entry["lora"], _weight(entry.get("strength")))
-        elif "lora" in name and ("name" in name or name in ("lora", "lora_0", "lora_1")) and isinstance(value, (str, Link)):
+        elif (
+            "lora" in name
+            and ("name" in name or name in ("lora", "lora_0", "lora_1"))
+            and isinstance(value, (str, Link))
+        ):
             found = constant(graph, value, name)
             if isinstance(found, str) and _is_on(node, name):
                 yield Lora(found, number(graph, node, _strengths(name)))

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 
-_TOKEN = re.compile(r"\\[bBAZdDsSwWnrtfv.^$*+?()\[\]{}|/\\\-,:;'\"!#&<>=@_~`% ]|\[\^?\]?(?:\\.|[^\]\\\[])*\]|[^\\\[]", re.DOTALL)
+_TOKEN = re.compile(
+    r"\\[bBAZdDsSwWnrtfv.^$*+?()\[\]{}|/\\\-,:;'\"!#&<>=@_~`% ]|\[\^?\]?(?:\\.|[^\]\\\[])*\]|[^\\\[]", re.DOTALL
+)
 _REPEAT = re.compile(r"[*+?]\??|\{(\d{1,3})(,?)(\d{0,3})\}\??")
 _PATTERN_LIMIT = 500
 COST_LIMIT = 2_000_000

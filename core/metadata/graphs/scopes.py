@@ -14,6 +14,9 @@ INPUT, OUTPUT = "-10", "-20"
 """The ids of a subgraph's own ends."""
 
 
+_LINK = ("id", "origin_id", "origin_slot", "target_id", "target_slot")
+
+
 class Wire(NamedTuple):
     """A link of the editor."""
 
@@ -87,8 +90,7 @@ def _scope(prefix: str, data: Entry) -> Scope:
 def _wires(links: object) -> Iterator[tuple[int, Wire]]:
     """The links by id; the editor writes them as arrays, and in subgraphs as objects."""
     for entry in rows(links) or list(table(links).values()):
-        row = rows(entry)[:5]
-        if isinstance(entry, dict):
-            row = [table(entry).get(key) for key in ("id", "origin_id", "origin_slot", "target_id", "target_slot")]
+        named = table(entry)
+        row = [named.get(key) for key in _LINK] if named else rows(entry)[:5]
         if len(row) == 5 and type(row[0]) is int and isinstance(row[2], int) and isinstance(row[4], int):
             yield row[0], Wire(str(row[1]), row[2], str(row[3]), row[4])

@@ -17,7 +17,8 @@ _EMPTY = ("ImpactNegativeConditioningPlaceholder", "LotusConditioning", "SeedVR2
 """Kinds whose conditioning holds no text, and is meant to."""
 _PROMPTS = (
     "pre_text", "text", "text_g", "text_l", "clip_g", "clip_l", "t5xxl", "llama", "bert", "mt5xl", "prompt",
-    "user_prompt", "wildcard_text", "string", "prompt_text", "base_prompt", "text_prompt", "tags", "caption", "app_text",
+    "user_prompt", "wildcard_text", "string", "prompt_text", "base_prompt", "text_prompt", "tags", "caption",
+    "app_text",
 )  # fmt: skip
 """The inputs of encoders that hold a prompt."""
 
@@ -47,7 +48,7 @@ class Sides:
 
     def _walk(self, sampler: Node, side: Side) -> str:
         found: dict[str, None] = {}
-        stack = [(value, side) for value in reversed(self._inputs(sampler, side, maker=True))]
+        stack: list[tuple[Link | _Text, Side]] = [(v, side) for v in reversed(self._inputs(sampler, side, maker=True))]
         seen: set[tuple[Link, Side]] = set()
         while stack and len(seen) < _STEPS:
             value, side = stack.pop()

@@ -30,7 +30,9 @@ def signature(kind: str) -> Signature:
 def signatures() -> Mapping[str, Signature]:
     """All signatures, by kind."""
     entries = json.loads(_FILE.read_text(encoding="utf-8"))
-    return {kind: Signature(tuple(widgets), tuple(map(_output, outputs))) for kind, (widgets, outputs) in entries.items()}
+    return {
+        kind: Signature(tuple(widgets), tuple(map(_output, outputs))) for kind, (widgets, outputs) in entries.items()
+    }
 
 
 def _output(text: str) -> Output:

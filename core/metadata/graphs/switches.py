@@ -14,8 +14,15 @@ _BOTH = (("on_true", "on_false"), ("tt_value", "ff_value"), ("when_true", "when_
          ("true_value", "false_value"), ("a_value", "b_value"))  # fmt: skip
 _NUMBERED = re.compile(r"(?:inputs\.)?([A-Za-z_ ]*?)_?(\d{1,3})")
 _FIRST = re.compile(r"(?:any|ctx|input)_\d+")
-_FIRST_KINDS = ("Any Switch (rgthree)", "Context Merge (rgthree)", "Context Switch (rgthree)", "Context Switch Big (rgthree)")
-_PASSING = re.compile(r"reroute|easy clean|cleangpu|purgevram|freememory|^easy ab$|playsound|systemnotification", re.IGNORECASE)
+_FIRST_KINDS = (
+    "Any Switch (rgthree)",
+    "Context Merge (rgthree)",
+    "Context Switch (rgthree)",
+    "Context Switch Big (rgthree)",
+)
+_PASSING = re.compile(
+    r"reroute|easy clean|cleangpu|purgevram|freememory|^easy ab$|playsound|systemnotification", re.IGNORECASE
+)
 _LAST = "Context Merge (rgthree)"
 
 
@@ -40,7 +47,9 @@ def passed(graph: Graph, node: Node, slot: int) -> object | None:
 
 def is_switch(node: Node) -> bool:
     """Whether a node chooses one of its inputs, by its name and by the names of the inputs."""
-    return bool(_SWITCH.search(node.kind)) and (bool(_pair(node)) or len(list(_numbered(node))) > 0 or bool(_named(node)))
+    return bool(_SWITCH.search(node.kind)) and (
+        bool(_pair(node)) or len(list(_numbered(node))) > 0 or bool(_named(node))
+    )
 
 
 def _chosen(graph: Graph, node: Node, slot: int) -> object | None:

@@ -23,7 +23,9 @@ _WRITERS = re.compile(
     r"promptmaker|img2prompt|image2prompt|ocr|whisper|phi|KeepersTag|^JC(_|$)|portraitmaster|expan",
     re.IGNORECASE,
 )
-_HOLDS = re.compile(r"(?:(?:in|out)?put_?)?(?:text|string|str|value|prompt|multiline)s?_?[a-z0-9]{0,2}|positive|negative")
+_HOLDS = re.compile(
+    r"(?:(?:in|out)?put_?)?(?:text|string|str|value|prompt|multiline)s?_?[a-z0-9]{0,2}|positive|negative"
+)
 _JOINS = re.compile(r"concat|join|combin|merge|append|cat\b", re.IGNORECASE)
 _SEPARATORS = ("delimiter", "separator", "seperator", "join_with")
 _TURNS = ("seed", "temperature", "max_tokens", "max_new_tokens", "api_key", "url", "top_p", "model", "system_prompt")
@@ -73,7 +75,9 @@ class Texts:
     def _counted(self, text: str | None) -> str | None:
         self._left -= len(text or "")
         if self._left < 0:
-            self.note(f"the texts of the graph have more than {TOTAL_LIMIT >> 20} MiB of characters: the rest was not read")
+            self.note(
+                f"the texts of the graph have more than {TOTAL_LIMIT >> 20} MiB of characters: the rest was not read"
+            )
             return None
         return text
 
@@ -190,7 +194,8 @@ class Texts:
             start, end = (constant(self._graph, node.inputs.get(name)) for name in ("start", "end"))
             return text[start:end] if isinstance(start, int) and isinstance(end, int) else self._too_far(node)
         if kind.rule == "lines":
-            return (self.of(node.inputs.get("delimiter")) or "").join(text.split("\n"))[: self._left + 1]
+            found = replaced(text, "\n", self.of(node.inputs.get("delimiter")) or "", self._left)
+            return self._too_far(node) if found is None else found
         return self._pysssss(node, text)
 
     def _pysssss(self, node: Node, text: str) -> str | None:
@@ -250,7 +255,9 @@ class Texts:
 
     def _is_captioned(self, node: Node) -> bool:
         """Whether our own record's caption is this node's text: Save Keepers took it from there, or it is alone."""
-        saved = [link for other in self._graph.values() if other.kind == "KeepersSave" and (link := other.link("captions"))]
+        saved = [
+            link for other in self._graph.values() if other.kind == "KeepersSave" and (link := other.link("captions"))
+        ]
         if saved:
             return all(link.node == node.id for link in saved)
         return sum(other.kind in _OWN for other in self._graph.values()) == 1

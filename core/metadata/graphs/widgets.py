@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from itertools import pairwise
 from typing import Any
 
 from .graph import rows, table
@@ -17,10 +18,9 @@ _SEEDS = ("seed", "noise_seed", "value", "int")
 
 def widget_values(entry: Mapping[str, Any]) -> dict[str, object]:
     """The values of a node's widgets by name, as far as the names are known."""
-    values = entry.get("widgets_values")
-    if isinstance(values, dict):
-        return {str(name): value for name, value in table(values).items()}
-    kept = rows(values)
+    if named := table(entry.get("widgets_values")):
+        return {str(name): value for name, value in named.items()}
+    kept = rows(entry.get("widgets_values"))
     names = _names(entry, kept)
     found = dict(_paired(names, kept)) if names else {}
     known = names or (entry.get("type") in signatures() and signature(str(entry["type"])).widgets)
@@ -29,9 +29,9 @@ def widget_values(entry: Mapping[str, Any]) -> dict[str, object]:
 
 def sockets(entry: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     """A node's inputs."""
-    for socket in rows(entry.get("inputs")):
-        if isinstance(socket, dict) and isinstance(table(socket).get("name"), str):
-            yield table(socket)
+    for socket in map(table, rows(entry.get("inputs"))):
+        if isinstance(socket.get("name"), str):
+            yield socket
 
 
 def widget_of(socket: Mapping[str, Any]) -> str:
@@ -87,6 +87,6 @@ def _of_a_service(kept: list[Any]) -> Iterator[tuple[str, object]]:
     prose = max((value for value in kept[:3] if isinstance(value, str)), key=len, default="")
     if len(prose.split()) > 3 and not _MODEL.fullmatch(prose):
         yield "prompt", prose
-    for value, after in zip(kept, kept[1:], strict=False):
+    for value, after in pairwise(kept):
         if type(value) is int and after in CONTROL:
             yield "seed", value

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import NamedTuple
 
 from .graph import Link, rows, table
 from .scopes import INPUT, Entry, Scope, Wire
@@ -25,6 +25,13 @@ class Value:
 
     def __init__(self, value: object) -> None:
         self.value = value
+
+
+class _At(NamedTuple):
+    """A link on the way back to where it comes from."""
+
+    scope: Scope
+    wire: Wire
 
 
 def inputs_of(scope: Scope, entry: Entry, sets: Mapping[str, tuple[Scope, Entry]]) -> dict[str, object]:
@@ -56,59 +63,65 @@ def sets_of(scope: Scope) -> Iterator[tuple[str, tuple[Scope, Entry]]]:
 
 def _title(entry: Entry) -> str:
     values = entry.get("widgets_values")
-    first = next(iter(table(values).values() if isinstance(values, dict) else rows(values)), None)
+    first = next(iter(rows(values) or table(values).values()), None)
     return first if isinstance(first, str) else ""
 
 
 def _source(scope: Scope, link: object, sets: Mapping[str, tuple[Scope, Entry]]) -> Link | Value | None:
     """What a link of a scope leads back to."""
-    here: Scope | None = scope
-    wire = _wire(scope, link)
+    at: _At | Link | Value | None = _at(scope, _wire(scope, link))
     for _ in range(_HOPS):
-        if here is None or wire is None:
-            return None
-        if wire.origin == INPUT:
-            here, wire, value = _outside(here, wire)
-            if value is not None:
-                return value
-            continue
-        if wire.origin in here.inner and not is_off(here.nodes[wire.origin]):
-            here = here.inner[wire.origin]
-            wire = _inside(here, wire.slot)
-            continue
-        entry = here.nodes.get(wire.origin)
-        if entry is None or entry.get("mode") == _MUTED:
-            return None
-        if entry.get("type") == "PrimitiveNode":
-            kept = rows(entry.get("widgets_values"))
-            return Value(kept[0]) if kept else None
-        if entry.get("type") in _GETS:
-            if (there := sets.get(_title(entry))) is None:
-                return None
-            here, entry = there
-            wire = _first_wire(here, entry)
-        elif entry.get("mode") == _BYPASSED or entry.get("type") in _REROUTES:
-            wire = _first_wire(here, entry) if entry.get("type") in _REROUTES else _around(here, entry, wire.slot)
-        else:
-            return Link(f"{here.prefix}{wire.origin}", wire.slot)
+        if not isinstance(at, _At):
+            return at
+        at = _back(at.scope, at.wire, sets)
     return None
+
+
+def _back(scope: Scope, wire: Wire, sets: Mapping[str, tuple[Scope, Entry]]) -> _At | Link | Value | None:
+    """One step along a link, to the node that it comes from."""
+    if wire.origin == INPUT:
+        return _outside(scope, wire)
+    entry = scope.nodes.get(wire.origin)
+    if entry is None or entry.get("mode") == _MUTED:
+        return None
+    if entry.get("mode") == _BYPASSED:
+        return _at(scope, _around(scope, entry, wire.slot))
+    if wire.origin in scope.inner:
+        inner = scope.inner[wire.origin]
+        return _at(inner, _inside(inner, wire.slot))
+    return _through(scope, entry, sets) if entry["type"] in VIRTUAL else Link(f"{scope.prefix}{wire.origin}", wire.slot)
+
+
+def _through(scope: Scope, entry: Entry, sets: Mapping[str, tuple[Scope, Entry]]) -> _At | Value | None:
+    """What a node of the editor alone hands on."""
+    if entry["type"] == "PrimitiveNode":
+        kept = rows(entry.get("widgets_values"))
+        return Value(kept[0]) if kept else None
+    if entry["type"] in _GETS:
+        there = sets.get(_title(entry))
+        return _at(there[0], _first_wire(*there)) if there else None
+    return _at(scope, _first_wire(scope, entry))
+
+
+def _at(scope: Scope, wire: Wire | None) -> _At | None:
+    return None if wire is None else _At(scope, wire)
 
 
 def _wire(scope: Scope, link: object) -> Wire | None:
     return scope.wires.get(link) if isinstance(link, int) else None
 
 
-def _outside(scope: Scope, wire: Wire) -> tuple[Scope | None, Wire | None, Value | None]:
+def _outside(scope: Scope, wire: Wire) -> _At | Value | None:
     """From an input of a subgraph to what the node that stands for it is given, a link or a widget's value."""
     outer, ends = scope.outer, rows(scope.definition.get("inputs"))
     if outer is None or not 0 <= wire.slot < len(ends):
-        return None, None, None
+        return None
     name, host = table(ends[wire.slot]).get("name"), outer.nodes[scope.host]
     socket = next((s for s in sockets(host) if s.get("name") == name), None)
     if socket is not None and socket.get("link") is not None:
-        return outer, _wire(outer, socket.get("link")), None
+        return _at(outer, _wire(outer, socket.get("link")))
     value = promoted(scope).get(str(name))
-    return None, None, None if value is None else Value(value)
+    return None if value is None else Value(value)
 
 
 def promoted(scope: Scope) -> dict[str, object]:
@@ -116,15 +129,16 @@ def promoted(scope: Scope) -> dict[str, object]:
     if scope.outer is None:
         return {}
     host = scope.outer.nodes[scope.host]
-    values = host.get("widgets_values")
-    if isinstance(values, dict):
-        return dict(table(values))
-    kept = rows(values)
+    if named := table(host.get("widgets_values")):
+        return dict(named)
+    kept = rows(host.get("widgets_values"))
     proxies = [rows(pair) for pair in rows(table(host.get("properties")).get("proxyWidgets"))]
     if proxies:
         own = zip(proxies, kept, strict=False)
         return {str(pair[1]): value for pair, value in own if len(pair) > 1 and str(pair[0]) == "-1"}
-    names = [str(end.get("name")) for end in map(table, rows(scope.definition.get("inputs"))) if _has_widget(scope, end)]
+    names = [
+        str(end.get("name")) for end in map(table, rows(scope.definition.get("inputs"))) if _has_widget(scope, end)
+    ]
     return dict(zip(names, kept, strict=True)) if len(names) == len(kept) else {}
 
 
@@ -151,7 +165,7 @@ def _first_wire(scope: Scope, entry: Entry) -> Wire | None:
 
 
 def _around(scope: Scope, entry: Entry, slot: int) -> Wire | None:
-    """The link that a bypassed node hands on at an output: that of the input of the same place and type, or of the type."""
+    """The link that a bypassed node hands on at an output: by place and type."""
     outputs = rows(entry.get("outputs"))
     kind = table(outputs[slot]).get("type") if 0 <= slot < len(outputs) else None
     inputs = [table(socket) for socket in rows(entry.get("inputs"))]

@@ -12,8 +12,10 @@ from .scopes import Entry, Scope, outermost, scopes
 from .signatures import signature
 from .wires import VIRTUAL, inputs_of, is_off, sets_of
 
-_SHOWN = ("ShowText|pysssss", "easy showAnything", "Display Any (rgthree)", "PreviewAny", "ShowTextForGPT", "DisplayAny",
-          "PreviewTextNode", "ttN textDebug", "easy showAnythingLazy", "DisplayText_Zho")  # fmt: skip
+_SHOWN = (
+    "ShowText|pysssss", "easy showAnything", "Display Any (rgthree)", "PreviewAny", "ShowTextForGPT", "DisplayAny",
+    "PreviewTextNode", "ttN textDebug", "easy showAnythingLazy", "DisplayText_Zho",
+)  # fmt: skip
 """Kinds that keep in the workflow what they showed."""
 
 
@@ -50,7 +52,9 @@ def _is_off(scope: Scope, entry: Entry) -> bool:
 def _node(scope: Scope, i: str, entry: Entry, sets: Mapping[str, tuple[Scope, Entry]]) -> Node:
     kind = str(entry["type"])
     outputs = tuple(_output(output) for output in map(table, rows(entry.get("outputs"))))
-    return Node(scope.prefix + i, kind, inputs_of(scope, entry, sets), outputs or signature(kind).outputs, _shown(entry))
+    return Node(
+        scope.prefix + i, kind, inputs_of(scope, entry, sets), outputs or signature(kind).outputs, _shown(entry)
+    )
 
 
 def _output(output: Mapping[str, Any]) -> Output:
