@@ -70,7 +70,7 @@ class Machine:
         from ..core.runtime import Runtime
 
         check_device(self.device)
-        runtime = Runtime(device=self.device, precision=self.precision)
+        runtime = Runtime(device=self.device, precision=self.precision, tell=_tell)
         return Judge(REGISTRY, self.store(), runtime, batch=self.batch, threads=max(2, os.cpu_count() or 1))
 
 
@@ -93,6 +93,10 @@ def require_models(judge: Judge, models: Iterable[str], *, allow_missing: bool =
 
 ModelFolders = Annotated[Machine, Fields("folders")]
 """For commands that look at model files without running a model."""
+
+
+def _tell(text: str) -> None:
+    console.print(f"[yellow]{escaped(text)}[/]", soft_wrap=True)
 
 
 def check_device(device: str) -> None:

@@ -159,4 +159,4 @@ class _Image:
     def subject(self, without: str = "") -> Subject:
         assert self.open is not None
         known = {m: a for m, a in self.answers.items() if isinstance(a, Prediction) and m != without}
-        return Subject(self.open, known, name=str(self.path))
+        return Subject(self.open, known, name=str(self.path), content=self.content)

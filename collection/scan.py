@@ -25,6 +25,7 @@ from ..core.prediction import Answer, Prediction
 from .recall import Predictions, limited, recall
 from .reread import known_images
 from .store import SeenFile, SeenImage, SeenVerdict, Store
+from .unsure import Unsure
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -103,6 +104,10 @@ class Scan:
         self.fingerprints = self._fingerprints()
         self._base_models = self._base_fingerprints()
         self._exact_basis, self._fast_basis = self._basis(exact=True), self._basis(exact=False)
+        self._unsure = Unsure(gate)
+        self._distrusted: dict[str, float] = {}
+        self.taken_back: list[Path] = []
+        """Images judged before a fast number turned out to be further off than stated, whose verdicts hang on it."""
 
     def _needs_recall(self) -> bool:
         """Whether files with a known verdict still matter: to be shown, or to be recognised as near-duplicates."""
@@ -270,9 +275,9 @@ class Scan:
         decided = not self.options.everything and self.gate.decide(known).verdict is not None
         decided = decided or all(model in known for model in self.gate.models)
         if decided and not self.options.thumbnail:
-            return Subject(lambda: self._open(loaded), known=known, name=name)
+            return Subject(lambda: self._open(loaded), known=known, name=name, content=loaded.content)
         future = pool.submit(self._open, loaded)
-        return Subject(future.result, known=known, name=name)
+        return Subject(future.result, known=known, name=name, content=loaded.content)
 
     def _open(self, loaded: _Loaded) -> Image:
         picture = open_image(loaded.data, name=str(loaded.found.path), pixel_limit=self.options.pixel_limit)
@@ -288,10 +293,26 @@ class Scan:
             [subject for _, subject in window], self.gate, everything=self.options.everything, run=self._run
         )
         results = [(loaded, one) for (loaded, _), one in zip(window, judged, strict=True)]
+        self._distrust(results)
         for loaded, one in results:
             loaded.image = replace(loaded.image, notes=tuple(dict.fromkeys((*loaded.image.notes, *one.notes))))
         self._remember(results)
         yield from self._scanned(results)
+
+    def _distrust(self, results: Sequence[tuple[_Loaded, Judged]]) -> None:
+        """Take back what was decided before a fast number strayed: the next scan decides it from wider tolerances."""
+        new = {m: found for m, found in self.judge.checks.tolerances.items() if self._distrusted.get(m) != found}
+        for model, tolerance in new.items():
+            if self.store is not None and (fingerprint := self.fingerprints.get(model)):
+                self.store.distrust(fingerprint, tolerance, self._fast_basis)
+        if new:
+            self._distrusted |= new
+            self.taken_back += self._unsure.taken_back(new)
+        for loaded, judged in results:
+            if self._distrusted and loaded.known and loaded.known.basis == self._fast_basis:
+                self.taken_back.append(loaded.found.path)  # decided by an earlier scan, from numbers trusted too much
+            else:
+                self._unsure.remember(loaded.found.path, judged.answers)
 
     def _remember(self, results: Sequence[tuple[_Loaded, Judged]]) -> None:
         new = [(loaded, judged) for loaded, judged in results if loaded.content and not loaded.known]

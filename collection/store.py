@@ -334,6 +334,18 @@ class Store:
             ),
         )
 
+    def distrust(self, fingerprint: str, tolerance: float, basis: str) -> None:
+        """Raise the tolerance of a model's fast predictions, and forget the verdicts of a basis that rests on them.
+
+        `tolerance` as in Prediction. Raises StoreError.
+        """
+        with self.writing() as db:
+            db.execute(
+                "UPDATE prediction SET tolerance = ? WHERE fingerprint = ? AND tolerance >= 1 AND tolerance < ?",
+                (tolerance, fingerprint, tolerance),
+            )
+            db.execute("DELETE FROM verdict WHERE basis = ?", (basis,))
+
     def _add_labels(self, prediction: Prediction) -> None:
         """The labels of a model, once; what is stated of their drifts now replaces what was stated before."""
         labels, fingerprint = prediction.labels, prediction.fingerprint

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 
 Progress = Callable[[int, int, str], None]
@@ -16,3 +17,8 @@ def silent(done: int, total: int, what: str) -> None:
 
 def go_on() -> None:
     """Never stop."""
+
+
+def log(text: str) -> None:
+    """Write a line to the log of the program, which the hosts show in their terminal."""
+    logging.getLogger("keepers").warning(text)

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from .progress import Check, Progress, go_on, silent
+from .progress import Check, Progress, go_on, log, silent
 
 if TYPE_CHECKING:
     import torch
@@ -36,6 +36,8 @@ class Runtime:
     """Called with done, total and what, between batches and during downloads (in bytes)."""
     check: Check = go_on
     """Called between batches; raises (the host's own exception, or Cancelled) to stop."""
+    tell: Callable[[str], None] = log
+    """Called with a line that a person should read, such as that a fast number was further off than stated."""
 
     def torch_device(self) -> torch.device:
         """The device that nets run on."""

@@ -195,7 +195,7 @@ class _Job:
         if stopped:
             console.print("Stopped. The next run goes on from here.")
             return exit_codes.INTERRUPTED
-        left = view.not_sorted or view.not_along
+        left = view.not_sorted or view.not_along or self.scan.taken_back
         return exit_codes.UNJUDGED if view.unread or view.not_judged or left else exit_codes.OK
 
     def _walked(self) -> tuple[list[Found], list[PassedOver]]:
@@ -251,7 +251,7 @@ class _Job:
         return all(one.kind == "missing" and self.allow_missing for one in result.verdict.unjudged)
 
     def _finish(self, view: ScanView) -> None:
-        view.summary()
+        view.summary(self.scan.taken_back)
         if self.report:
             size = self.report.write(self.scan.gate, self.scan.judge, self.scan.fingerprints, view)
             console.print(f"report: {exit_codes.escaped(str(self.report.path))} ({size / 1e6:.1f} MB)")

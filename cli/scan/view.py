@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter, deque
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -130,8 +131,11 @@ class ScanView:
             table.add_row(coloured(result.verdict.outcome), escaped(result.path.name), _reason(result))
         return Group(table, self._progress)
 
-    def summary(self) -> None:
-        """What became of all images; every file is accounted for."""
+    def summary(self, taken_back: Sequence[Path] = ()) -> None:
+        """What became of all images; every file is accounted for.
+
+        `taken_back`: images judged before fast numbers turned out to be further off than stated.
+        """
         total = sum(self.counts.values())
         seconds = self.seconds
         rate = f", {total / seconds:.1f} a second" if seconds > 1 else ""
@@ -144,6 +148,14 @@ class ScanView:
         self.not_judged.show()
         if self.stayed:
             console.print(f"  {self.stayed:,} lie where they were: what nobody judged is not moved")
+        if taken_back:
+            console.print(
+                f"  [yellow]{len(taken_back):,} were judged before a fast number was found to be further off than "
+                "stated, and may be wrong:[/] scan again to judge them, or with --precision exact",
+                soft_wrap=True,
+            )
+            for path in taken_back[:LISTED]:
+                console.print(f"    {escaped(str(path))}", soft_wrap=True)
         if self.not_sorted:
             console.print(f"  {len(self.not_sorted):,} could not be sorted and lie where they were")
         if self.not_along:

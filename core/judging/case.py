@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from ..errors import KeepersError, one_line
@@ -11,6 +11,7 @@ from ..gates.gate import Gate, Verdict, not_judged
 from ..gates.unjudged import flawed
 from ..prediction import Answer, Failure, Prediction
 from .classifier import Classifier, Prepared
+from .spot_checks import SpotChecks, chosen
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -34,6 +35,8 @@ class Subject:
     """The code of the flaw, as in `UnreadableImage.code`."""
     name: str = ""
     """The name that notes on its duplicates use."""
+    content: str = ""
+    """A hash of the file, where one is known: it decides which images are checked (see `spot_checks`)."""
     settled: Verdict | None = None
     """A verdict given earlier: no model is asked, but the search for near-duplicates still sees the image."""
 
@@ -56,8 +59,9 @@ class Judged:
 class Case:
     """A subject on its way to a verdict. Its picture is opened when a model first needs it."""
 
-    def __init__(self, subject: Subject) -> None:
+    def __init__(self, subject: Subject, checks: SpotChecks | None = None) -> None:
         self.subject = subject
+        self._checks = checks
         self.answers: dict[str, Answer] = dict(subject.known)
         self.fresh: dict[str, Prediction] = {}
         self.notes: tuple[str, ...] = ()
@@ -65,6 +69,31 @@ class Case:
         self.error = subject.flaw_code if subject.flaw else ""
         self._image: Image | None = None
         self._views: dict[View, Tensor] = {}
+        self.compared: set[str] = set()
+        """The models that have seen the image among the others of its run."""
+        self.widen()
+
+    def widen(self) -> bool:
+        """Give fast answers the tolerance that spot checks found; whether that changed any."""
+        found = self._checks.widened if self._checks else None
+        wider = {m: found(a) for m, a in self.answers.items() if found and isinstance(a, Prediction)}
+        changed = {model: answer for model, answer in wider.items() if answer is not self.answers[model]}
+        self.answers |= changed
+        self.fresh |= {
+            model: replace(self.fresh[model], tolerance=changed[model].tolerance)
+            for model in changed.keys() & self.fresh
+        }
+        return bool(changed)
+
+    @property
+    def coarse(self) -> list[str]:
+        """The models that gave fast answers now."""
+        return [model for model, answer in self.fresh.items() if answer.tolerance]
+
+    @property
+    def checked(self) -> bool:
+        """Whether this image is one of those that are computed exactly too; never one that no model had to see."""
+        return self._image is not None and chosen(self.subject.content.encode() or self._image.tobytes())
 
     def wants(self, model: str, gate: Gate, everything: bool) -> bool:
         """Whether a model's answer is missing and could change the outcome; with `everything`, just missing."""
@@ -115,10 +144,13 @@ class Case:
         return not self.flaw
 
     def receive(self, answer: Answer) -> None:
-        """Take an answer that a model gave now."""
+        """Take an answer that a model gave now. An exact one is compared with the fast one that it replaces."""
+        before = self.answers.get(answer.model)
         self.answers[answer.model] = answer
         if isinstance(answer, Prediction):
             self.fresh[answer.model] = answer
+            if self._checks and isinstance(before, Prediction) and before.tolerance and not answer.tolerance:
+                self._checks.compare(self.subject.name, before, answer)
 
     def judged(self, gate: Gate) -> Judged:
         """The result, once every model that could change it has been asked."""

@@ -18,6 +18,7 @@ from .classifier import Classifier, Prepared
 from .derive import Derived
 from .near_duplicates import Run
 from .netless import Netless
+from .spot_checks import SpotChecks
 
 if TYPE_CHECKING:
     from torch import nn
@@ -61,6 +62,8 @@ class Judge:
         self._shared: WeakValueDictionary[str, nn.Module] = WeakValueDictionary()
         self._specs: dict[str, ModelSpec | None] = {}
         self._derived: dict[str, Derived | None] = {}
+        self.checks = SpotChecks(lambda text: self.runtime.tell(text))
+        """What became of fast numbers that were also computed exactly."""
 
     def classifier(self, model: str, precision: Precision | None = None) -> Classifier:
         """A model, loaded on first use.
@@ -140,18 +143,45 @@ class Judge:
 
         Models are asked in order of cost, each only about images whose outcome it can still change; with `everything`,
         every model of the gate is asked about every image. A prediction too imprecise to settle the outcome is made
-        again at `exact`. `run` remembers earlier images, for the search for near-duplicates.
+        again at `exact`, and so is one image in 50: if it strays, the tolerance grows, and what that touches is decided
+        again. `run` remembers earlier images, for the search for near-duplicates.
         """
         with self._lock:
-            cases = [Case(subject) for subject in subjects]
-            self._ask_in_turn(cases, gate, everything, Run() if run is None else run)  # an empty Run is false
+            cases = [Case(subject, self.checks) for subject in subjects]
+            run = Run() if run is None else run  # an empty Run is false
+            self._ask_in_turn(cases, gate, everything, run)
+            self._spot_check(cases)
+            while sum(case.widen() for case in cases):
+                self._ask_in_turn(cases, gate, everything, run)
+                self._spot_check(cases)
             return [case.judged(gate) for case in cases]
 
-    def predict(self, subjects: Sequence[Subject], model: str) -> list[Answer]:
-        """One model's answer for every subject, in order, at the runtime's precision."""
+    def predict(
+        self, subjects: Sequence[Subject], model: str, near: Callable[[Prediction], bool] | None = None
+    ) -> list[Answer]:
+        """One model's answer for every subject, in order, at the runtime's precision.
+
+        With `near`, a fast prediction of which it is true is made again exactly: one that is too near a threshold.
+        """
+        with self._lock:
+            cases = [Case(subject, self.checks) for subject in subjects]
+            self._ask(model, [case for case in cases if model not in case.answers], None)
+            self._spot_check(cases)
+            again: Sequence[Case] = cases
+            while near and again:
+                for case in cases:
+                    case.widen()
+                again = [case for case in cases if _is_near(case.answers[model], near)]
+                self._ask(model, again, "exact")
+            for case in cases:
+                case.widen()
+            return [case.answers[model] for case in cases]
+
+    def predict_exactly(self, subjects: Sequence[Subject], model: str) -> list[Answer]:
+        """As `predict`, at the precision `exact`, whatever the runtime's is."""
         with self._lock:
             cases = [Case(subject) for subject in subjects]
-            self._ask(model, [case for case in cases if model not in case.answers], None)
+            self._ask(model, cases, "exact")
             return [case.answers[model] for case in cases]
 
     def derive(self, model: str, answers: Mapping[str, Answer], *, exact: bool = False) -> Prediction | None:
@@ -194,8 +224,19 @@ class Judge:
         compare = spec.compare if spec else None
         for case in cases if compare else ():
             answer = case.answers.get(model)
-            if compare and isinstance(answer, Prediction):
+            if compare and isinstance(answer, Prediction) and model not in case.compared:
+                case.compared.add(model)
                 case.answers[model] = compare(answer, run, case.subject.name)
+
+    def _spot_check(self, cases: Sequence[Case]) -> None:
+        """Compute some images exactly that were only asked at `fast`; where that fails, the fast answer stays."""
+        checked = [case for case in cases if case.coarse and case.checked]
+        for model in dict.fromkeys(model for case in checked for model in case.coarse):
+            mine = [(case, case.answers[model]) for case in checked if model in case.coarse]
+            self._ask(model, [case for case, _ in mine], "exact")
+            for case, before in mine:
+                if isinstance(case.answers[model], Failure):
+                    case.answers[model] = before
 
     def _cost(self, model: str) -> float:
         spec = self._spec(model)
@@ -266,3 +307,7 @@ class Judge:
             for (case, _), answer in zip(ready, predict_each(classifier, [p for _, p in ready]), strict=True):
                 case.receive(answer)
             self.runtime.progress(min(start + size, len(cases)), len(cases), classifier.spec.id)
+
+
+def _is_near(answer: Answer, near: Callable[[Prediction], bool]) -> bool:
+    return isinstance(answer, Prediction) and answer.tolerance > 0 and near(answer)
