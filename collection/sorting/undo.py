@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,25 +35,44 @@ class _Left(Exception):
 def undo(log: Path) -> Undone:
     """Takes back all steps of a log that were not taken back yet, the last one first.
 
+    Sidecars follow their image: where it stays, they stay. One that was moved and edited since goes home with it.
     A copy or link is removed only while its original exists and both hold what the run left. Nothing else is ever
     removed except folders that became empty. May be repeated, even after a crash. Raises BadJournal.
     """
     folder = log.parent.resolve()
     steps = read_journal(log)
     images = {step.number: folder / step.target for step in steps}
+    stay: set[int | None] = set()
     found: dict[str, list[tuple[Path, str]]] = {"restored": [], "removed": [], "left": [], "": []}
     journal = Journal(folder / log.name)
     try:
-        for step in (step for step in reversed(steps) if step.state in ("begun", "done")):
+        for step in _in_turn(steps):
+            if step.beside in stay:
+                found["left"].append((folder / step.target, "its image stays here"))
+                continue
             image = None if step.beside is None else images.get(step.beside)
             kind, path, reason = _attempt(step, folder, image)
             found[kind].append((path, reason))
-            if kind != "left":
+            if kind == "left":
+                stay.add(step.number)
+            else:
                 journal.undone(step)
     finally:
         journal.close()
     restored, removed = (tuple(path for path, _ in found[kind]) for kind in ("restored", "removed"))
     return Undone(restored, removed, tuple(found["left"]))
+
+
+def _in_turn(steps: Sequence[Step]) -> Iterator[Step]:
+    """The steps to be taken back: the last image first, each followed by its sidecars."""
+    waiting = {step.number: step for step in reversed(steps) if step.state in ("begun", "done")}
+    beside: dict[int | None, list[Step]] = {}
+    for step in waiting.values():
+        beside.setdefault(step.beside, []).append(step)
+    for step in waiting.values():
+        if step.beside not in waiting:
+            yield step
+            yield from beside.get(step.number, ())
 
 
 def _attempt(step: Step, folder: Path, image: Path | None) -> tuple[str, Path, str]:
@@ -97,8 +117,6 @@ def _copy_back(step: Step, target: Path) -> None:
     """For a sidecar that an image left in the sorted folder has too."""
     if is_same(target, step.source):
         return
-    if not _is_left(step, target):
-        raise _Left("it was changed since")
     try:
         copy_whole(target, step.source)
     except FileExistsError as error:
@@ -107,7 +125,7 @@ def _copy_back(step: Step, target: Path) -> None:
 
 def _move_back(step: Step, target: Path) -> None:
     if not os.path.lexists(step.source):
-        if not _is_left(step, target):
+        if step.beside is None and not _is_left(step, target):
             raise _Left("it was changed since")
         try:
             move_whole(target, step.source)

@@ -184,6 +184,22 @@ def test_captions_written_after_sorting_follow_and_edited_ones_stay(tmp_path: Pa
     assert (into / "accepted" / "a.txt").read_text() == "edited"
 
 
+def test_undo_keeps_an_image_and_its_edited_caption_together(tmp_path: Path) -> None:
+    source, into = write(tmp_path / "in", "a.png", "a.txt", "b.png", "b.txt"), tmp_path / "out"
+    place(into, "move", a_png="accept", b_png="accept")
+    (into / "accepted" / "a.txt").write_text("edited")
+    (into / "accepted" / "b.png").write_text("painted over")
+    summary = undo(journals(into)[0])
+    assert tree(source) == {"a.png": "a.png", "a.txt": "edited"}
+    assert tree(into) == {"accepted/b.png": "painted over", "accepted/b.txt": "b.txt"}
+    assert {path.name: why for path, why in summary.left} == {
+        "b.png": "it was changed since",
+        "b.txt": "its image stays here",
+    }
+    (into / "accepted" / "b.png").unlink()
+    assert [path.name for path, _ in undo(journals(into)[0]).left] == ["b.png", "b.txt"], "never a caption alone"
+
+
 def test_a_link_is_told_and_stays(tmp_path: Path) -> None:
     source, into = write(tmp_path / "in", "a.png", "words"), tmp_path / "out"
     try:
