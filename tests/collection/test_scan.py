@@ -19,6 +19,7 @@ from keepers.core.errors import StoreError, UnreadableImage
 from keepers.core.gates.gate import Gate
 from keepers.core.judging.judge import Judge
 from keepers.core.pictures.walk import Found, walk
+from keepers.core.prediction import Failure, Prediction
 from keepers.core.runtime import Runtime
 from keepers.core.weights.store import WeightStore
 from keepers.models.registry import REGISTRY
@@ -118,6 +119,32 @@ def test_a_changed_file_of_the_same_size_is_scored_again(run: Run, pictures: Pat
     work = Work()
     assert outcomes(run(work, pictures))["same.bmp"] == "accept"
     assert work.images("cheap") == 1
+
+
+def test_a_verdict_in_spite_of_a_missing_model_is_looked_at_again(pictures: Path, models: Path, tmp_path: Path) -> None:
+    """Black is rejected whatever `dear` would say, but its number was asked for, and is still to come."""
+    for kind in (Failure, Prediction):
+        judge = tiny.judge(Work(), models)
+        if kind is Failure:
+            (models / "dear.safetensors").unlink()
+        with Store(tmp_path / "keepers.db") as store:
+            job = Scan(judge, GATE, store, ScanOptions(everything=True))
+            (one,) = job.run(job.plan(walk_files(pictures / "00.png")))
+        assert one.verdict.outcome == "reject" and one.verdict.lasts
+        assert isinstance(one.answers["dear"], kind)
+
+
+def test_a_picture_that_broke_off_in_the_middle_is_looked_at_again(
+    run: Run, pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def breaks_off(*_: object, name: str, **__: object) -> Image.Image:
+        raise UnreadableImage(name, "io", "the disk did not answer")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(scan_module, "open_image", breaks_off)
+        assert set(outcomes(run(Work(), pictures)).values()) == {"review"}
+    again = run(Work(), pictures)
+    assert outcomes(again)["11.png"] == "accept" and not any(one.known for one in again)
 
 
 def test_another_gate_uses_the_predictions_that_are_there(run: Run, pictures: Path) -> None:

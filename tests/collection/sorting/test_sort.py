@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from keepers.collection.sorting import sort
+from keepers.collection.sorting.finish import finish
 from keepers.collection.sorting.journal import Action, BadJournal, Journal, journals, read_journal
 from keepers.collection.sorting.sort import Sorter
 from keepers.collection.sorting.undo import undo
@@ -173,6 +174,9 @@ def test_the_last_name_of_a_picture_is_never_removed(tmp_path: Path, pictures: P
     (pictures / "b.png").write_bytes(b"other content")
     summary = undo(journals(into)[0])
     assert [path for path, _ in summary.left] == [placed[1], placed[0]]
+    if mode == "copy":
+        told = ["its original was changed since", "it is the only copy: its original is gone"]
+        assert [reason for _, reason in summary.left] == told
     assert len(summary.removed) == 2
     assert placed[0].exists()
     assert placed[1].exists()
@@ -190,6 +194,7 @@ def test_killed_at_any_point(tmp_path: Path, pictures: Path, mode: Action, point
 import os, sys, signal
 from pathlib import Path
 from keepers.collection.sorting import sort
+from keepers.collection.sorting.finish import finish
 from keepers.core import files
 from keepers.collection.sorting.sort import Sorter
 into, mode, point, *images = sys.argv[1:]
@@ -387,6 +392,27 @@ def test_one_file_along_two_paths_is_never_removed(tmp_path: Path, pictures: Pat
     with Sorter(into, "move") as sorter:
         sorter.place(tmp_path / "door" / "accepted" / "a.png", "accept")
     assert tree(into) == once
+
+
+@posix
+@pytest.mark.parametrize("act", MODES)
+@pytest.mark.parametrize("state", ["begun", "done"])
+def test_one_file_along_two_paths_is_no_original_of_itself(tmp_path: Path, act: Action, state: str) -> None:
+    """The log's source is the sorted file itself, reached through a link to its folder: there is no other copy."""
+    into = tmp_path / "sorted"
+    (into / "accepted").mkdir(parents=True)
+    (into / "accepted" / "a.png").write_bytes(b"the only one")
+    (tmp_path / "door").symlink_to(into / "accepted")
+    source = tmp_path / "door" / "a.png"
+    journal = Journal.new(into)
+    step = journal.begin(act, source, "accepted/a.png", files.stamp(source))
+    if state == "done":
+        journal.done(step, files.stamp(source))
+    journal.close()
+    finish(into)
+    assert tree(into) == {"accepted/a.png": b"the only one"}
+    undo(journal.path)
+    assert tree(into) == {"accepted/a.png": b"the only one"}
 
 
 def test_hostile_and_damaged_logs(tmp_path: Path, pictures: Path) -> None:
