@@ -254,7 +254,11 @@ def _rename_exclusive(source: Path, target: Path) -> None:
 def _move_across(source: Path, target: Path) -> None:
     before = stamp(source)
     copy_whole(source, target, verify=True)
-    check_unchanged(source, before)
+    try:
+        check_unchanged(source, before)
+    except UnreadableImage:
+        target.unlink()  # the copy is of what the file was before
+        raise
     _remove_or_take_back(source, target)
 
 

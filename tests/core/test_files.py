@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import pytest
 from PIL import Image
@@ -67,6 +67,53 @@ def test_exclusive_without_hard_links(tmp_path: Path, monkeypatch: pytest.Monkey
     (tmp_path / "b").write_bytes(b"b")
     move_whole(tmp_path / "b", tmp_path / "c")
     assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == {"a": b"mine", "c": b"b"}
+
+
+@posix
+def test_a_rename_that_fails_without_hard_links_leaves_no_empty_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "b").write_bytes(b"b")
+    monkeypatch.setattr(files.os, "link", fail(errno.EPERM))
+    monkeypatch.setattr(Path, "replace", fail(errno.EACCES))
+    with pytest.raises(WriteFailed):
+        move_whole(tmp_path / "b", tmp_path / "c")
+    assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == {"b": b"b"}
+
+
+@posix
+def test_a_move_that_another_process_ended_keeps_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The other process saw both names and removed the old one; now only the new one is left, and must stay."""
+    (tmp_path / "b").write_bytes(b"b")
+    real = os.link
+
+    def link(source: Path, target: Path, **options: Any) -> None:
+        real(source, target, **options)
+        source.unlink()
+
+    monkeypatch.setattr(files.os, "link", link)
+    move_whole(tmp_path / "b", tmp_path / "c")
+    assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == {"c": b"b"}
+
+
+def test_a_file_that_changed_after_it_was_copied_to_another_disk_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "b").write_bytes(b"b")
+    real = files.copy_whole
+
+    def copy(source: Path, target: Path, **options: Any) -> str:
+        monkeypatch.undo()
+        digest = real(source, target, **options)
+        source.write_bytes(b"written meanwhile")
+        return digest
+
+    monkeypatch.setattr(files, "_rename_exclusive", fail(errno.EXDEV))
+    monkeypatch.setattr(files, "copy_whole", copy)
+    with pytest.raises(UnreadableImage, match="changed while it was read"):
+        move_whole(tmp_path / "b", tmp_path / "x" / "b")
+    assert (tmp_path / "b").read_bytes() == b"written meanwhile"
+    assert names(tmp_path / "x") == []
 
 
 @posix
