@@ -14,6 +14,7 @@ from ...core.prediction import PROBABILITY, Floats, Labels, Range
 from ...core.spec import Build, ModelSpec, NetlessModel, Network
 from .detail import measure_blur, measure_noise
 from .levels import measure_clipping, measure_levels
+from .lost import measure_lost
 from .tiling import EXACT, measure_repetition
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ _RANGES = {
     "blur": Range(0, np.inf, "thousandths of the shorter side"),
     "clipped": Range(0, 1, "share of pixels"),
     "repetition": Range(0, 1, "likeness"),
+    "lost": Range(0, 1, "share of pixels"),
     DUPLICATE: Range(0, 1, "likeness"),
     "hash0": _WORD,
     "hash1": _WORD,
@@ -47,20 +49,44 @@ SMALLEST_SIDE = 32
 _WORK_SIDE = 256
 
 
+@dataclass(frozen=True)
+class Limit:
+    """From which value on a picture has failed in one way."""
+
+    failure: str
+    value: str
+    """The label of the value that tells it."""
+    limit: float
+    below: bool = False
+    """Smaller values fail; else those from the limit on do."""
+
+    def failed(self, value: float) -> bool:
+        """Whether a value shows this failure."""
+        return value < self.limit if self.below else value >= self.limit
+
+    def text(self) -> str:
+        """When it fails, as "under 16" or "0.7 or more"."""
+        return f"under {self.limit:g}" if self.below else f"{self.limit:g} or more"
+
+
+LIMITS = (
+    Limit("tiny", "side", SMALLEST_SIDE, below=True),
+    Limit("black", "brightest", 16, below=True),
+    Limit("blank", "darkest", 240),
+    Limit("solid", "spread", 16, below=True),
+    Limit("lost", "lost", 0.001),
+    Limit("noise", "noise", 0.7),
+    Limit("blur", "blur", 14),
+    Limit("clipped", "clipped", 0.5),
+    Limit("tiled", "repetition", EXACT),
+)
+"""All failures that one picture can show, in the order in which they are named."""
+
+
 def name_failure(values: Floats) -> tuple[str, float]:
-    """The first failure, in this order, that the values show, or "ok". The margin is infinite: the values are exact."""
+    """The first failure of `LIMITS` that the values show, or "ok". The margin is infinite: the values are exact."""
     value = dict(zip(LABELS.names, values.tolist(), strict=True))
-    failures = {
-        "tiny": value["side"] < SMALLEST_SIDE,
-        "black": value["brightest"] < 16,
-        "blank": value["darkest"] > 239,
-        "solid": value["spread"] < 16,
-        "noise": value["noise"] >= 0.7,
-        "blur": value["blur"] >= 14,
-        "clipped": value["clipped"] >= 0.5,
-        "tiled": value["repetition"] >= EXACT,
-    }
-    return next((name for name, failed in failures.items() if failed), "ok"), np.inf
+    return next((limit.failure for limit in LIMITS if limit.failed(value[limit.value])), "ok"), np.inf
 
 
 def flatten(image: Image.Image) -> Image.Image:
@@ -93,14 +119,15 @@ def measure(image: Image.Image) -> Floats:
     grey = picture if picture.mode == "L" else picture.convert("L")
     side = min(picture.size)
     halved = picture.reduce(2) if side >= 2 else picture
-    small = grey.reduce(max(1, side // _WORK_SIDE))
+    small, levels = grey.reduce(max(1, side // _WORK_SIDE)), np.asarray(grey)
     values = (
         side,
         *measure_levels(halved),
         measure_noise(grey, halved),
         measure_blur(np.asarray(small)),
         measure_clipping(halved.reduce(2)),
-        measure_repetition(np.asarray(grey)),
+        measure_repetition(levels),
+        measure_lost(picture, levels),
         0.0,
         *hash_words(small),
     )
@@ -117,17 +144,19 @@ def build(build: Build) -> Network:  # noqa: ARG001 (the contract of every model
 
 
 HELP = """\
-The label is "ok", or the first of: tiny, black, blank, solid, noise, blur, clipped, tiled, duplicate.
+The label is "ok", or the first of: tiny, black, blank, solid, lost, noise, blur, clipped, tiled, duplicate.
+"lost" is a half, three quarters or a tile of one exact value, cut straight through texture.
 Transparent parts are seen on mid grey.
 "duplicate" compares with earlier images of the same run only, so it depends on their order.
 Limits: it knows nothing of content: a sharp picture of a hand with seven fingers is ok.
+Lost are also an exact black bar over a face, and a picture beside an empty half; bars, frames and pages are not.
 An exactly repeated wallpaper is reported as tiled. A smooth gradient is not reported as blurred, nor is a blurred
 picture of nothing but a gradient. Grey pictures are never reported as clipped."""
 
 SPEC = ModelSpec(
     id="signals",
     title="Signals",
-    summary="Finds failed generations by their pixels: black, blank, solid, noise, blur, clipping, tiling, duplicates.",
+    summary="Finds failed generations by their pixels: black, noise, lost tiles, blur, tiling, duplicates, and more.",
     source="https://github.com/keepers-project/keepers",
     licence="Apache-2.0",
     build=build,
@@ -137,4 +166,5 @@ SPEC = ModelSpec(
     netless=NetlessModel(LABELS, measure, name_failure),
     help=HELP,
     compare=with_duplicate,
+    version="2",
 )

@@ -341,7 +341,7 @@ class Tiny:
     """Labels whose values may leave their range, because nothing limits them."""
 
 
-FAILURES = frozenset(("tiny", "black", "blank", "solid", "noise", "blur", "clipped", "tiled", "duplicate"))
+FAILURES = frozenset(("tiny", "black", "blank", "solid", "lost", "noise", "blur", "clipped", "tiled", "duplicate"))
 
 TINY: Mapping[str, Tiny] = {
     "signals": Tiny(words=FAILURES),
