@@ -23,6 +23,11 @@ class NotJudged:
     def __bool__(self) -> bool:
         return self.images > 0
 
+    @property
+    def counts(self) -> dict[str, int]:
+        """For the summary of a page."""
+        return {"could not be judged": self.images} if self else {}
+
     def add(self, verdict: Verdict) -> bool:
         """Count an image if it was not judged; whether one of its causes is new and worth a line of its own."""
         if verdict.judged:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from ..core.captions.writer import Caption, CaptionWriter
 from ..core.errors import KeepersError, UnreadableImage
 from ..core.gates.gate import Gate, Verdict
+from ..core.gates.unjudged import unanswered
 from ..core.judging.case import Subject
 from ..core.judging.classifier import model_fingerprint
 from ..core.judging.judge import Judge
@@ -126,9 +127,10 @@ class CaptionRun:
             answers = self.judge.predict([image.subject(without=model) for image in asked], model)
             for image, answer in zip(asked, answers, strict=True):
                 image.answers[model] = answer
-                if isinstance(answer, Failure):
-                    image.failed = Captioned(image.path, None, answer.reason, image.verdict, answer.code)
             self._keep([(i.content, a) for i, a in zip(asked, answers, strict=True) if isinstance(a, Prediction)])
+            for image in images:
+                if image.failed is None and (failed := _failed(image, image.answers[model])):
+                    image.failed = failed
 
     def _keep(self, predictions: Sequence[tuple[str, Prediction]]) -> None:
         if self.store is not None and predictions:
@@ -142,6 +144,14 @@ class CaptionRun:
         except KeepersError as error:
             return Captioned(image.path, None, str(error), image.verdict, error.code)
         return Captioned(image.path, caption, "", image.verdict)
+
+
+def _failed(image: _Image, answer: Answer) -> Captioned | None:
+    """An image that a tagger could not judge; None if it could."""
+    if isinstance(answer, Failure):
+        return Captioned(image.path, None, answer.reason, image.verdict, answer.code)
+    lost = unanswered(answer)
+    return Captioned(image.path, None, lost.reason, image.verdict, "non_finite") if lost else None
 
 
 @dataclass

@@ -12,7 +12,7 @@ from typing import TypeAlias, overload
 
 from PIL import Image
 
-from ..core.gates.gate import Gate, Outcome
+from ..core.gates.gate import Gate, Outcome, Unjudged
 from ..core.judging.case import Judged, Subject
 from ..core.judging.judge import Judge
 from ..core.judging.near_duplicates import Run
@@ -47,6 +47,13 @@ class ScoredImage:
     """What is worth knowing about the file ("first of 3 frames")."""
     error: str = ""
     """Why the picture could not be read, as in `UnreadableImage.code`; `outcome` is then "review"."""
+    unjudged: tuple[Unjudged, ...] = ()
+    """What could not be judged and left the outcome open; empty if the gate reached it."""
+
+    @property
+    def judged(self) -> bool:
+        """Whether the gate reached the outcome; if not, it is "review"."""
+        return not self.unjudged
 
     @property
     def accepted(self) -> bool:
@@ -129,6 +136,7 @@ def _scored(judged: Judged, subject: Subject) -> ScoredImage:
         {model: answer for model, answer in answers if isinstance(answer, Failure)},
         judged.notes,
         judged.error,
+        judged.verdict.unjudged,
     )
 
 

@@ -24,7 +24,7 @@ from ...models.registry import REGISTRY
 from .. import exit_codes
 from ..console import console
 from ..gates import TextOrPreset
-from ..machine import Machine
+from ..machine import AllowMissing, Machine, require_models
 from ..options import examples, in_panel
 from ..recipe import with_default_tagger
 from ..store import Db, NoDb, open_store
@@ -62,6 +62,7 @@ def caption(
     db: Db = None,
     no_db: NoDb = False,
     machine: Machine,
+    allow_missing: AllowMissing = False,
     quiet: Annotated[bool, _output("--quiet", "-q", help="Only the summary.")] = False,
 ) -> None:
     """Write captions next to images, from taggers or from their prompts.
@@ -78,10 +79,12 @@ def caption(
     judge = machine.judge()
     chosen = with_default_tagger(chosen, judge.store, fall_back=recipe.source == "auto")
     models = [] if chosen.source == "prompt" else [one.model for one in chosen.taggers]
+    require_models(judge, models)
     _check_taggers(judge, models)
     asked = gate.named(judge.store)
     if asked:
         judge.check(asked)
+        require_models(judge, asked.models, allow_missing=allow_missing)
     search = Search((), () if rejected else REJECTED, recursive, follow, [target] if target else ())
     with ExitStack() as stack:
         store = None if no_db or not (models or asked) else stack.enter_context(open_store(db))
@@ -138,7 +141,7 @@ class _Job:
             console.print("`keepers caption --undo` with the same paths takes it back")
         if stopped:
             return exit_codes.INTERRUPTED
-        return exit_codes.UNJUDGED if view.problems or view.not_embedded else exit_codes.OK
+        return exit_codes.UNJUDGED if view.problems or view.not_embedded or view.not_judged else exit_codes.OK
 
     def _without_collisions(self, images: Sequence[Path], view: CaptionView) -> list[Path]:
         """The images that share their caption file with no other; copies get fitting names instead."""
@@ -153,7 +156,7 @@ class _Job:
     def _take(self, result: Captioned, view: CaptionView) -> None:
         if result.caption is None:
             if result.verdict and result.verdict.outcome != "accept" and not result.error:
-                view.turned_away(result.path, result.verdict.outcome, result.reason)
+                view.turned_away(result.path, result.verdict)
             else:
                 view.failed(result.path, result.error, result.reason)
             return

@@ -9,8 +9,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from ...core.captions.files import Written
 from ...core.captions.journal import Undone
+from ...core.gates.gate import Verdict
 from ..console import console
 from ..exit_codes import escaped
+from ..not_judged import NotJudged
 
 LISTED = 20
 """Files with a problem that the summary names; the rest is counted."""
@@ -35,6 +37,7 @@ class CaptionView:
         self.not_embedded: list[tuple[Path, str]] = []
         """Path and reason of each image whose metadata could not take its caption."""
         self.counts: Counter[str] = Counter()
+        self.not_judged = NotJudged()
         self._untagged = 0
         self._dry, self._quiet = dry, quiet
         columns = (TextColumn("{task.percentage:>3.0f}%"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
@@ -60,10 +63,12 @@ class CaptionView:
         if self._dry and written.what in ("new", "changed"):
             self._difference(written)
 
-    def turned_away(self, path: Path, outcome: str, reason: str) -> None:
-        """Count an image that the gate did not accept."""
+    def turned_away(self, path: Path, verdict: Verdict) -> None:
+        """Count an image that the gate did not accept, apart if the gate could not judge it."""
+        fresh, outcome = self.not_judged.add(verdict), verdict.outcome
         self._advance(outcome)
-        self._say(f"[dim]{outcome} {_path(path)}: {escaped(reason.removeprefix(f'{outcome}: '))}[/]")
+        if verdict.judged or fresh:
+            self._say(f"[dim]{outcome} {_path(path)}: {escaped(verdict.reason.removeprefix(f'{outcome}: '))}[/]")
 
     def failed(self, path: Path, code: str, reason: str) -> None:
         """Count an image that should have a caption but got none."""
@@ -93,6 +98,7 @@ class CaptionView:
         for what, text in _COUNTS.items():
             if self.counts[what]:
                 console.print(f"  {self.counts[what]:>8,}  {text}")
+        self.not_judged.show("could not be judged by the gate")
         if self._untagged:
             console.print(
                 f"  of the new and changed captions {self._untagged:,} have no tag, only fixed words or prompt"

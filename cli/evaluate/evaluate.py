@@ -5,7 +5,7 @@ from __future__ import annotations
 import json as json_format
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -23,7 +23,7 @@ from .. import exit_codes
 from ..completion import model_ids
 from ..console import console
 from ..gates import GateOptions, TextOrPreset
-from ..machine import Machine
+from ..machine import AllowMissing, Machine, require_models
 from ..named import named_folders
 from ..options import examples, in_panel
 from ..pages.thumbnail import thumbnail
@@ -69,6 +69,7 @@ def evaluate(
     db: Db = None,
     no_db: NoDb = False,
     machine: Machine,
+    allow_missing: AllowMissing = False,
 ) -> None:
     """Compare answers with what is known: confusion matrix, precision, recall, MCC, informedness, thresholds.
 
@@ -78,24 +79,27 @@ def evaluate(
     truths = known_classes(folder, classes, table)
     measure, value = parse_target(target)
     judge = machine.judge()
+    require_models(judge, [model] if model else [])
     asked = _Evaluation.of(model, gate, score, judge)
+    require_models(judge, asked.gate.models, allow_missing=allow_missing)
     with ExitStack() as stack:
         store = None if no_db else stack.enter_context(open_store(db))
         options = ScanOptions(everything=True, details=True, thumbnail=thumbnail if report else None)
-        results = scanned(Scan(judge, asked.gate, store, options), truths)
+        results, unread = scanned(Scan(judge, asked.gate, store, options), truths)
     if asked.value:
         found = of_score(asked.model, asked.value, truths, results, positive or (), measure, value)
     elif asked.model:
         found = of_model(asked.model, truths, results, measure, value)
     else:
         found = of_gate(str(asked.gate), truths, results, expected(expect, set(truths.values())))
+    found = replace(found, unread=unread)
     show(found)
     if json:
         atomic_write(json, json_format.dumps(found.facts(), indent=2, ensure_ascii=False).encode())
     if report:
         write_report(report, found)
         console.print(f"report: {exit_codes.escaped(str(report))}", soft_wrap=True)
-    raise typer.Exit(exit_codes.UNJUDGED if found.unjudged else exit_codes.OK)
+    raise typer.Exit(exit_codes.UNJUDGED if found.unjudged or found.unread else exit_codes.OK)
 
 
 @dataclass(frozen=True)
@@ -167,13 +171,9 @@ def expected(pairs: Sequence[str] | None, names: Iterable[str]) -> dict[str, str
     return found
 
 
-def scanned(scan: Scan, truths: Mapping[Path, str]) -> list[Scanned]:
-    """Every image's result from the gate, in order, missing files included."""
+def scanned(scan: Scan, truths: Mapping[Path, str]) -> tuple[list[Scanned], list[PassedOver]]:
+    """Every image's result from the gate, in order, and what could not be looked at."""
     entries = list(walk(truths))
     plan = scan.plan([one for one in entries if isinstance(one, Found)])
     results = list(track(scan.run(plan), "judging", total=len(plan.files), console=console, transient=True))
-    for one in entries:
-        if isinstance(one, PassedOver):
-            told = f"[red]not read[/] {exit_codes.escaped(str(one.path))}: {exit_codes.escaped(one.reason)}"
-            console.print(told, soft_wrap=True)
-    return results
+    return results, [one for one in entries if isinstance(one, PassedOver)]

@@ -12,7 +12,8 @@ from ...collection.scan import Scanned
 from ...collection.statistics.curves import Measure, area_interval, calibration, choose, sweep
 from ...collection.statistics.metrics import Confusion, confusion
 from ...core.errors import KeepersError, UnknownName
-from ...core.prediction import Failure, Labels, Prediction
+from ...core.pictures.walk import PassedOver
+from ...core.prediction import Labels, Prediction
 
 OUTCOMES = ("accept", "review", "reject")
 
@@ -64,6 +65,8 @@ class Evaluated:
     """The answer for each result; empty if it could not be judged."""
     matrix: Confusion
     curves: Sequence[Curve]
+    unread: Sequence[PassedOver] = ()
+    """What was named but could not be looked at."""
 
     @property
     def unjudged(self) -> list[Scanned]:
@@ -79,6 +82,7 @@ class Evaluated:
             "what": self.what,
             "images": matrix.total,
             "not_judged": len(self.unjudged),
+            "not_read": len(self.unread),
             **{name: finite(getattr(matrix, name)) for name in names},
             "accuracy_interval": [finite(end) for end in matrix.interval()],
             "mcc_interval": [finite(end) for end in matrix.bootstrap(lambda found: found.mcc)],
@@ -173,9 +177,8 @@ def _labels(results: Sequence[Scanned], model: str) -> Labels:
 
 
 def _outcome(result: Scanned) -> str:
-    """Empty for an image that went to review only because something could not judge it."""
-    failed = any(isinstance(answer, Failure) for answer in result.answers.values())
-    return "" if result.error or (failed and result.verdict.outcome == "review") else result.verdict.outcome
+    """Empty for an image that could not be judged."""
+    return "" if result.error or not result.verdict.judged else result.verdict.outcome
 
 
 def _label(result: Scanned, model: str) -> str:
@@ -185,7 +188,8 @@ def _label(result: Scanned, model: str) -> str:
 
 def _value(result: Scanned, model: str, label: str) -> float:
     answer = result.answers.get(model)
-    return answer[label] if isinstance(answer, Prediction) else math.nan
+    value = answer[label] if isinstance(answer, Prediction) else math.nan
+    return value if math.isfinite(value) else math.nan
 
 
 def finite(value: float) -> float | None:

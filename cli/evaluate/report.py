@@ -41,6 +41,9 @@ def show(found: Evaluated) -> None:
         _show_curve(curve)
     for result in found.unjudged[:10]:
         console.print(f"[yellow]not judged[/] {exit_codes.escaped(f'{result.path}: {result.verdict.reason}')}")
+    for one in found.unread:
+        told = f"[red]not read[/] {exit_codes.escaped(str(one.path))}: {exit_codes.escaped(one.reason)}"
+        console.print(told, soft_wrap=True)
     if found.unjudged:
         console.print(f"{len(found.unjudged):,} images could not be judged, and are in no number.")
 
@@ -78,7 +81,7 @@ def write_report(path: Path, found: Evaluated) -> int:
     areas = [by_class[name].area if name in by_class else float("nan") for name in found.matrix.classes]
     header = Header(
         title=found.what,
-        counts={"images": found.matrix.total, "not judged": len(found.unjudged)},
+        counts={"images": found.matrix.total, "not judged": len(found.unjudged), "not read": len(found.unread)},
         version=__version__,
         date=time.strftime("%Y-%m-%dT%H:%M:%S"),
     )

@@ -72,6 +72,7 @@ def shown_row(
         href=place[1],
         verdict="error" if error else verdict.outcome,
         reason=verdict.reason,
+        unjudged="; ".join(dict.fromkeys(one.short for one in verdict.unjudged)),
         thumbnail=thumbnail,
         width=image.width,
         height=image.height,

@@ -14,7 +14,7 @@ from ...core.prediction import PROBABILITY, Range
 
 Shown = Literal["accept", "review", "reject", "error"]
 VERDICTS: tuple[Shown, ...] = ("accept", "review", "reject", "error")
-TEXTS = ("reason", "prompt", "negative", "seed", "generator", "notes", "duplicate_of")
+TEXTS = ("reason", "unjudged", "prompt", "negative", "seed", "generator", "notes", "duplicate_of")
 """Columns of text; equal texts are embedded once."""
 
 
@@ -28,6 +28,8 @@ class Row:
     """The address of the image as seen from the report, percent-encoded (see `link`)."""
     verdict: Shown
     reason: str = ""
+    unjudged: str = ""
+    """What could not be judged, in a few words; empty where the gate reached its verdict."""
     thumbnail: str = ""
     """A data URI (see `thumbnail`); empty lets the browser show the image itself."""
     width: int = 0

@@ -9,7 +9,7 @@ from pathlib import Path
 from ...collection.statistics.prompts import NumberComparison, PromptGroup, WordComparison
 from ...core.captions.sidecar import read_sidecar
 from ...core.errors import KeepersError
-from ...core.gates.gate import Gate
+from ...core.gates.gate import Gate, Verdict
 from ...core.gates.tree import Value
 from ...core.prediction import Answers, Prediction
 
@@ -28,18 +28,21 @@ class GroupRule:
         """The names of the groups."""
         return ("fooled", "caught") if self.model else ("accepted", "rejected")
 
-    def group(self, outcome: str, answers: Answers) -> str:
-        """The group of an image that could be read; empty if it is in none."""
+    def group(self, verdict: Verdict, answers: Answers) -> str:
+        """The group of an image that could be read; empty if it is in none, NOT_JUDGED if it could not be judged."""
         if not self.model:
-            return {"accept": "accepted", "reject": "rejected"}.get(outcome, "")
+            groups = {"accept": "accepted", "reject": "rejected"}
+            return groups.get(verdict.outcome, "") if verdict.judged else NOT_JUDGED
         answer = answers.get(self.model)
         if not isinstance(answer, Prediction) or not answer.label:
-            return ""
+            return NOT_JUDGED
         return "caught" if answer.label == self.truth else "fooled"
 
 
+NOT_JUDGED = "not judged"
+"""Stands for the group of an image that could not be read or judged."""
 Grouped = Iterable[tuple[str, str]]
-"""For each image, its group or "", and its prompt or ""."""
+"""For each image, its group, NOT_JUDGED or "", and its prompt or ""."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,9 @@ class Findings:
     without: int
     """Images without a prompt, which are left out."""
     neither: int
-    """Images in neither group: for review, or not judged."""
+    """Images in neither group: for review."""
+    not_judged: int
+    """Images that could not be read or judged."""
     counts: Sequence[NumberComparison]
     found: Mapping[str, Sequence[WordComparison]]
     """By kind (words, nouns, LoRAs), the most distinctive first."""

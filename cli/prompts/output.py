@@ -13,9 +13,9 @@ from ...cluster.sources.item import path_of
 from ...core.errors import KeepersError
 from ...core.gates.gate import Gate
 from ...core.judging.judge import Judge
-from .groups import Grouped, GroupRule, fooled_gate, prompt_of, require_class
+from .groups import NOT_JUDGED, Grouped, GroupRule, fooled_gate, prompt_of, require_class
 
-COLUMNS = ("uri", "member", "prompt", "verdict", "error")
+COLUMNS = ("uri", "member", "prompt", "verdict", "unjudged", "error")
 
 
 def from_output(
@@ -49,6 +49,6 @@ def _rows(output: Output, asked: GroupRule, anew: OutputGate | None, table: Mapp
 
 def _group(asked: GroupRule, anew: OutputGate | None, row: ImageRow) -> str:
     if row.error:
-        return ""
+        return NOT_JUDGED
     verdict = anew.verdict(row) if anew and not asked.model else row.verdict
-    return asked.group(verdict.outcome, anew.answers(row) if anew else {})
+    return asked.group(verdict, anew.answers(row) if anew else {})

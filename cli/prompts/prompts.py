@@ -27,10 +27,10 @@ from ..completion import model_ids
 from ..console import console
 from ..gates import TextOrPreset
 from ..known_output import named_output, needing_arrow
-from ..machine import Machine
+from ..machine import AllowMissing, Machine, require_models
 from ..options import examples, in_panel
 from ..store import Db, open_store
-from .groups import Findings, Grouped, GroupRule, fooled_gate, prompt_of, require_class
+from .groups import NOT_JUDGED, Findings, Grouped, GroupRule, fooled_gate, prompt_of, require_class
 from .report import show, write_report
 
 _groups = in_panel("What separates the images")
@@ -68,6 +68,7 @@ def prompts(
     top: Annotated[int, _output(min=1, help="How many words of each kind to show.")] = 15,
     db: Db = None,
     machine: Machine,
+    allow_missing: AllowMissing = False,
 ) -> None:
     """Compare the prompts of images that fooled a detector, or that a gate accepts, with those of the others.
 
@@ -85,7 +86,10 @@ def prompts(
                 from .output import from_output
             asked, grouped = from_output(output, judge, (model, truth), gate.named(judge.store), told)
         else:
-            asked = _asked(judge, (model, truth), gate.named(judge.store))
+            chosen = gate.named(judge.store)
+            require_models(judge, [model] if model else [])
+            asked = _asked(judge, (model, truth), chosen)
+            require_models(judge, asked.gate.models, allow_missing=allow_missing)
             store = stack.enter_context(open_store(db))
             grouped = _scanned(asked, judge, store, [Path(path) for path in paths or ()], told)
         found = findings(asked, grouped, nouns, tagger, resamples=resamples, seed=seed)
@@ -95,6 +99,7 @@ def prompts(
     if report:
         write_report(report, found)
         console.print(f"report: {exit_codes.escaped(str(report))}", soft_wrap=True)
+    raise typer.Exit(exit_codes.UNJUDGED if found.not_judged else exit_codes.OK)
 
 
 def _asked(judge: Judge, fooled: tuple[str, str], gate: Gate | None) -> GroupRule:
@@ -116,7 +121,7 @@ def _scanned(asked: GroupRule, judge: Judge, store: Store, paths: Sequence[Path]
     by_path = {path.resolve(): text for path, text in table.items()}
     results = track(scan.run(scan.plan(files)), "judging", total=len(files), console=console, transient=True)
     for result in results:
-        group = "" if result.error else asked.group(result.verdict.outcome, result.answers)
+        group = NOT_JUDGED if result.error else asked.group(result.verdict, result.answers)
         yield group, prompt_of(result.path, result.image.positive, by_path)
 
 
@@ -133,15 +138,17 @@ def findings(
 ) -> Findings:
     """Compare the prompts of the two groups. Raises KeepersError where a group is empty or nothing has a prompt."""
     groups = {name: PromptGroup(nouns) for name in asked.names}
-    without = neither = 0
+    without = neither = not_judged = 0
     for group, prompt in grouped:
-        if not group:
+        if group == NOT_JUDGED:
+            not_judged += 1
+        elif not group:
             neither += 1
         elif not prompt.strip():
             without += 1
         else:
             groups[group].add(prompt)
-    _require_both({name: group.size for name, group in groups.items()}, without, neither)
+    _require_both({name: group.size for name, group in groups.items()}, without, neither, not_judged)
     first, second = (groups[name] for name in asked.names)
     sizes = first.size, second.size
     kinds = {
@@ -150,10 +157,10 @@ def findings(
         if kind in first.having
     }
     counted = compare_numbers(first, second, resamples=resamples, seed=seed)
-    return Findings(asked.names, (first, second), without, neither, counted, kinds, tagger)
+    return Findings(asked.names, (first, second), without, neither, not_judged, counted, kinds, tagger)
 
 
-def _require_both(groups: Mapping[str, int], without: int, neither: int) -> None:
+def _require_both(groups: Mapping[str, int], without: int, neither: int, not_judged: int) -> None:
     if not any(groups.values()) and without:
         raise KeepersError(
             f"None of the {without:,} images has a prompt, neither in its metadata nor in a .txt file beside it. "
@@ -161,8 +168,10 @@ def _require_both(groups: Mapping[str, int], without: int, neither: int) -> None
         )
     for name, size in groups.items():
         if not size:
-            more = f" ({without:,} images have no prompt, {neither:,} are in no group)" if without or neither else ""
-            raise KeepersError(f"No image with a prompt is {name}: there is nothing to compare{more}.")
+            left = {"have no prompt": without, "are in no group": neither, "could not be judged": not_judged}
+            more = ", ".join(f"{count:,} images {what}" for what, count in left.items() if count)
+            told = f"No image with a prompt is {name}: there is nothing to compare"
+            raise KeepersError(f"{told} ({more})." if more else f"{told}.")
 
 
 def _csv(found: Findings) -> str:

@@ -30,6 +30,8 @@ def show(found: Findings, top: int) -> None:
     console.print(f"{one} {first:,}, {two} {second:,} prompts. {exit_codes.escaped(found.tagger)}")
     if found.without or found.neither:
         console.print(f"Left out: {found.without:,} images without a prompt, {found.neither:,} in neither group.")
+    if found.not_judged:
+        console.print(f"{found.not_judged:,} images could not be read or judged, and are in no number.")
     listed = Table(
         "", f"mean {one}", f"mean {two}", f"variance {one}", f"variance {two}", "p", "p corrected", "study's p"
     )
@@ -58,7 +60,12 @@ def write_report(path: Path, found: Findings) -> int:
     counts = {f"{name} prompts": group.size for name, group in zip(found.names, found.groups, strict=True)}
     header = Header(
         title=f"Prompts: {one} against {two}",
-        counts={**counts, "without a prompt": found.without, "in neither group": found.neither},
+        counts={
+            **counts,
+            "without a prompt": found.without,
+            "in neither group": found.neither,
+            "not judged": found.not_judged,
+        },
         version=__version__,
         date=time.strftime("%Y-%m-%dT%H:%M:%S"),
     )

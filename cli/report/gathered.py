@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ..not_judged import NotJudged
 from ..pages.rows import Header, Row, Shown, ShownModel, Unread
 
 
@@ -39,6 +40,13 @@ class Gathered:
     """Of the images shown, those that could not be read."""
     missing: Sequence[Unread] = ()
     """What was named but could not be looked at."""
+    not_judged: NotJudged = field(default_factory=NotJudged)
+    """Of all images that could be read."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether everything that was named could be looked at, read and judged."""
+        return not (self.missing or self.not_judged or self.totals.get("error"))
 
     def header(self) -> Header:
         """The page's header."""
@@ -48,7 +56,7 @@ class Gathered:
             title=self.title,
             gate=self.gate,
             models=self.models,
-            counts={name: count for name, count in self.counts.items() if count},
+            counts={**self.not_judged.counts, **{name: count for name, count in self.counts.items() if count}},
             version=__version__,
             date=time.strftime("%Y-%m-%dT%H:%M:%S"),
             unread=[*self.unread, *self.missing],

@@ -15,7 +15,9 @@ from ...cluster.sources.item import SourceItem, path_of
 from ...cluster.sources.read_item import ItemReader
 from ...collection.store import Store
 from ...core.gates.gate import Gate, Verdict
+from ...core.gates.unjudged import from_tables
 from ...core.judging.judge import Judge
+from ..not_judged import NotJudged
 from ..pages.pictures import made_pictures
 from ..pages.results import Ranges, shown_row
 from ..pages.rows import Row, Shown, address_link, link
@@ -53,10 +55,13 @@ def from_output(output: Output, gate: Gate | None, judge: Judge, store: Store | 
     if asked:
         asked.check()
     choice: Choice[_Chosen] = Choice(wish.limit, wish.only)
-    for verdict, content, chosen in counted(
+    not_judged = NotJudged()
+    for kind, content, verdict, chosen in counted(
         _anew(output, asked) if asked else _own_verdicts(output), "reading", "images", 1000
     ):
-        choice.offer(verdict, content, chosen)
+        choice.offer(kind, content, chosen)
+        if kind != "error":
+            not_judged.add(verdict)
     ranges = Ranges()
     shown = sorted(_shown(output, choice.taken(), asked, ranges, wish), key=lambda one: one.row.path)
     pictures = _pictures(shown, store, wish)
@@ -68,26 +73,28 @@ def from_output(output: Output, gate: Gate | None, judge: Judge, store: Store | 
         note=" ".join(filter(None, (choice.omission(len(shown)), "" if output.finished else UNFINISHED))),
         models=ranges.asked(judge, {one.model: one.fingerprint for one in settings.models}),
         unread=[unread(one.row, one.error) for one in shown if one.error],
+        not_judged=not_judged,
     )
 
 
-def _own_verdicts(output: Output) -> Iterator[tuple[Shown, str, _Chosen]]:
+def _own_verdicts(output: Output) -> Iterator[tuple[Shown, str, Verdict, _Chosen]]:
     """Every image with the verdict that the scan gave."""
-    names = ("content", "verdict", "error")
+    names = ("content", "verdict", "unjudged", "error")
     for first, found in pieces(output, names):
         columns = (found[name].to_pylist() for name in names)
-        for place, (content, verdict, error) in enumerate(zip(*columns, strict=True)):
-            kind: Shown = "error" if error else outcome(verdict)
-            yield kind, content, _Chosen(RowPlace(first.part, first.row + place), None)
+        for place, (content, word, unjudged, error) in enumerate(zip(*columns, strict=True)):
+            verdict = Verdict(outcome(word), "", from_tables(unjudged))
+            kind: Shown = "error" if error else verdict.outcome
+            yield kind, content, verdict, _Chosen(RowPlace(first.part, first.row + place), None)
 
 
-def _anew(output: Output, asked: OutputGate) -> Iterator[tuple[Shown, str, _Chosen]]:
+def _anew(output: Output, asked: OutputGate) -> Iterator[tuple[Shown, str, Verdict, _Chosen]]:
     """Every image with the verdict of another gate."""
     for first, found in pieces(output, ("content", *asked.columns)):
         for place, row in enumerate(image_rows(found, asked.models)):
             verdict = asked.verdict(row)
             kind: Shown = "error" if row.error else verdict.outcome
-            yield kind, row.image.content, _Chosen(RowPlace(first.part, first.row + place), verdict)
+            yield kind, row.image.content, verdict, _Chosen(RowPlace(first.part, first.row + place), verdict)
 
 
 def _shown(

@@ -73,7 +73,7 @@ def report(
     size = write_page(output, gathered.header(), gathered.rows)
     _tell(gathered)
     console.print(f"report: {escaped(str(output))} ({size / 1e6:.1f} MB)", soft_wrap=True)
-    raise typer.Exit(UNJUDGED if gathered.missing else OK)
+    raise typer.Exit(OK if gathered.complete else UNJUDGED)
 
 
 def _gathered(
@@ -96,6 +96,7 @@ def _tell(gathered: Gathered) -> None:
     console.print(f"[bold]{sum(gathered.totals.values()):,} images[/]")
     for verdict, count in gathered.totals.items():
         console.print(f"  {verdict:<6}  {count:>8,}")
+    gathered.not_judged.show()
     for what, count in gathered.counts.items():
         console.print(f"  {count:,} {what}: left out")
     for what in gathered.missing:

@@ -18,6 +18,7 @@ from ...core.judging.judge import Judge
 from ...core.pictures.open import read_image_file
 from ...core.pictures.walk import Found, walk
 from ...core.prediction import Answer
+from ..not_judged import NotJudged
 from ..pages.pictures import made_pictures
 from ..pages.results import Ranges, shown_row
 from ..pages.rows import Row, Shown, Unread, link
@@ -37,12 +38,14 @@ def from_store(store: Store, paths: Sequence[Path], gate: Gate | None, judge: Ju
     """
     if gate:
         judge.check(gate)
-    verdicts, missing = Verdicts(store, judge, gate), list[Unread]()
+    verdicts, missing, not_judged = Verdicts(store, judge, gate), list[Unread](), NotJudged()
     choice: Choice[Judged] = Choice(wish.limit, wish.only)
     for part in _chunks(counted(_files(store, paths, verdicts.left_out, missing), "looking", "files", 100)):
         for judged in verdicts.of(part):
             kind: Shown = "error" if judged.error else judged.verdict.outcome
             choice.offer(kind, judged.content, judged)
+            if not judged.error:
+                not_judged.add(judged.verdict)
     if not choice.totals:
         raise KeepersError(f"The store knows no result of these images{_counts(verdicts.left_out)}. Scan them first.")
     chosen, ranges = sorted(choice.taken(), key=lambda one: one.found.path.parts), Ranges()
@@ -58,6 +61,7 @@ def from_store(store: Store, paths: Sequence[Path], gate: Gate | None, judge: Ju
         counts=verdicts.left_out,
         unread=broken,
         missing=missing,
+        not_judged=not_judged,
     )
 
 

@@ -68,7 +68,10 @@ class Verdicts:
                 self.gates[seen.gate] += 1
                 yield Judged(found, content, seen.verdict, seen.error, compared)
             elif self.gate:
-                yield Judged(found, content, self._decided(self.gate, {**said, **compared}), "", compared)
+                verdict = self._decided(self.gate, {**said, **compared})
+                if not verdict.judged and seen and not seen.final and self._same(seen.gate):
+                    verdict = seen.verdict  # says why the numbers are not there
+                yield Judged(found, content, verdict, "", compared)
 
     def _unchanged(self, files: Sequence[Found]) -> list[tuple[Found, str]]:
         """The files that the store knows in their present state, with their contents.
@@ -121,6 +124,12 @@ class Verdicts:
             return model_fingerprint(self.judge.registry.spec(model, self.judge.store), self.judge.store)
         except KeepersError:
             return ""
+
+    def _same(self, text: str) -> bool:
+        try:
+            return Gate.parse(text) == self.gate
+        except GateError:
+            return False
 
     def _models(self, text: str) -> tuple[str, ...]:
         """The models of a gate that was used before; none if it is of another version."""

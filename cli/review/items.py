@@ -85,6 +85,7 @@ def _item(result: Scanned, distance: float | None) -> ReviewImage:
         "folder": encodable(str(result.path.parent)),
         "verdict": result.verdict.outcome,
         "reason": encodable(result.verdict.reason),
+        "unjudged": "; ".join(dict.fromkeys(one.short for one in result.verdict.unjudged)),
         "words": words(result.answers),
         "scores": listed,
         **image_facts(image),

@@ -20,9 +20,10 @@ from ...core.gates.gate import Gate
 from ...core.judging.judge import Judge
 from ...core.pictures.walk import Found, Search, walk
 from ..console import console
-from ..exit_codes import escaped
+from ..exit_codes import OK, UNJUDGED, escaped
 from ..gates import GateOptions
-from ..machine import Machine
+from ..machine import AllowMissing, Machine, require_models
+from ..not_judged import NotJudged
 from ..options import examples, in_panel
 from ..store import Db, open_store
 from .items import ReviewImage, items, page_data, score_names
@@ -53,6 +54,7 @@ def review(
     recursive: Annotated[bool, _input(help="Search folders in folders.")] = True,
     db: Db = None,
     machine: Machine,
+    allow_missing: AllowMissing = False,
 ) -> None:
     """Look at images one by one and keep or reject them by keyboard; keepers tune learns from it.
 
@@ -62,17 +64,22 @@ def review(
     judge = machine.judge()
     chosen = gate.chosen(judge.store)
     judge.check(chosen)
+    require_models(judge, chosen.models, allow_missing=allow_missing)
     with open_store(db) as store:
-        found = items(_scored(judge, chosen, store, paths, recursive), chosen)
+        results, complete = _scored(judge, chosen, store, paths, recursive)
+        found = items(results, chosen)
         judge.release()
         if not found:
             raise KeepersError("There is no image to look at in what was named.")
         _check_order(order, found, chosen)
         _serve(store, found, chosen, order, blind, port, browser, paths)
+    raise typer.Exit(OK if complete else UNJUDGED)
 
 
-def _scored(judge: Judge, gate: Gate, store: Store, paths: Sequence[Path], recursive: bool) -> list[Scanned]:
-    """The images of the paths with their verdicts, from the store where it has them."""
+def _scored(
+    judge: Judge, gate: Gate, store: Store, paths: Sequence[Path], recursive: bool
+) -> tuple[list[Scanned], bool]:
+    """The images of the paths with their verdicts, from the store where it has them; and whether all were judged."""
     entries = list(walk(paths, Search(recursive=recursive)))
     files = [entry for entry in entries if isinstance(entry, Found)]
     scan = Scan(judge, gate, store, ScanOptions(details=True))
@@ -80,7 +87,14 @@ def _scored(judge: Judge, gate: Gate, store: Store, paths: Sequence[Path], recur
     unread = len(entries) - len(files) + sum(bool(result.error) for result in results)
     if unread:
         console.print(f"[yellow]{unread} files cannot be read and are left out; keepers scan lists them[/]")
-    return results
+    not_judged = NotJudged()
+    for result in results:
+        if not result.error:
+            not_judged.add(result.verdict)
+    if not_judged:
+        console.print(f"{len(results):,} images")
+    not_judged.show()
+    return results, not (unread or not_judged)
 
 
 def _check_order(order: str, found: Sequence[ReviewImage], gate: Gate) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...core.captions.recipe import CaptionRecipe
-from ...core.errors import KeepersError
+from ...core.errors import KeepersError, MissingWeights
 from ...core.gates.gate import Gate
 from ...core.pictures.walk import Search
 from ...models.registry import REGISTRY
@@ -75,17 +75,21 @@ def run(job: ClusterScan, gate: Gate, *, quiet: bool) -> int:
                 sources = Sources(named, job.search, options.column)
                 workers = Workers(options.actors, options.gpus_per_actor)
                 finished = scan(task, sources, absolute(options.out), nodes, workers, view)
+        except MissingWeights as error:
+            raise MissingWeights(f"{error}\n--download gets what is missing now, once on each node.") from error
         except KeyboardInterrupt:
             view.stop()
             console.print("Stopped. What was written is kept; the same command goes on from there.")
             return exit_codes.INTERRUPTED
     view.summary(finished, job.options.out)
-    return _code(finished)
+    return _code(finished, captions=task.recipe is not None)
 
 
-def _code(finished: Finished) -> int:
+def _code(finished: Finished, *, captions: bool) -> int:
     counts = finished.counts
-    return exit_codes.UNJUDGED if counts.error or counts.failed or counts.missing else exit_codes.OK
+    without = captions and counts.accept > counts.captions
+    lost = counts.error or counts.unjudged or counts.missing or without
+    return exit_codes.UNJUDGED if lost else exit_codes.OK
 
 
 def _task(job: ClusterScan, gate: Gate) -> Task:

@@ -120,6 +120,8 @@ class ClusterView:
             count = getattr(counts, outcome)
             share = f"{count / self._todo:6.1%}" if self._todo else ""
             console.print(f"  {coloured(outcome)}  {count:>10,}  {share}")
+        if counts.unjudged:
+            console.print(f"  of these, {counts.unjudged:,} could not be judged and are in review (column unjudged)")
         for name, count in (("error", counts.error), ("skipped", counts.skipped)):
             console.print(f"  {name:<7} {count:>10,}")
         self._more(finished)

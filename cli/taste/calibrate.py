@@ -22,7 +22,7 @@ from ...core.judging.judge import Judge
 from ...core.prediction import PROBABILITY, Prediction
 from ...train.taste.calibrate import Temperature, Threshold, temperature, threshold_for, threshold_for_rate
 from ..console import console
-from ..exit_codes import escaped
+from ..exit_codes import OK, UNJUDGED, escaped
 from ..known_output import Scans, known_marks
 from ..machine import Machine
 from ..options import examples, in_panel
@@ -115,6 +115,7 @@ def calibrate(
         _show(turned, chosen, wish, scale)
         if report:
             _write(report, known, lesson, turned, chosen, scale)
+    raise typer.Exit(UNJUDGED if lesson.not_judged else OK)
 
 
 def _value(text: str) -> Value:

@@ -26,7 +26,7 @@ from ...models.registry import REGISTRY
 from ...models.taste import taste
 from ...train.taste.evidence import Evidence, Measurement, best_threshold, evidence, gain
 from ..console import console
-from ..exit_codes import escaped
+from ..exit_codes import OK, UNJUDGED, escaped
 from ..known_output import Scans, known_marks
 from ..machine import Machine
 from ..options import examples, in_panel
@@ -96,6 +96,7 @@ def tune(
         page = sheet or data_folder() / "sheets" / f"{what}-{name}.html"
         _tell(known, learned, page)
     _save(learned, target, anyway)
+    raise typer.Exit(UNJUDGED if lesson.not_judged else OK)
 
 
 def _check_name(what: str, name: str) -> None:

@@ -36,6 +36,8 @@ class Lesson:
     predictions: Sequence[Prediction]
     groups: Sequence[str]
     """Images with the same prompt and seed share a group; empty where these are unknown."""
+    not_judged: int = 0
+    """Marked images whose files are there, but that the model could not judge."""
 
     @property
     def keep(self) -> NDArray[np.bool_]:
@@ -74,7 +76,9 @@ def gather(judge: Judge, known: MarkStore, model: str, paths: Sequence[Path]) ->
     images = known.images(mark.content for mark in usable)
     groups = [_group(images.get(one.content)) for one in usable]
     enough = len(set(groups) - {""}) + groups.count("") >= len(usable) / 4  # else almost all images are of one prompt
-    return Lesson(usable, [scores.found[one.content] for one in usable], groups if enough else [""] * len(groups))
+    predictions = [scores.found[one.content] for one in usable]
+    lost = len(current) - len(usable) - len(scores.vanished)
+    return Lesson(usable, predictions, groups if enough else [""] * len(groups), lost)
 
 
 def score(judge: Judge, known: MarkStore, model: str, contents: Iterable[str]) -> KnownScores:

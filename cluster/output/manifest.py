@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from ...core.pictures.walk import Search
@@ -116,26 +117,33 @@ def survey(output: Output, *, forget: bool = True) -> Survey:
 
     Removed from the output are: rows of inputs that have changed, duplicate rows (the workers of a killed command may
     still write after the next one starts), files that cannot be read, and, if `forget`, rows with an error that may be
-    gone now. Raises OutputError, WriteFailed.
+    gone now, such as a model that failed. Raises OutputError, WriteFailed.
     """
     listing = Listing.read(output)
     missing = np.ones(len(listing), dtype=bool)
     damaged: list[str] = []
     for name in output.parts():
         try:
-            keys = output.part(name, ["key", "error"])
+            keys = output.part(name, ["key", "error", "failures"])
         except DamagedPart:
             output.set_aside(name)
             damaged.append(name)
             continue
         numbers, same = listing.find(keys["key"])
-        transient = np.isin(keys["error"].to_numpy(), TRANSIENT)
+        transient = _passing(keys)
         listed = numbers >= 0
         stands = listed & same & ~(transient & forget)
         stands[stands] = _first(numbers[stands], missing)
         if not (stands | ~listed).all():
             replace_part(output, name, output.part(name).filter(pa.array(stands | ~listed)))
     return Survey(listing, missing, tuple(damaged))
+
+
+def _passing(rows: pa.Table) -> NDArray[np.bool_]:
+    """Which rows may turn out otherwise the next time: the file could not be read, or a model failed."""
+    error = rows["error"].to_numpy()
+    failed = pc.list_value_length(rows["failures"]).to_numpy() > 0  # pyright: ignore[reportAttributeAccessIssue]  made at import
+    return np.isin(error, TRANSIENT) | (failed & (error == ""))
 
 
 def _first(numbers: NDArray[np.int64], missing: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -15,6 +15,7 @@ from ...collection.store import SeenImage
 from ...core.errors import encodable
 from ...core.gates.gate import Verdict
 from ...core.gates.tree import Outcome
+from ...core.gates.unjudged import from_tables
 from ...core.prediction import Answer, Failure, Floats, Labels, Prediction, restored
 from ..sources.item import SourceItem
 
@@ -23,6 +24,7 @@ FORMAT = 1
 
 _TEXT, _TEXTS = pa.string(), pa.list_(pa.string())
 _FAILURE = pa.struct([("model", _TEXT), ("code", _TEXT), ("reason", _TEXT)])
+_UNJUDGED = pa.struct([("model", _TEXT), ("kind", _TEXT), ("reason", _TEXT), ("label", _TEXT)])
 COLUMNS = pa.schema(
     [
         ("key", pa.binary(16)),  # of the input: address, size and modification time
@@ -50,6 +52,7 @@ COLUMNS = pa.schema(
         ("distance", pa.int8()),  # in how many of 64 bits the two differ; null otherwise
         ("caption", _TEXT),  # null if none was requested
         ("failures", pa.list_(_FAILURE)),  # of models that could not judge this image
+        ("unjudged", pa.list_(_UNJUDGED)),  # what left the verdict open; empty if the gate reached it
     ]
 )
 """The columns of every file; a column for each model follows (see `ModelColumn.type`)."""
@@ -149,6 +152,7 @@ def _encoded(row: ImageRow, models: Sequence[ModelColumn]) -> dict[str, Any]:
         "distance": row.distance,
         "caption": None if row.caption is None else encodable(row.caption),
         "failures": [{"model": one.model, "code": one.code, "reason": encodable(one.reason)} for one in failures],
+        "unjudged": [{name: encodable(value) for name, value in vars(one).items()} for one in row.verdict.unjudged],
         **{one.model: _packed(row.answers.get(one.model), one) for one in models},
     }
 
@@ -175,7 +179,7 @@ def _decoded(row: Mapping[str, Any], models: Sequence[ModelColumn]) -> ImageRow:
     image = SeenImage(row.get("content") or "", *sides, *texts, notes=tuple(row.get("notes") or ()))
     answers: dict[str, Answer] = {one["model"]: Failure(**one) for one in row.get("failures") or ()}
     answers |= {one.model: _unpacked(found, one) for one in models if (found := row[one.model]) is not None}
-    verdict = Verdict(outcome(row.get("verdict") or ""), row.get("reason") or "")
+    verdict = Verdict(outcome(row.get("verdict") or ""), row.get("reason") or "", from_tables(row.get("unjudged")))
     others = row.get("error") or "", answers, row.get("caption"), row.get("duplicate_of") or "", row.get("distance")
     return ImageRow(item, image, verdict, *others, key=row.get("key") or b"")
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from ..output.manifest import Listing, replace_part
@@ -35,6 +36,8 @@ class Counts:
     captions: int = 0
     failed: int = 0
     """Readable images that some model could not judge, whatever their verdict."""
+    unjudged: int = 0
+    """Readable images that could not be judged, and are for review."""
 
     def __add__(self, other: Counts) -> Counts:
         return Counts(*(getattr(self, one.name) + getattr(other, one.name) for one in fields(Counts)))
@@ -85,7 +88,7 @@ def _decided(row: ImageRow, write: Write, earlier: str, distance: int) -> ImageR
 
 def count_part(output: Output, part: str, listing: Listing, missing: NDArray[np.bool_]) -> Counts:
     """What a file holds of this scan's inputs. Raises OutputError."""
-    found = output.part(part, ["key", "verdict", "error", "duplicate_of", "caption", "failures"])
+    found = output.part(part, ["key", "verdict", "error", "duplicate_of", "caption", "failures", "unjudged"])
     numbers, same = listing.find(found["key"])
     new = (numbers >= 0) & same
     new[new] = missing[numbers[new]]
@@ -96,5 +99,7 @@ def count_part(output: Output, part: str, listing: Listing, missing: NDArray[np.
     duplicates = int((mine["duplicate_of"].to_numpy() != "").sum())
     captions = len(mine) - mine["caption"].null_count
     failed = sum(1 for code, failures in zip(error, mine["failures"].to_pylist(), strict=True) if failures and not code)
+    open_ = pc.list_value_length(mine["unjudged"]).to_numpy() > 0  # pyright: ignore[reportAttributeAccessIssue]  made at import
     accept, review, reject = outcomes
-    return Counts(0, 0, accept, review, reject, int(error.sum()), duplicates, captions, failed)
+    told = duplicates, captions, failed, int((open_ & ~error).sum())
+    return Counts(0, 0, accept, review, reject, int(error.sum()), *told)

@@ -66,7 +66,7 @@ function facts(row) {
     textBlock("Prompt", textOf("prompt", row)), textBlock("Negative prompt", textOf("negative", row)),
     make("dl", { class: "pairs" }, ...[
       ["Size", w && h ? `${w} × ${h}` : ""], ["Seed", textOf("seed", row)], ["Model", textOf("generator", row)],
-      ["Date", time ? new Date(time * 1000).toLocaleString() : ""], ["Notes", textOf("notes", row)], ["Path", readable(path)],
+      ["Date", time ? new Date(time * 1000).toLocaleString() : ""], ["Notes", textOf("notes", row)], ["Not judged", textOf("unjudged", row)], ["Path", readable(path)],
     ].filter(([, value]) => value).flatMap(([name, value]) => [make("dt", {}, name), make("dd", {}, value)])),
   ];
   const twin = textOf("duplicate_of", row);

@@ -8,7 +8,7 @@ let shown = everyRow;
 let facets = { verdicts: [0, 0, 0, 0], words: new Map() };
 
 const haystacks = new Array(count);
-const haystack = (row) => (haystacks[row] ??= [nameOf(row), textOf("prompt", row), textOf("reason", row)].join("\n").toLowerCase());
+const haystack = (row) => (haystacks[row] ??= [nameOf(row), textOf("prompt", row), textOf("reason", row), textOf("unjudged", row)].join("\n").toLowerCase());
 const terms = (query) => (query.toLowerCase().match(/"[^"]+"|\S+/g) || []).map((term) => term.replaceAll('"', "")).filter(Boolean);
 
 /* One test per filter, so that each filter's own counts can leave it out. */

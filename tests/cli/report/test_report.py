@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import sqlite3
 import sys
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -70,7 +71,8 @@ def test_a_report_without_a_scan(store: Path) -> None:
     page = store / "pages" / "page.html"
     page.parent.mkdir()
     done = run("report", store / "in", "--db", store / "k.db", "-o", page)
-    assert done.returncode == 0 and "6 images accept 3 review 1 reject 1 error 1" in done.stderr
+    assert done.returncode == exit_codes.UNJUDGED  # as the scan: one file is broken
+    assert "6 images accept 3 review 1 reject 1 error 1" in done.stderr and "could not be judged" not in done.stderr
     data = page_of(page)
     names = [Path(path).name for path in data["rows"]["path"]]
     assert names == ["black.png", "broken.png", "fog.png", "mountains.png", "night.png", "twin.png"]
@@ -88,8 +90,10 @@ def test_a_report_by_another_gate_opens_nothing(store: Path, monkeypatch: pytest
     monkeypatch.chdir(store)
     gate = f"{OK_GATE} and faramir.accept >= 0.5\nreview: signals.label == 'duplicate'"
     done = run("report", "in", "--db", "k.db", "-o", "page.html", "--gate", gate, "--no-pictures")
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == exit_codes.UNJUDGED and "of these, 3 could not be judged" in done.stderr
     data = page_of(store / "page.html")
+    assert data["header"]["counts"] == [["could not be judged", 3]]
+    assert Counter(texts(data, "unjudged")) == {"": 2, "faramir was not asked": 3, "the file cannot be read": 1}
     reasons = dict(zip([Path(path).name for path in data["rows"]["path"]], texts(data, "reason"), strict=True))
     assert reasons["fog.png"] == "review: not asked about this image: faramir"
     assert reasons["black.png"].startswith("reject: signals is black")
@@ -107,7 +111,7 @@ def test_what_the_store_does_not_know_is_counted(store: Path) -> None:
     assert named.returncode == exit_codes.UNJUDGED and "passed over" in named.stderr
     assert "1 not scanned yet: left out" in named.stderr and "1 changed since they were scanned" in named.stderr
     everything = run("report", "--db", store / "k.db", "-o", store / "page.html")
-    assert everything.returncode == 0
+    assert everything.returncode == exit_codes.UNJUDGED
     assert "4 images" in everything.stderr and "1 no longer there: left out" in everything.stderr
     counts = dict(page_of(store / "page.html")["header"]["counts"])
     assert counts == {"no longer there": 1, "changed since they were scanned": 1}
@@ -119,7 +123,7 @@ def test_what_the_store_does_not_know_is_counted(store: Path) -> None:
 
 def test_each_image_has_the_verdict_that_was_given_last(store: Path) -> None:
     run("scan", store / "in" / "night.png", "--db", store / "k.db", "-q", "--gate", "reject: signals.ok == 1")
-    assert run("report", "--db", store / "k.db", "-o", store / "page.html").returncode == 0
+    run("report", "--db", store / "k.db", "-o", store / "page.html")
     data = page_of(store / "page.html")
     verdicts = {Path(path).name: v for path, v in zip(data["rows"]["path"], data["rows"]["verdict"], strict=True)}
     assert verdicts["night.png"] == 2 and verdicts["mountains.png"] == 0
@@ -185,7 +189,7 @@ def test_a_report_from_an_output(tmp_path: Path, where: str) -> None:
     place = where.format(tmp_path)
     write(place, rows_here(tmp_path / "in"))
     done = run("report", place, "-o", tmp_path / "page.html", "--db", tmp_path / "none.db")
-    assert done.returncode == 0 and "6 images accept 3 reject 2 error 1" in done.stderr, done.stderr
+    assert done.returncode == exit_codes.UNJUDGED and "6 images accept 3 reject 2 error 1" in done.stderr, done.stderr
     assert not (tmp_path / "none.db").exists()
     data = page_of(tmp_path / "page.html")
     paths = data["rows"]["path"]
@@ -220,7 +224,7 @@ def test_a_report_from_an_output_by_another_gate(tmp_path: Path) -> None:
     done = run(
         "report", tmp_path / "out", "-o", tmp_path / "p.html", "--gate", gate, "--limit", 2, "--verdict", "review"
     )
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == exit_codes.UNJUDGED and "of these, 3 could not be judged" in done.stderr
     data = page_of(tmp_path / "p.html")
     assert data["header"]["totals"] == [2, 3, 0, 1]
     assert set(texts(data, "reason")) == {"review: not asked about this image: tags"}
@@ -291,9 +295,9 @@ def test_the_prompts_of_an_output(tmp_path: Path) -> None:
     done = run(
         "prompts", tmp_path / "out", "--csv", tmp_path / "c.csv", "--report", tmp_path / "p.html", "--resamples", 200
     )
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == exit_codes.UNJUDGED and "1 images could not be read or judged" in done.stderr
     assert "accepted 40, rejected 40 prompts" in done.stderr
-    assert "1 images without a prompt, 1 in neither group" in done.stderr
+    assert "1 images without a prompt, 0 in neither group" in done.stderr
     with (tmp_path / "c.csv").open(encoding="utf-8", newline="") as file:
         told = {(line["kind"], line["name"]): (line["accepted"], line["rejected"]) for line in csv.DictReader(file)}
     assert told["words", "fog"] == ("40", "0") and told["words", "cat"] == ("0", "40")
