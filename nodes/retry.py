@@ -124,11 +124,11 @@ class KeepersRetryEnd(io.ComfyNode):
                 io.Int.Output("count", tooltip="How many there are."),
                 io.Int.Output("attempts_made", tooltip="How many attempts it took."),
                 io.String.Output("report", tooltip="The result of each attempt."),
+                # No output may be a list: ComfyUI mixes up the outputs of a node that answers with nodes if one is.
                 io.Image.Output(
                     "unjudged",
-                    is_output_list=True,
-                    tooltip="The images of all attempts that could not be judged, one by one. They are not among the "
-                    "accepted ones.",
+                    tooltip="The images of all attempts that could not be judged. They are not among the accepted "
+                    "ones.",
                 ),
                 ScoresSocket.Output("unjudged_scores", tooltip="Their scores, for Save Keepers."),
             ),
@@ -181,17 +181,21 @@ def _result(after: Round, wanted: int, if_too_few: str) -> io.NodeOutput:
     kept, told = after.images[:wanted], "\n".join(after.told)
     if len(kept) < wanted and if_too_few == FAIL:
         raise KeepersError(f"Only {len(kept)} of {wanted} images were accepted in {after.attempt} attempts.\n{told}")
-    if len({pixels.shape for pixels in kept}) > 1:
-        raise KeepersError("The attempts gave images of different sizes, which make no batch.")
     return io.NodeOutput(
-        torch.stack(kept) if kept else BLOCKED,
+        _batch(kept),
         Scores(after.scores[:wanted]) if kept else BLOCKED,
         len(kept),
         after.attempt,
         told,
-        [pixels[None] for pixels, _ in after.unjudged] or [BLOCKED],
+        _batch([pixels for pixels, _ in after.unjudged]),
         Scores(tuple(scored for _, scored in after.unjudged)) if after.unjudged else BLOCKED,
     )
+
+
+def _batch(images: Sequence[Tensor]) -> Any:
+    if len({pixels.shape for pixels in images}) > 1:
+        raise KeepersError("The attempts gave images of different sizes, which make no batch.")
+    return torch.stack(tuple(images)) if images else BLOCKED
 
 
 def _another(graph: Any, start: str, end: str, after: Round) -> io.NodeOutput:

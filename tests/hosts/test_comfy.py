@@ -20,10 +20,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from keepers.core.gates.tree import Value
 from keepers.core.metadata.write import read_record
 from keepers.tests.hosts.comfy_server import ROOT, Comfy, Graph, Refused, node
 from keepers.tests.hosts.comfy_workflow import to_api
-from keepers.tests.nodes.comfy_models import write_models
+from keepers.tests.nodes.comfy_models import write_models, write_realism
 
 pytestmark = [
     pytest.mark.host,
@@ -57,7 +58,10 @@ OUTPUTS = (
     "k",
     "at",
     "report",
+    "unjudged",
 )
+BLANK = "realism:blank"
+"""A detector that answers NaN."""
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +69,7 @@ def comfy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Comfy]:
     """One server for all tests of this file, with tiny models in its model folder."""
     base = tmp_path_factory.mktemp("comfy")
     write_models(base / "models" / "keepers")
+    write_realism(base / "models" / "keepers", "blank", blank=True)
     if CHECKPOINT:
         (base / "models" / "checkpoints").mkdir(parents=True)
         (base / "models" / "checkpoints" / "random.safetensors").symlink_to(CHECKPOINT)
@@ -103,6 +108,8 @@ def test_every_node_is_known_with_its_inputs(comfy: Comfy) -> None:
     for info in ours.values():
         inputs = {**info["input"]["required"], **info["input"].get("optional", {})}
         assert all(given[1].get("tooltip") for given in inputs.values())
+        # What the engine itself fills in has no tooltip, and nobody sees it.
+        assert set(info["input"].get("hidden", {})) <= {"unique_id", "prompt", "extra_pnginfo", "dynprompt"}
         assert all(info["output_tooltips"])
     assert "realism:tiny" in json.dumps(ours["KeepersRealism"]["input"])
     assert "IMPORT FAILED" not in comfy.log().split("comfyui-keepers")[0][-2000:]
@@ -227,6 +234,29 @@ def test_best_of_a_batch(comfy: Comfy) -> None:
     error = comfy.run(gated("black", if_none_pass="stop with an error"))
     assert error.status == "error"
     assert "lets nothing through" in error.error
+
+
+def test_what_could_not_be_judged_is_counted_apart_and_always_saved(comfy: Comfy) -> None:
+    drops = SAVE | {"review": "do not save", "rejected": "do not save"}
+    graph = gated("good,black,nan") | {"save": node("KeepersSave", images=["1", 0], scores=["2", 7], **drops)}
+    ran = comfy.run(graph)
+    assert ran.status == "success", ran.error
+    assert [ran.seen(name) for name in ("n", "m", "k", "unjudged")] == [[1], [1], [1], [1]]
+    assert saved_files(comfy) == ["keepers/image_00001_.png", "keepers/review/image_00002_.png"]
+    record = read_record(comfy.output / "keepers" / "review" / "image_00002_.png")
+    assert record is not None and [each.kind for each in record.unjudged] == ["not_a_number"]
+
+
+def test_a_net_without_a_number_makes_no_best_one(comfy: Comfy) -> None:
+    by = str(Value(BLANK, "real"))
+    asked: dict[str, Any] = {"gate": f"reject: {by} < 0.1\naccept: {by} >= 0", "if_none_pass": "pass the best one"}
+    ran = comfy.run(gated("good,good", **asked, rank_by="signals.spread"))
+    assert ran.status == "success", ran.error
+    assert [ran.seen(name) for name in ("n", "m", "k", "unjudged")] == [[0], [2], [0], [2]]
+    assert ran.seen("accepted") is None and ran.seen("review")[0]["shape"][0] == 2
+    asked = {"gate": "accept: signals.spread >= 0", "keep": "best of those that pass", "best": 1, "rank_by": by}
+    ran = comfy.run(gated("good,good", **asked))
+    assert [ran.seen(name) for name in ("n", "m", "k", "unjudged")] == [[0], [2], [0], [2]], ran.error
 
 
 def test_a_wrong_gate_or_a_missing_model_is_refused_before_anything_runs(comfy: Comfy) -> None:
@@ -387,6 +417,25 @@ def test_retry_ends_when_its_attempts_are_used_up(comfy: Comfy) -> None:
     assert ran.status == "success", ran.error
     assert ran.seen("d") == [40]
     assert saved_files(comfy) == []
+
+
+def test_retry_hands_over_what_could_not_be_judged(comfy: Comfy) -> None:
+    end = {"retry": ["0", 2], "images": ["1", 0], "scores": ["2", 0], "wanted": 2, "attempts": 3}
+    graph = {
+        "0": node("KeepersRetryStart", seed=5),
+        "1": images("good,nan"),
+        "2": node("KeepersScore", images=["1", 0], **SCORE),
+        "3": node("KeepersRetryEnd", **end, if_too_few="pass on what there is"),
+        "4": node("KeepersSave", images=["3", 5], scores=["3", 6], **SAVE),
+    }
+    graph["1"]["inputs"]["seed"] = ["0", 0]
+    ran = comfy.run(graph | {name: node("ProbeSee", value=["3", slot]) for slot, name in enumerate("abcdefg")})
+    assert ran.status == "success", ran.error
+    assert (ran.seen("c"), ran.seen("d")) == ([2], [2])
+    assert ran.seen("f")[0]["shape"] == [2, 96, 96, 3]
+    assert [name for name in saved_files(comfy) if name.endswith(".png")] == [
+        f"keepers/review/image_0000{number}_.png" for number in (1, 2)
+    ]
 
 
 def test_two_prompts_at_once_save_under_different_names(comfy: Comfy) -> None:

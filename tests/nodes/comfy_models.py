@@ -35,12 +35,14 @@ def write_coherence(folder: Path) -> None:
     save_file(tensors, folder / "coherence" / "coherence_model.safetensors")
 
 
-def write_realism(folder: Path, name: str = "tiny") -> None:
-    """A small detector, as training writes one."""
+def write_realism(folder: Path, name: str = "tiny", *, blank: bool = False) -> None:
+    """A small detector, as training writes one; a blank one answers NaN."""
     torch.manual_seed(0)
     described = Description(("real", "ai"), Shape("resnet", (1, 1, 1, 1), 8), Window(64), trained="2026-01-01T00:00:00")
     net = make_net(described.shape, 2, described.view)
     (folder / "realism").mkdir(parents=True, exist_ok=True)
+    for parameter in net.parameters() if blank else ():
+        torch.nn.init.constant_(parameter, torch.nan)
     save_file(dict(net.state_dict()), folder / "realism" / f"{name}.safetensors", metadata=described.metadata())
 
 

@@ -59,6 +59,11 @@ def test_the_seed_goes_up_by_one_and_wraps() -> None:
     assert run(KeepersRetryStart, seed=2**64 - 1, round=1).args[0] == 0
 
 
+def test_no_output_is_a_list() -> None:
+    """ComfyUI lays the outputs of a node that answers with nodes end to end, so a list would shift those after it."""
+    assert not any(each.is_output_list for each in KeepersRetryEnd.define_schema().outputs)
+
+
 def test_too_few_give_a_copy_of_what_lies_between(comfy: Any) -> None:
     answer = end(good(2), scores("accept", "reject"))
     copies = answer.expand

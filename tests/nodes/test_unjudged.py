@@ -203,8 +203,8 @@ def test_retry_end(trouble: Trouble) -> None:
     assert len(again.args) == len(KeepersRetryEnd.define_schema().outputs)
     found = outputs(KeepersRetryEnd, end(given, judged(trouble), wanted=[1], attempts=[2], round=[passed_on]))
     assert blocked(found["accepted"]) and found["count"] == 0
-    assert [list(each.shape) for each in found["unjudged"]] == [[1, 16, 16, 3]] * 2
-    assert torch.equal(found["unjudged"][0][0].nan_to_num(9.0), given[2].nan_to_num(9.0))
+    assert list(found["unjudged"].shape) == [2, 16, 16, 3]
+    assert torch.equal(found["unjudged"][0].nan_to_num(9.0), given[2].nan_to_num(9.0))
     assert len(found["unjudged_scores"].images) == 2
     the_verdict(trouble, found["unjudged_scores"].images[1])
     assert found["report"].splitlines() == [f"attempt 1: {SUMMARY}", f"attempt 2: {SUMMARY}"]
