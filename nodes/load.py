@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from PIL import Image, ImageOps
 
-from ..core.captions.sidecar import read_sidecar, sidecar_path
+from ..core.captions.sidecar import read_caption, sidecar_path
 from ..core.errors import KeepersError, UnreadableImage
 from ..core.gates.gate import Gate, not_judged
 from ..core.gates.unjudged import flawed
@@ -194,7 +194,7 @@ def _tensor(path: Path) -> torch.Tensor:
 
 def _caption(path: Path, record: Record | None) -> str:
     for ending in (".txt", ".caption"):
-        text = read_sidecar(sidecar_path(path, ending))
+        text = read_caption(sidecar_path(path, ending))
         if text is not None:
             return text.strip()
     return record.caption if record else ""

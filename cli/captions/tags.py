@@ -6,6 +6,7 @@ import csv as csv_files
 import io
 import sys
 import time
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
@@ -19,6 +20,7 @@ from ...core.captions.sidecar import read_sidecar, sidecar_path
 from ...core.captions.text import is_kaomoji
 from ...core.errors import KeepersError
 from ...core.files import atomic_write
+from ...core.metadata.beside import generation_beside
 from ...core.pictures.walk import Found, Search, walk
 from .. import exit_codes
 from ..console import console
@@ -48,7 +50,8 @@ def tags(
     recursive: Annotated[bool, _input(help="Search folders in folders.")] = True,
 ) -> None:
     """Show how often each tag stands in the captions: what is learnt, and what is missing or too common."""
-    table, without, unread = _counted(paths, extension, recursive)
+    counted = _counted(paths, extension, recursive)
+    table = counted.table
     if csv:
         _write_csv(csv, table, pairs)
     if report:
@@ -59,33 +62,53 @@ def tags(
         if pairs:
             _show_pairs(table.pairs(pairs))
     console.print(f"{table.images:,} captions, {len(table):,} tags, {table.empty:,} empty captions")
-    if without:
-        console.print(f"{without:,} images have no caption file ({exit_codes.escaped(extension)})")
-    for path, reason in unread:
+    if counted.without:
+        console.print(f"{counted.without:,} images have no caption file ({exit_codes.escaped(extension)})")
+    if counted.generation:
+        console.print(f"{counted.generation:,} text files say how their image was made, and are no captions")
+    for path, reason in counted.unread:
         console.print(f"[red]not counted[/] {exit_codes.escaped(str(path))}: {exit_codes.escaped(reason)}")
-    raise typer.Exit(exit_codes.UNJUDGED if unread else exit_codes.OK)
+    raise typer.Exit(exit_codes.UNJUDGED if counted.unread else exit_codes.OK)
 
 
-def _counted(paths: list[Path], extension: str, recursive: bool) -> tuple[TagTable, int, list[tuple[Path, str]]]:
-    """The tags of all images' captions, how many images have none, and what could not be read."""
-    table, without, unread = TagTable(), 0, list[tuple[Path, str]]()
+@dataclass
+class _Counted:
+    """What was found beside the images."""
+
+    table: TagTable = field(default_factory=TagTable)
+    without: int = 0
+    """Images without a caption file."""
+    generation: int = 0
+    """Images whose text file says how they were made."""
+    unread: list[tuple[Path, str]] = field(default_factory=list[tuple[Path, str]])
+    """What could not be read, and why."""
+
+    def add(self, image: Path, extension: str) -> None:
+        """Counts one image's caption. Raises SidecarError."""
+        text = read_sidecar(sidecar_path(image, extension))
+        if text is None:
+            self.without += 1
+        elif generation_beside(text):
+            self.generation += 1
+        else:
+            self.table.add(tags_of_text(text))
+
+
+def _counted(paths: list[Path], extension: str, recursive: bool) -> _Counted:
+    """The tags of all images' captions."""
+    counted = _Counted()
     for entry in walk(paths, Search(recursive=recursive)):
         if not isinstance(entry, Found):
-            unread.append((entry.path, entry.reason))
+            counted.unread.append((entry.path, entry.reason))
             continue
         if entry.path.suffix.lower() not in IMAGE_ENDINGS:
-            unread.append((entry.path, "this is no image; name images or their folder"))
+            counted.unread.append((entry.path, "this is no image; name images or their folder"))
             continue
         try:
-            text = read_sidecar(sidecar_path(entry.path, extension))
+            counted.add(entry.path, extension)
         except KeepersError as error:
-            unread.append((entry.path, str(error)))
-            continue
-        if text is None:
-            without += 1
-        else:
-            table.add(tags_of_text(text))
-    return table, without, unread
+            counted.unread.append((entry.path, str(error)))
+    return counted
 
 
 def _show(table: TagTable, top: int) -> None:

@@ -21,6 +21,7 @@ _COUNTS = {
     "new": "new captions",
     "changed": "captions changed",
     "kept": "had a caption already",
+    "generation": "have generation data in that file, which was left as it is (--extension .caption gives another)",
     "empty": "had nothing to say (empty caption)",
     "missing": "lacked a required tag",
     "reject": "rejected by the gate, without caption",

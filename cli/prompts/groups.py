@@ -11,6 +11,7 @@ from ...core.captions.sidecar import read_sidecar
 from ...core.errors import KeepersError
 from ...core.gates.gate import Gate, Verdict
 from ...core.gates.tree import Value
+from ...core.metadata.beside import generation_beside
 from ...core.prediction import Answers, Prediction
 
 
@@ -76,12 +77,17 @@ def require_class(truth: str, labels: Sequence[str]) -> None:
 
 
 def prompt_of(path: Path | None, known: str, table: Mapping[Path, str]) -> str:
-    """The prompt of an image: only from the table if there is one, else its own, else from a file beside it."""
+    """The prompt of an image: only from the table if there is one, else its own, else from a file beside it.
+
+    Of a file that says how the image was made, only the positive prompt is taken.
+    """
     if table:
         return table.get(path.resolve(), "") if path else ""
     if known or path is None:
         return known
     try:
-        return read_sidecar(path.with_suffix(".txt")) or ""
+        beside = read_sidecar(path.with_suffix(".txt")) or ""
     except KeepersError:
         return ""
+    made = generation_beside(beside)
+    return made.positive if made else beside

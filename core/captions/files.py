@@ -17,7 +17,7 @@ from .sidecar import Change, digest, plan_sidecar, write_sidecar
 from .training_folder import place_image
 from .writer import Caption
 
-What = Literal["new", "changed", "kept", "empty", "missing"]
+What = Literal["new", "changed", "kept", "generation", "empty", "missing"]
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,8 @@ class Written:
     """What happened to one caption."""
 
     what: What
-    """"kept": there was a caption already; "empty": there was nothing to say; "missing": a required tag is missing."""
+    """"kept": there was a caption already; "generation": the file says how the image was made, and stays as it is;
+    "empty": there was nothing to say; "missing": a required tag is missing."""
     change: Change
     image: Path
     """The image beside the caption: the copy, if copies are made."""
@@ -98,5 +99,5 @@ def _what(change: Change, caption: Caption) -> What:
     if not caption.text:
         return "empty"
     if change.kept:
-        return "kept"
+        return "generation" if change.generation else "kept"
     return "new" if change.before is None else "changed"

@@ -12,10 +12,12 @@ from pathlib import Path
 
 from ..errors import SidecarError
 from ..files import atomic_write, open_regular
+from ..metadata.beside import generation_beside
 from ..paths import inside
 from .recipe import IMAGE_ENDINGS, CaptionRecipe
 from .text import normal
 
+GENERATION_DATA = "it says how the image was made and is no caption; write captions with another ending"
 _LARGEST = 1024 * 1024
 _BYTE_ORDER_MARKS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
 
@@ -31,6 +33,8 @@ class Change:
     """The text it is to have."""
     kept: str = ""
     """Why the file stays as it is; empty if it is to be written."""
+    generation: bool = False
+    """Whether the file says how the image was made, so that it is no caption and stays as it is."""
 
     @property
     def old(self) -> str:
@@ -57,6 +61,8 @@ def plan_sidecar(image: Path, caption: str, recipe: CaptionRecipe) -> Change:
         return Change(path, before, caption, "the caption is empty")
     if before is None:
         return Change(path, None, caption)
+    if generation_beside(decode(path, before)):
+        return Change(path, before, decode(path, before), GENERATION_DATA, generation=True)
     if recipe.existing == "skip":
         return Change(path, before, decode(path, before), "there is a caption already")
     after = combine(decode(path, before), caption, recipe)
@@ -117,6 +123,12 @@ def read_sidecar(path: Path) -> str | None:
     """The text of a caption file; None if there is none. Raises SidecarError."""
     data = read_bytes(path)
     return None if data is None else decode(path, data)
+
+
+def read_caption(path: Path) -> str | None:
+    """The caption in a file; None if there is no file, or if it says how the image was made. Raises SidecarError."""
+    text = read_sidecar(path)
+    return None if text is None or generation_beside(text) else text
 
 
 def read_bytes(path: Path) -> bytes | None:

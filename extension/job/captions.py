@@ -77,6 +77,9 @@ def write_beside(job: GenerationJob, item: JobImage, image: Path) -> None:
     if not item.caption or item.outcome == "reject":
         return
     try:
-        write_sidecar(plan_sidecar(image, item.caption, recipe_of_job(job)))
+        change = plan_sidecar(image, item.caption, recipe_of_job(job))
+        if change.generation:
+            job.note(f"Captions: {change.path.name}: {change.kept}")
+        write_sidecar(change)
     except Exception as error:
         job.note(f"Captions: {one_line(error)}")

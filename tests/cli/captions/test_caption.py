@@ -110,6 +110,18 @@ def test_existing_captions_are_kept_unless_said_otherwise(folder: Path) -> None:
     assert captions(folder)["red.txt"] == "mine, Red Sky, end"
 
 
+INFOTEXT = "a newt\nNegative prompt: fog\nSteps: 24, Sampler: Euler a, CFG scale: 7, Seed: 5, Model: moss\n"
+
+
+def test_generation_data_beside_an_image_is_left_alone_and_told(folder: Path) -> None:
+    (folder / "red.txt").write_text(INFOTEXT, "utf-8")
+    assert "1 have generation data in that file" in run("caption", folder, "--existing", "append")
+    assert captions(folder)["red.txt"] == INFOTEXT
+    output = run("tags", folder, "--top", 0)
+    assert "Steps" not in output and "newt" not in output
+    assert "1 text files say how their image was made" in output
+
+
 def test_a_dry_run_shows_differences_and_writes_nothing(folder: Path) -> None:
     (folder / "red.txt").write_text("old", "utf-8")
     before = {path: path.read_bytes() for path in folder.iterdir()}

@@ -15,12 +15,14 @@ from keepers.core.captions import journal as caption_journal
 from keepers.core.captions.journal import NAME, Entry, new_run, read_journal, record, undo
 from keepers.core.captions.recipe import CaptionRecipe
 from keepers.core.captions.sidecar import (
+    GENERATION_DATA,
     collisions,
     combine,
     digest,
     merge,
     parts_of,
     plan_sidecar,
+    read_caption,
     read_sidecar,
     sidecar_path,
     write_sidecar,
@@ -71,6 +73,21 @@ def test_a_new_caption_is_plain_utf8(tmp_path: Path) -> None:
 def test_existing_captions(tmp_path: Path, policy: str, text: str) -> None:
     (tmp_path / "a.txt").write_text("solo, Long Hair", "utf-8")
     assert write(tmp_path / "a.png", "long hair, wolf", existing=policy) == text
+
+
+INFOTEXT = "a newt\nNegative prompt: fog\nSteps: 24, Sampler: Euler a, CFG scale: 7, Seed: 5, Model: moss\n"
+
+
+@pytest.mark.parametrize("existing", ["skip", "overwrite", "append", "prepend", "merge"])
+def test_generation_data_is_no_caption_and_never_changed(tmp_path: Path, existing: Any) -> None:
+    (tmp_path / "a.txt").write_text(INFOTEXT, "utf-8")
+    change = plan_sidecar(tmp_path / "a.png", "newt", CaptionRecipe(existing=existing))
+    assert change.generation and change.kept == GENERATION_DATA
+    write_sidecar(change)
+    assert (tmp_path / "a.txt").read_text("utf-8") == INFOTEXT
+    assert read_caption(tmp_path / "a.txt") is None
+    assert write(tmp_path / "a.png", "newt", existing=existing, extension=".caption") == "newt"
+    assert read_caption(tmp_path / "a.caption") == "newt"
 
 
 def test_nothing_to_say_never_empties_a_file(tmp_path: Path) -> None:
