@@ -107,6 +107,9 @@ class Clock:
         if what in ("near-duplicates", "accounting") and not self.scanned:
             self.scanned = perf_counter()
 
+    def passed_by(self, told: str) -> None:
+        """Not needed."""
+
     def listed(self, count: int) -> None:
         """Not needed."""
 

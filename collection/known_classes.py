@@ -8,17 +8,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ..core.errors import KeepersError, one_line
-from ..core.pictures.walk import Found, Search, walk
+from ..core.pictures.walk import Found, Search, is_hidden, walk
 
 FILE_COLUMNS = ("file", "path", "image", "filename", "file_name", "name")
 MOST_TABLE = 256 << 20
 
 
-def by_folder(folders: Mapping[str, Sequence[Path]]) -> dict[Path, str]:
+def by_folder(folders: Mapping[str, Sequence[Path]], search: Search | None = None) -> dict[Path, str]:
     """The class of every image file in the folders of each class. Raises KeepersError for a class without images."""
     found: dict[Path, str] = {}
     for name, paths in folders.items():
-        files = [one.path for one in walk(paths, Search()) if isinstance(one, Found)]
+        files = [one.path for one in walk(paths, search) if isinstance(one, Found)]
         if not files:
             listed = ", ".join(one_line(str(path)) for path in paths)
             raise KeepersError(f"There are no images of class {name!r} in {listed}.")
@@ -31,7 +31,7 @@ def by_folder(folders: Mapping[str, Sequence[Path]]) -> dict[Path, str]:
 def subfolders(folder: Path) -> dict[str, list[Path]]:
     """The folders in a folder, by name. Raises KeepersError if there are fewer than two."""
     try:
-        found = {path.name: [path] for path in sorted(folder.iterdir()) if path.is_dir()}
+        found = {path.name: [path] for path in sorted(folder.iterdir()) if path.is_dir() and not is_hidden(path.name)}
     except OSError as error:
         raise KeepersError(f"{one_line(str(folder))} cannot be listed ({error}).") from error
     if len(found) < 2:

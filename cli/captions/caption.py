@@ -19,11 +19,12 @@ from ...core.captions.training_folder import training_folder
 from ...core.captions.writer import CaptionWriter, taggers
 from ...core.errors import KeepersError
 from ...core.judging.judge import Judge
-from ...core.pictures.walk import Found, PassedOver, Search, walk
+from ...core.pictures.walk import Found, PassedOver, walk
 from ...models.registry import REGISTRY
 from .. import exit_codes
 from ..console import console
 from ..gates import TextOrPreset
+from ..looking import Looking, tell_passed_by
 from ..machine import AllowMissing, Machine, require_models
 from ..options import examples, in_panel
 from ..recipe import with_default_tagger
@@ -59,6 +60,7 @@ def caption(
     name: Annotated[str, _training(help="For --training: trigger, or trigger and class.")] = "",
     recursive: Annotated[bool, _input(help="Search folders in folders.")] = True,
     follow: Annotated[bool, _input("--follow", help="Follow symbolic links inside folders.")] = False,
+    looking: Looking,
     db: Db = None,
     no_db: NoDb = False,
     machine: Machine,
@@ -85,13 +87,15 @@ def caption(
     if asked:
         judge.check(asked)
         require_models(judge, asked.models, allow_missing=allow_missing)
-    search = Search((), () if rejected else REJECTED, recursive, follow, [target] if target else ())
+    exclude, skip = () if rejected else REJECTED, [target] if target else ()
+    search = looking.search(exclude=exclude, recursive=recursive, follow=follow, skip=skip)
     with ExitStack() as stack:
         store = None if no_db or not (models or asked) else stack.enter_context(open_store(db))
         writer = CaptionWriter(chosen, taggers(REGISTRY.spec(model, judge.store) for model in models))
         run = CaptionRun(writer, judge, models, asked, store)
         job = _Job(run, CaptionFiles(chosen, target, dry_run))
         code = job.work(list(walk(paths, search)), dry=dry_run, quiet=quiet)
+        tell_passed_by(search)
     raise typer.Exit(code)
 
 

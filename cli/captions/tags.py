@@ -24,6 +24,7 @@ from ...core.metadata.beside import generation_beside
 from ...core.pictures.walk import Found, Search, walk
 from .. import exit_codes
 from ..console import console
+from ..looking import Looking, tell_passed_by
 from ..options import examples, in_panel
 from ..pages.page import write_page
 from ..pages.panels import Panel, bars
@@ -48,9 +49,12 @@ def tags(
     csv: Annotated[str, _output("--csv", help="Write all tags as a table; - is the output stream.")] = "",
     report: Annotated[Path | None, _output(help="Write a self-contained HTML page.")] = None,
     recursive: Annotated[bool, _input(help="Search folders in folders.")] = True,
+    *,
+    looking: Looking,
 ) -> None:
     """Show how often each tag stands in the captions: what is learnt, and what is missing or too common."""
-    counted = _counted(paths, extension, recursive)
+    search = looking.search(recursive=recursive)
+    counted = _counted(paths, extension, search)
     table = counted.table
     if csv:
         _write_csv(csv, table, pairs)
@@ -66,6 +70,7 @@ def tags(
         console.print(f"{counted.without:,} images have no caption file ({exit_codes.escaped(extension)})")
     if counted.generation:
         console.print(f"{counted.generation:,} text files say how their image was made, and are no captions")
+    tell_passed_by(search)
     for path, reason in counted.unread:
         console.print(f"[red]not counted[/] {exit_codes.escaped(str(path))}: {exit_codes.escaped(reason)}")
     raise typer.Exit(exit_codes.UNJUDGED if counted.unread else exit_codes.OK)
@@ -94,10 +99,10 @@ class _Counted:
             self.table.add(tags_of_text(text))
 
 
-def _counted(paths: list[Path], extension: str, recursive: bool) -> _Counted:
+def _counted(paths: list[Path], extension: str, search: Search) -> _Counted:
     """The tags of all images' captions."""
     counted = _Counted()
-    for entry in walk(paths, Search(recursive=recursive)):
+    for entry in walk(paths, search):
         if not isinstance(entry, Found):
             counted.unread.append((entry.path, entry.reason))
             continue

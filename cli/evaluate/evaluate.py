@@ -18,11 +18,12 @@ from ...collection.statistics.curves import MEASURES, Measure
 from ...core.errors import KeepersError
 from ...core.files import atomic_write
 from ...core.gates.gate import Gate
-from ...core.pictures.walk import Found, PassedOver, walk
+from ...core.pictures.walk import Found, PassedOver, Search, walk
 from .. import exit_codes
 from ..completion import model_ids
 from ..console import console
 from ..gates import GateOptions, TextOrPreset
+from ..looking import Looking, tell_passed_by
 from ..machine import AllowMissing, Machine, require_models
 from ..named import named_folders
 from ..options import examples, in_panel
@@ -66,6 +67,7 @@ def evaluate(
     ] = "informedness=1",
     json: Annotated[Path | None, _output(help="Write all numbers as JSON.", show_default=False)] = None,
     report: Annotated[Path | None, _output(help="Write a page.", show_default=False)] = None,
+    looking: Looking,
     db: Db = None,
     no_db: NoDb = False,
     machine: Machine,
@@ -76,7 +78,8 @@ def evaluate(
     Classes come from folder names, --class options, or a column of a table. Images that could not be judged are listed
     and left out of all numbers.
     """
-    truths = known_classes(folder, classes, table)
+    search = looking.search()
+    truths = known_classes(folder, classes, table, search)
     measure, value = parse_target(target)
     judge = machine.judge()
     require_models(judge, [model] if model else [])
@@ -94,6 +97,7 @@ def evaluate(
         found = of_gate(str(asked.gate), truths, results, expected(expect, set(truths.values())))
     found = replace(found, unread=unread)
     show(found)
+    tell_passed_by(search)
     if json:
         atomic_write(json, json_format.dumps(found.facts(), indent=2, ensure_ascii=False).encode())
     if report:
@@ -130,14 +134,16 @@ class _Evaluation:
         return cls(Gate.parse(f"accept: {asking} == {asking}"), model)
 
 
-def known_classes(folder: Path | None, classes: Sequence[str] | None, table: Path | None) -> dict[Path, str]:
+def known_classes(
+    folder: Path | None, classes: Sequence[str] | None, table: Path | None, search: Search | None = None
+) -> dict[Path, str]:
     """The class of every image. Raises KeepersError."""
     if sum(map(bool, (folder, classes, table))) != 1:
         raise KeepersError("Say what the images are: a folder of folders, --class NAME=FOLDER, or --table FILE.")
     if table:
         truths = by_table(table, ("class", "label", "truth"))
     else:
-        truths = by_folder(subfolders(folder) if folder else named_folders(classes))
+        truths = by_folder(subfolders(folder) if folder else named_folders(classes), search)
     if len(set(truths.values())) < 2:
         raise KeepersError("All images are of one class: there is nothing to compare.")
     return truths

@@ -20,6 +20,7 @@ from ...models.faramir.explain import explain as explain_prediction
 from ...models.faramir.notes import notes
 from ..console import console
 from ..exit_codes import escaped
+from ..looking import Looking
 from ..machine import Machine
 from ..options import Fields, examples, in_panel
 from .map import MapOptions, explain_map
@@ -60,6 +61,7 @@ def explain(
     raw: Annotated[Path | None, _output(help="For realism: write the map as a numpy array.")] = None,
     as_json: Annotated[bool, _output("--json", help="Print JSON.")] = False,
     top: Annotated[int, _output(min=1, max=32, help="How many classes and inputs are shown.")] = 8,
+    looking: Looking,
     beside: Annotated[bool, _what(help="Also ask aesthetic and arniqa, where their weights are here.")] = True,
     machine: Annotated[
         Machine, Fields("device", "precision", "folders", "weights", "download", precision="exact", batch=1)
@@ -77,7 +79,9 @@ def explain(
     """
     judge = machine.judge()
     if model.partition(":")[0] != "faramir":
-        explain_map(judge.classifier(model), image, MapOptions(label, method, heatmap, raw, plot, as_json))
+        explain_map(
+            judge.classifier(model), image, MapOptions(label, method, heatmap, raw, plot, as_json, looking.search())
+        )
         return
     if label and not heatmap:
         raise KeepersError("--label says what --heatmap shows: also give --heatmap FILE.")

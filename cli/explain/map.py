@@ -6,7 +6,7 @@ import io
 import json
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,7 @@ from ...core.pictures.open import open_image
 from ...core.pictures.walk import Found, Search, walk
 from .. import exit_codes
 from ..console import console
+from ..looking import tell_passed_by
 from ..pages.page import write_page
 from ..pages.rows import Header, Row, ShownModel, Unread, link
 from ..pages.thumbnail import thumbnail
@@ -46,6 +47,8 @@ class MapOptions:
     sheet: Path | None = None
     """A page with all images under their maps."""
     as_json: bool = False
+    search: Search = field(default_factory=Search)
+    """How a folder is looked through."""
 
 
 def explain_map(classifier: Classifier, path: Path, options: MapOptions) -> None:
@@ -86,6 +89,7 @@ def _explain_folder(classifier: Classifier, folder: Path, options: MapOptions) -
     for path, picture, found in _found(classifier, folder, options, unread):
         rows.append(_row(path, picture, found, target))
         told.append(facts(path, found))
+    tell_passed_by(options.search)
     if not rows and not unread:
         raise KeepersError(f"There are no images in {folder}.")
     for error in unread:
@@ -102,7 +106,7 @@ def _explain_folder(classifier: Classifier, folder: Path, options: MapOptions) -
 def _found(
     classifier: Classifier, folder: Path, options: MapOptions, unread: list[UnreadableImage]
 ) -> Iterator[tuple[Path, Image, Heatmap]]:
-    files = [one.path for one in walk([folder], Search()) if isinstance(one, Found)]
+    files = [one.path for one in walk([folder], options.search) if isinstance(one, Found)]
     starts = range(0, len(files), BATCH)
     for start in track(starts, "explaining", console=console, transient=True):
         pairs: list[tuple[Path, Image]] = []

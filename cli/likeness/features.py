@@ -16,6 +16,7 @@ from ...core.pictures.open import open_image
 from ...core.pictures.walk import Found, Search, walk
 from .. import exit_codes
 from ..console import console
+from ..looking import tell_passed_by
 from ..machine import Machine
 from ..options import Fields
 
@@ -37,6 +38,8 @@ class Features:
     paths: list[Path] = field(default_factory=list[Path])
     rows: list[Floats] = field(default_factory=list)
     unread: list[UnreadableImage] = field(default_factory=list[UnreadableImage])
+    search: Search = field(default_factory=Search)
+    """How files were looked for, with what was left out."""
 
     @property
     def matrix(self) -> Floats:
@@ -49,11 +52,12 @@ def collect(
     paths: Sequence[Path],
     batch: int,
     seen: Callable[[Path, Image], None] = lambda _path, _image: None,
+    search: Search | None = None,
 ) -> Features:
     """The features of all images in files and folders; `seen` is shown each picture once."""
     if not classifier.has_features:
         raise NotExplainable(f"{classifier.spec.id} has no feature vectors; furry, jtp and wd have.")
-    found = Features()
+    found = Features(search=search or Search())
     files = _files(paths, found)
     for some in _batches(track(files, "reading", console=console, transient=True), batch):
         ready: list[tuple[Path, Prepared]] = []
@@ -79,14 +83,15 @@ def feature_of(classifier: Classifier, path: Path) -> Floats:
 
 
 def tell_unread(found: Features) -> None:
-    """Print what could not be read."""
+    """Print what could not be read, and what was left out."""
+    tell_passed_by(found.search)
     for error in found.unread:
         console.print(f"[red]not read[/] {exit_codes.escaped(str(error))}")
 
 
 def _files(paths: Sequence[Path], found: Features) -> list[Path]:
     files: list[Path] = []
-    for entry in walk(paths, Search()):
+    for entry in walk(paths, found.search):
         if isinstance(entry, Found):
             files.append(entry.path)
         else:

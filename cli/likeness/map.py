@@ -12,6 +12,7 @@ from ...collection.similarity import onto_plane
 from ...core.errors import KeepersError
 from .. import exit_codes
 from ..console import console
+from ..looking import Looking
 from ..options import examples, in_panel
 from ..pages.page import write_page
 from ..pages.panels import scatter
@@ -37,6 +38,7 @@ def map_(
     *,
     report: Annotated[Path, _output(help="The page to write.")] = Path("map.html"),
     model: Model = "furry",
+    looking: Looking,
     machine: OneModel,
 ) -> None:
     """Draw a map of images: a model's features, brought to the two directions in which they differ most (PCA)."""
@@ -47,7 +49,7 @@ def map_(
     def seen(path: Path, image: Image) -> None:
         shown[path] = _row(path, image, report.parent)
 
-    found = collect(classifier, paths, machine.batch, seen)
+    found = collect(classifier, paths, machine.batch, seen, looking.search())
     tell_unread(found)
     if len(found.paths) < 3:
         raise KeepersError(f"A map needs at least 3 images; {len(found.paths)} could be read.")

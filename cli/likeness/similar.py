@@ -13,6 +13,7 @@ from ...collection.similarity import groups_alike, most_similar
 from ...core.errors import KeepersError
 from .. import exit_codes
 from ..console import console
+from ..looking import Looking
 from ..options import examples, in_panel
 from .features import Features, Model, OneModel, collect, feature_of, tell_unread
 
@@ -31,6 +32,7 @@ def similar(
     top: Annotated[int, _output(min=1, help="Show this many images.")] = 20,
     threshold: Annotated[float, _likeness(min=-1, max=1, help="The cosine that joins two images to a group.")] = 0.97,
     as_json: Annotated[bool, _output("--json", help="Print JSON.")] = False,
+    looking: Looking,
     machine: OneModel,
 ) -> None:
     """Find the images most like IMAGE in folders; with folders alone, the groups of near-duplicates in them.
@@ -40,7 +42,7 @@ def similar(
     image, places = _asked(paths)
     classifier = machine.judge().classifier(model)
     query = feature_of(classifier, image) if image else None
-    found = collect(classifier, places, machine.batch)
+    found = collect(classifier, places, machine.batch, search=looking.search())
     if query is not None:
         near = most_similar(query, found.matrix, top) if found.paths else []
         _show_near([(found.paths[row], cosine) for row, cosine in near], as_json)

@@ -21,12 +21,13 @@ from ...core.errors import KeepersError
 from ...core.files import atomic_write
 from ...core.gates.gate import Gate
 from ...core.judging.judge import Judge
-from ...core.pictures.walk import Found, walk
+from ...core.pictures.walk import Found, Search, walk
 from .. import exit_codes
 from ..completion import model_ids
 from ..console import console
 from ..gates import TextOrPreset
 from ..known_output import named_output, needing_arrow
+from ..looking import Looking, tell_passed_by
 from ..machine import AllowMissing, Machine, require_models
 from ..options import examples, in_panel
 from ..store import Db, open_store
@@ -66,6 +67,7 @@ def prompts(
     resamples: Annotated[int, _statistics(min=100, max=1_000_000, help="Draws of the bootstrap.")] = 10_000,
     seed: Annotated[int, _statistics(min=0, help="Seed of the bootstrap.")] = 0,
     top: Annotated[int, _output(min=1, help="How many words of each kind to show.")] = 15,
+    looking: Looking,
     db: Db = None,
     machine: Machine,
     allow_missing: AllowMissing = False,
@@ -77,7 +79,7 @@ def prompts(
     Prompts come from --table, else from the images' own metadata, else from caption files beside them (.txt). The
     output of a scan has verdicts and predictions of its own: there, nothing is judged, and --gate may be left out.
     """
-    judge, output = machine.judge(), named_output(paths)
+    judge, output, search = machine.judge(), named_output(paths), looking.search()
     told = by_table(table, ("prompt", "description", "caption", "text")) if table else {}
     nouns, tagger = find_tagger()
     with ExitStack() as stack:
@@ -91,9 +93,10 @@ def prompts(
             asked = _asked(judge, (model, truth), chosen)
             require_models(judge, asked.gate.models, allow_missing=allow_missing)
             store = stack.enter_context(open_store(db))
-            grouped = _scanned(asked, judge, store, [Path(path) for path in paths or ()], told)
+            grouped = _scanned(asked, judge, store, [Path(path) for path in paths or ()], told, search)
         found = findings(asked, grouped, nouns, tagger, resamples=resamples, seed=seed)
     show(found, top)
+    tell_passed_by(search)
     if csv:
         atomic_write(csv, _csv(found).encode())
     if report:
@@ -114,9 +117,11 @@ def _asked(judge: Judge, fooled: tuple[str, str], gate: Gate | None) -> GroupRul
     return GroupRule(fooled_gate(model, truth), model, truth)
 
 
-def _scanned(asked: GroupRule, judge: Judge, store: Store, paths: Sequence[Path], table: Mapping[Path, str]) -> Grouped:
+def _scanned(
+    asked: GroupRule, judge: Judge, store: Store, paths: Sequence[Path], table: Mapping[Path, str], search: Search
+) -> Grouped:
     """Images that are judged now, or were judged before."""
-    files = [one for one in walk(paths or _known(store)) if isinstance(one, Found)]
+    files = [one for one in walk(paths or _known(store), search) if isinstance(one, Found)]
     scan = Scan(judge, asked.gate, store, ScanOptions(details=True))
     by_path = {path.resolve(): text for path, text in table.items()}
     results = track(scan.run(scan.plan(files)), "judging", total=len(files), console=console, transient=True)

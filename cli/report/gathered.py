@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ...core.pictures.walk import Search
 from ..not_judged import NotJudged
 from ..pages.rows import Header, Row, Shown, ShownModel, Unread
 
@@ -22,6 +23,8 @@ class Wish:
     only: Shown | None = None
     pictures: bool = True
     """Whether thumbnails are made for images that have none."""
+    search: Search = field(default_factory=Search)
+    """How folders are looked through."""
 
 
 @dataclass(frozen=True)

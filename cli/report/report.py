@@ -16,6 +16,7 @@ from ..console import console
 from ..exit_codes import OK, UNJUDGED, escaped
 from ..gates import GateOptions
 from ..known_output import named_output, needing_arrow
+from ..looking import Looking, tell_passed_by
 from ..machine import Machine
 from ..options import Fields, examples, in_panel
 from ..pages.page import write_page
@@ -54,6 +55,7 @@ def report(
     pictures: Annotated[
         bool, _page("--pictures/--no-pictures", help="Make thumbnails of images that have none yet.")
     ] = True,
+    looking: Looking,
     db: Db = None,
     machine: Annotated[Machine, Fields("folders", "weights")],
 ) -> None:
@@ -65,13 +67,14 @@ def report(
     found = named_output(paths)
     judge = machine.judge()
     chosen = gate.named(judge.store)
-    wish = Wish(output.parent, limit, verdict, pictures)
+    wish = Wish(output.parent, limit, verdict, pictures, looking.search())
     with ExitStack() as stack:
         place = store_path(db)
         store = stack.enter_context(Store(place)) if place.is_file() else None
         gathered = _gathered(found, paths or [], chosen, judge, store, wish)
     size = write_page(output, gathered.header(), gathered.rows)
     _tell(gathered)
+    tell_passed_by(wish.search)
     console.print(f"report: {escaped(str(output))} ({size / 1e6:.1f} MB)", soft_wrap=True)
     raise typer.Exit(OK if gathered.complete else UNJUDGED)
 

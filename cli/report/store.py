@@ -16,7 +16,7 @@ from ...core.errors import KeepersError
 from ...core.gates.gate import Gate
 from ...core.judging.judge import Judge
 from ...core.pictures.open import read_image_file
-from ...core.pictures.walk import Found, walk
+from ...core.pictures.walk import Found, Search, walk
 from ...core.prediction import Answer
 from ..not_judged import NotJudged
 from ..pages.pictures import made_pictures
@@ -40,7 +40,9 @@ def from_store(store: Store, paths: Sequence[Path], gate: Gate | None, judge: Ju
         judge.check(gate)
     verdicts, missing, not_judged = Verdicts(store, judge, gate), list[Unread](), NotJudged()
     choice: Choice[Judged] = Choice(wish.limit, wish.only)
-    for part in _chunks(counted(_files(store, paths, verdicts.left_out, missing), "looking", "files", 100)):
+    for part in _chunks(
+        counted(_files(store, paths, verdicts.left_out, missing, wish.search), "looking", "files", 100)
+    ):
         for judged in verdicts.of(part):
             kind: Shown = "error" if judged.error else judged.verdict.outcome
             choice.offer(kind, judged.content, judged)
@@ -65,9 +67,11 @@ def from_store(store: Store, paths: Sequence[Path], gate: Gate | None, judge: Ju
     )
 
 
-def _files(store: Store, paths: Sequence[Path], left_out: Counter[str], missing: list[Unread]) -> Iterator[Found]:
+def _files(
+    store: Store, paths: Sequence[Path], left_out: Counter[str], missing: list[Unread], search: Search
+) -> Iterator[Found]:
     """The files that exist, in order; missing ones are counted, or reported if they were named."""
-    for entry in walk(paths) if paths else ():
+    for entry in walk(paths, search) if paths else ():
         if isinstance(entry, Found):
             yield entry
         else:

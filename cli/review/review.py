@@ -22,6 +22,7 @@ from ...core.pictures.walk import Found, Search, walk
 from ..console import console
 from ..exit_codes import OK, UNJUDGED, escaped
 from ..gates import GateOptions
+from ..looking import Looking, tell_passed_by
 from ..machine import AllowMissing, Machine, require_models
 from ..not_judged import NotJudged
 from ..options import examples, in_panel
@@ -52,6 +53,7 @@ def review(
     port: Annotated[int, _page(min=0, max=65535, help="0 takes any that is free.")] = 0,
     browser: Annotated[bool, _page(help="Open the page.")] = True,
     recursive: Annotated[bool, _input(help="Search folders in folders.")] = True,
+    looking: Looking,
     db: Db = None,
     machine: Machine,
     allow_missing: AllowMissing = False,
@@ -66,7 +68,7 @@ def review(
     judge.check(chosen)
     require_models(judge, chosen.models, allow_missing=allow_missing)
     with open_store(db) as store:
-        results, complete = _scored(judge, chosen, store, paths, recursive)
+        results, complete = _scored(judge, chosen, store, paths, looking.search(recursive=recursive))
         found = items(results, chosen)
         judge.release()
         if not found:
@@ -77,11 +79,12 @@ def review(
 
 
 def _scored(
-    judge: Judge, gate: Gate, store: Store, paths: Sequence[Path], recursive: bool
+    judge: Judge, gate: Gate, store: Store, paths: Sequence[Path], search: Search
 ) -> tuple[list[Scanned], bool]:
     """The images of the paths with their verdicts, from the store where it has them; and whether all were judged."""
-    entries = list(walk(paths, Search(recursive=recursive)))
+    entries = list(walk(paths, search))
     files = [entry for entry in entries if isinstance(entry, Found)]
+    tell_passed_by(search)
     scan = Scan(judge, gate, store, ScanOptions(details=True))
     results = list(scan.run(scan.plan(files)))
     unread = len(entries) - len(files) + sum(bool(result.error) for result in results)

@@ -88,6 +88,10 @@ class ClusterView:
         """This many inputs were found so far."""
         self._bar.update(self._task, completed=count)
 
+    def passed_by(self, told: str) -> None:
+        """Some files were left out because they are hidden."""
+        self._say(f"{told}; --hidden takes them")
+
     def begin(self, todo: int, skipped: int, pools: Pools) -> None:
         """This many will be looked at."""
         self._todo = todo

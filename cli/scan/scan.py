@@ -22,6 +22,7 @@ from ...core.pictures.walk import Found, PassedOver, Search, walk
 from .. import exit_codes
 from ..console import console
 from ..gates import GateOptions
+from ..looking import Looking, tell_passed_by
 from ..machine import AllowMissing, Machine, require_models
 from ..options import examples, in_panel
 from ..pages.thumbnail import thumbnail
@@ -94,6 +95,7 @@ def scan(
     machine: Machine,
     allow_missing: AllowMissing = False,
     quiet: Annotated[bool, _output("--quiet", "-q", help="Only the summary.")] = False,
+    looking: Looking,
     cluster: ClusterOptions,
 ) -> None:
     """Score images and tell which are worth keeping.
@@ -107,7 +109,7 @@ def scan(
         here = {"--json": json, "--jsonl": jsonl, "--csv": csv, "--report": report, "--sort": sort, "--db": db}
         here |= {"--sidecar": sidecar, "--watch": watch, "--limit": limit, "--fresh": fresh}
         refuse({**here, "--allow-missing": allow_missing}, "goes with the plain engine only.")
-        search = Search(include or (), exclude or (), recursive, follow)
+        search = Search(include or (), exclude or (), recursive, follow, hidden=looking.hidden)
         wanted = ClusterScan(paths, search, cluster, everything, pixel_limit * 1_000_000, machine)
         raise typer.Exit(run_on_cluster(wanted, chosen, quiet=quiet))
     refuse(cluster.given(), "goes with --engine ray only.")
@@ -122,7 +124,9 @@ def scan(
         )
         job = _Job(
             Scan(judge, chosen, store, options),
-            Search(include or (), exclude or (), recursive, follow, [sort] if sort else ()),
+            looking.search(
+                include or (), exclude or (), recursive=recursive, follow=follow, skip=[sort] if sort else ()
+            ),
             here_paths,
             limit,
             stack.enter_context(_outputs(chosen, json, jsonl, csv)),
@@ -181,6 +185,7 @@ class _Job:
         files, passed_over = self._walked()
         plan = self.scan.plan(files)
         console.print(f"scan {plan.to_scan:,}, skip {len(plan.known):,}")
+        tell_passed_by(self.search)
         with ScanView(len(plan.files), quiet=quiet) as view:
             for entry in passed_over:
                 view.passed_over(entry)
@@ -213,6 +218,7 @@ class _Job:
         seen = {found.path: (found.size, found.mtime_ns) for found in plan.files}
         while watch:
             time.sleep(WATCH_EVERY)
+            self.search = replace(self.search, passed_by=None)  # told once
             new = [found for found in self._walked()[0] if self._is_new(found, seen)]
             if new:
                 seen.update({found.path: (found.size, found.mtime_ns) for found in new})

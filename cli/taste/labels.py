@@ -16,10 +16,11 @@ from ...collection.mark_store import MarkStore
 from ...collection.marks import count
 from ...core.errors import KeepersError
 from ...core.files import atomic_write, content_hash
-from ...core.pictures.walk import Found, walk
+from ...core.pictures.walk import Found, Search, walk
 from ..console import console
 from ..exit_codes import escaped
 from ..known_output import Scans, known_marks
+from ..looking import Looking, tell_passed_by
 from ..options import examples, in_panel
 from ..store import Db, open_store
 from .mark_sources import Gathered, from_folders, from_sorted, from_table
@@ -52,27 +53,36 @@ def labels(
     ] = False,
     export: Annotated[Path | None, _out(help="Write all labels to this CSV.")] = None,
     forget: Annotated[list[Path] | None, _out(help="Forget what you said of these; repeatable.")] = None,
+    *,
+    looking: Looking,
     db: Db = None,
     scan: Scans = None,
 ) -> None:
     """Take labels in, write them out, or show how many there are. The last label of an image counts."""
+    search = looking.search()
     with open_store(db) as store:
         known = known_marks(store, scan)
-        for gathered in _gathered(keep, reject, table, sorted_, everything):
+        for gathered in _gathered(keep, reject, table, sorted_, everything, search):
             _add(known, gathered)
         if forget:
-            _forget(known, forget)
+            _forget(known, forget, search)
         if export:
             _export(known, export)
+        tell_passed_by(search)
         _show(known)
 
 
 def _gathered(
-    keep: list[Path] | None, reject: list[Path] | None, table: list[Path] | None, moved: Path | None, everything: bool
+    keep: list[Path] | None,
+    reject: list[Path] | None,
+    table: list[Path] | None,
+    moved: Path | None,
+    everything: bool,
+    search: Search,
 ) -> list[Gathered]:
     found: list[Gathered] = []
     if keep or reject:
-        found.append(from_folders(keep or (), reject or ()))
+        found.append(from_folders(keep or (), reject or (), search))
     found += [from_table(path) for path in table or ()]
     if moved:
         found.append(from_sorted(moved, everything))
@@ -99,8 +109,8 @@ def _tell(lines: list[str]) -> None:
         console.print(f"  and {len(lines) - TOLD} more")
 
 
-def _forget(known: MarkStore, paths: list[Path]) -> None:
-    contents = [content_hash(entry.path) for entry in walk(paths) if isinstance(entry, Found)]
+def _forget(known: MarkStore, paths: list[Path], search: Search) -> None:
+    contents = [content_hash(entry.path) for entry in walk(paths, search) if isinstance(entry, Found)]
     console.print(f"{known.forget(contents)} labels forgotten")
 
 

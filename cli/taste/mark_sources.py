@@ -15,7 +15,7 @@ from ...collection.sorting.sort import FOLDERS
 from ...collection.store import SeenFile
 from ...core.errors import KeepersError, one_line
 from ...core.files import content_hash, stamp
-from ...core.pictures.walk import Found, walk
+from ...core.pictures.walk import Found, Search, walk
 
 WORDS: dict[str, Mark] = {
     **dict.fromkeys(("keep", "kept", "accept", "accepted", "yes", "good", "1", "true"), "keep"),
@@ -47,13 +47,13 @@ class Gathered:
         self.files.append(SeenFile(path.absolute(), before.size, before.mtime_ns, content))
 
 
-def from_folders(kept: Sequence[Path], rejected: Sequence[Path]) -> Gathered:
+def from_folders(kept: Sequence[Path], rejected: Sequence[Path], search: Search | None = None) -> Gathered:
     """A keep for every image in some folders, a reject for every image in others."""
     gathered, now = Gathered(), time.time()
     pairs: tuple[tuple[Mark, Sequence[Path]], ...] = (("keep", kept), ("reject", rejected))
     for mark, folders in pairs:
         for folder in folders:
-            for found in _images([folder], gathered):
+            for found in _images([folder], gathered, search):
                 gathered.take(found.path, mark, f"folder {folder.name}", now)
     return gathered
 
@@ -115,8 +115,8 @@ def _put_by_scans(folder: Path) -> set[Path]:
     return {root / step.target for step in steps if step.state in ("begun", "done")}
 
 
-def _images(paths: Iterable[Path], gathered: Gathered) -> Iterator[Found]:
-    for entry in walk(paths):
+def _images(paths: Iterable[Path], gathered: Gathered, search: Search | None = None) -> Iterator[Found]:
+    for entry in walk(paths, search):
         if isinstance(entry, Found):
             yield entry
         else:

@@ -8,14 +8,14 @@ import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from ...core.pictures.walk import Search
+from ...core.pictures.walk import PassedBy, Search
 from ..sources.item import SourceItem
 from ..sources.sources import list_items
 from .output import IMAGES, MANIFEST, DamagedPart, Output
@@ -29,12 +29,22 @@ TRANSIENT = ("io", "not_a_file", "changed")
 _FIELDS = tuple(name for name in MANIFEST_COLUMNS.names if name != "key")
 
 
-def write_manifest(output: Output, sources: Sequence[str], search: Search, column: str) -> Iterator[int]:
-    """Lists the sources into the output, file by file; yields the number of inputs so far.
+class Listed(NamedTuple):
+    """How far a list has come."""
+
+    inputs: int
+    passed_by: str
+    """What was left out because it is hidden, as a sentence; empty if there was nothing."""
+
+
+def write_manifest(output: Output, sources: Sequence[str], search: Search, column: str) -> Iterator[Listed]:
+    """Lists the sources into the output, file by file; yields the number of inputs so far, and what was left out.
 
     The output may lie inside a source; its own files are not inputs.
     Raises SourceError, OutputError, WriteFailed.
     """
+    passed_by = PassedBy()
+    search = replace(search, passed_by=passed_by)
     if output.local:
         search = replace(search, skip=(*search.skip, Path(output.root)))
     listed = list_items(sources, search, column=column, apart="" if output.local else output.where)
@@ -42,10 +52,11 @@ def write_manifest(output: Output, sources: Sequence[str], search: Search, colum
     while part := list(itertools.islice(listed, PART)):
         output.write_table(_table(part), MANIFEST, _name(number))
         count, number = count + len(part), number + 1
-        yield count
+        yield Listed(count, str(passed_by))
     for name in output.parts(MANIFEST):
         if name >= _name(number):  # of an earlier, longer list
             output.remove(MANIFEST, name)
+    yield Listed(count, str(passed_by))
 
 
 def _name(number: int) -> str:

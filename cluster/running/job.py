@@ -19,7 +19,7 @@ from ray.exceptions import RayError
 from ...collection.scan import window_of
 from ...core.captions.recipe import CaptionRecipe
 from ...core.pictures.walk import Search
-from ..output.manifest import PART, Survey, survey, to_do, write_manifest
+from ..output.manifest import PART, Listed, Survey, survey, to_do, write_manifest
 from ..output.output import IMAGES, MANIFEST, SETTINGS, SUMMARY, Output, OutputError, OutputSettings
 from ..planning.inline import inline
 from ..planning.planner import LEAST_BLOCK
@@ -53,6 +53,10 @@ class ScanWatcher(Protocol):
 
     def listed(self, count: int) -> None:
         """The number of inputs listed so far."""
+        ...
+
+    def passed_by(self, told: str) -> None:
+        """What the list leaves out because it is hidden, as a sentence."""
         ...
 
     def begin(self, todo: int, skipped: int, pools: Pools) -> None:
@@ -186,13 +190,16 @@ def _recipe_text(recipe: CaptionRecipe) -> str:
 def _list(output: Output, sources: Sources, watcher: ScanWatcher) -> int:
     """Writes the manifest in a worker, since the list may exceed the memory here. Returns the number of inputs."""
     listing: Any = ray.remote(num_cpus=0.5, num_returns="streaming")(write_manifest)
-    count = 0
+    count, told = 0, ""
     try:
         for reference in listing.remote(output, sources.uris, sources.search, sources.column):
-            count = int(ray.get(reference))
+            listed: Listed = ray.get(reference)
+            count, told = listed
             watcher.listed(count)
     except RayError as error:
         raise worker_error(error, "the cluster while listing") from error
+    if told:
+        watcher.passed_by(told)
     return count
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from pyarrow import fs
 
-from ...core.pictures.walk import Search, excluded, wanted
+from ...core.pictures.walk import MOST_COUNTED, Search, excluded, is_hidden, is_sorting_log, wanted
 from .address import without_secrets
 from .containers import for_containers, is_data_set
 from .error import SourceError
@@ -68,6 +68,10 @@ def _folder(path: str, place: Place, search: Search, storage: Storage) -> Iterat
             raise
         yield SourceItem(place.uri(path), code=trouble.code, flaw=trouble.detail)
         return
+    if not search.hidden and any(is_sorting_log(info.base_name) for info in entries):
+        if search.passed_by is not None:
+            search.passed_by.folder(_count(path, place, search, storage), "sorted")
+        return
     yield from _entries(entries, path, place, search, storage)
 
 
@@ -80,6 +84,8 @@ def _entries(
             yield SourceItem(place.uri(info.path.rstrip("/") + "/"), code="not_a_file", flaw=_UNREACHABLE)
         elif excluded(name, search):
             continue
+        elif not search.hidden and is_hidden(name):
+            _pass_by(info, place, search, storage)
         elif not name.isascii() and name.encode("utf-8", "replace").decode() != name:
             shown = info.path.encode("utf-8", "backslashreplace").decode()
             yield SourceItem(place.uri(shown), code="not_a_file", flaw="its name is not Unicode; rename it")
@@ -88,6 +94,31 @@ def _entries(
                 yield from _folder(info.path, place, search, storage)
         elif wanted(name, search):
             yield _remote_item(place, info)
+
+
+def _pass_by(info: Any, place: Place, search: Search, storage: Storage) -> None:
+    """Counts what a hidden file or folder would have given. A folder that cannot be listed counts as empty."""
+    if search.passed_by is None:
+        return
+    if info.type != fs.FileType.Directory:
+        if wanted(info.base_name, search):
+            search.passed_by.file()
+    elif search.recursive:
+        search.passed_by.folder(_count(info.path, place, search, storage))
+
+
+def _count(path: str, place: Place, search: Search, storage: Storage) -> int:
+    """How many files of a folder would be wanted; of very large folders at least so many."""
+    waiting, count, looked = [path], 0, 0
+    while waiting and looked < MOST_COUNTED:
+        try:
+            entries = _list(waiting.pop(), place, storage)
+        except StorageTrouble:
+            continue
+        looked += 1 + len(entries)
+        count += sum(info.type == fs.FileType.File and wanted(info.base_name, search) for info in entries)
+        waiting += [info.path for info in entries if info.type == fs.FileType.Directory]
+    return count
 
 
 def _remote_item(place: Place, info: Any) -> SourceItem:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any, BinaryIO, cast
 
 from ...core.errors import one_line
-from ...core.pictures.walk import Search, excluded, wanted
+from ...core.pictures.walk import Search, excluded, is_hidden, wanted
 from .item import SourceItem
 from .trouble import StorageTrouble
 
@@ -108,8 +108,14 @@ def _item(tar: SourceItem, member: tarfile.TarInfo) -> SourceItem | None:
 
 
 def _taken(name: str, search: Search) -> bool:
-    base = name.rpartition("/")[2]
-    return wanted(base, search) and not any(excluded(part, search) for part in name.split("/"))
+    parts = name.split("/")
+    if not wanted(parts[-1], search) or any(excluded(part, search) for part in parts):
+        return False
+    if search.hidden or not any(map(is_hidden, parts)):
+        return True
+    if search.passed_by is not None:
+        search.passed_by.file()
+    return False
 
 
 def _unique(item: SourceItem, names: set[str]) -> str:

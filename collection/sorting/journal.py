@@ -23,12 +23,12 @@ from typing import Any, Literal, cast
 
 from ...core.errors import KeepersError, WriteFailed, one_line
 from ...core.files import Stamp
+from ...core.pictures.walk import SORTING_LOG, is_sorting_log
 
 Action = Literal["copy", "move", "link"]
 ACTIONS: tuple[Action, ...] = ("copy", "move", "link")
 State = Literal["begun", "done", "failed", "undone"]
 
-_PREFIX, _SUFFIX = "keepers-sort-", ".jsonl"
 _VERSION = 1
 
 
@@ -72,7 +72,7 @@ class Journal:
         """A log with a name of its own in the folder; the file is created with its first line."""
         seconds, rest = divmod(time.time_ns(), 1_000_000_000)
         stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime(seconds))
-        return cls(folder / f"{_PREFIX}{stamp}-{rest:09}-{secrets.token_hex(2)}{_SUFFIX}")
+        return cls(folder / f"{SORTING_LOG[0]}{stamp}-{rest:09}-{secrets.token_hex(2)}{SORTING_LOG[1]}")
 
     def begin(self, act: Action, source: Path, target: str, before: Stamp, beside: Step | None = None) -> Step:
         """Records a step that is about to be taken; `beside` is the image's, for a sidecar. Raises WriteFailed.
@@ -140,7 +140,7 @@ def logs(folder: Path) -> list[Path]:
         paths = sorted(folder.iterdir())
     except OSError:
         return []
-    return [path for path in paths if path.name.startswith(_PREFIX) and path.name.endswith(_SUFFIX)]
+    return [path for path in paths if is_sorting_log(path.name)]
 
 
 def journals(folder: Path) -> list[Path]:

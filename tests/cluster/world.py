@@ -255,10 +255,14 @@ class Watch:
 
     phases: list[str] = field(default_factory=list[str])
     begun: tuple[int, int] = (0, 0)
+    hidden: str = ""
     written: int = 0
 
     def phase(self, what: str) -> None:
         self.phases.append(what)
+
+    def passed_by(self, told: str) -> None:
+        self.hidden = told
 
     def listed(self, count: int) -> None:
         assert count > 0

@@ -122,6 +122,16 @@ def test_generation_data_beside_an_image_is_left_alone_and_told(folder: Path) ->
     assert "1 text files say how their image was made" in output
 
 
+def test_hidden_folders_are_passed_by_and_counted(folder: Path) -> None:
+    (folder / ".thumbnails").mkdir()
+    save(folder / ".thumbnails" / "red.png", RED)
+    assert "skipped 1 in 1 hidden folder; --hidden takes them" in run("caption", folder)
+    assert "skipped" not in run("tags", folder, "--hidden")
+    assert not (folder / ".thumbnails" / "red.txt").exists()
+    run("caption", folder, "--hidden")
+    assert (folder / ".thumbnails" / "red.txt").exists()
+
+
 def test_a_dry_run_shows_differences_and_writes_nothing(folder: Path) -> None:
     (folder / "red.txt").write_text("old", "utf-8")
     before = {path: path.read_bytes() for path in folder.iterdir()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import tarfile
@@ -20,7 +21,7 @@ from keepers.cluster.output.manifest import write_manifest  # noqa: E402
 from keepers.cluster.output.output import IMAGES, MANIFEST, SETTINGS, Output  # noqa: E402
 from keepers.cluster.sources.read_item import ItemReader  # noqa: E402
 from keepers.cluster.sources.sources import SourceError, list_items  # noqa: E402
-from keepers.core.pictures.walk import Search  # noqa: E402
+from keepers.core.pictures.walk import PassedBy, Search  # noqa: E402
 from keepers.tests.cluster.sources.files import below, make, refusal  # noqa: E402
 
 NOT_WINDOWS = pytest.mark.skipif(sys.platform == "win32", reason="pipes and names of POSIX")
@@ -250,7 +251,7 @@ def test_what_is_written_into_the_sources_is_no_source(tmp_path: Path, name: str
     output.write(b"{}", SETTINGS)
     for _ in range(2):
         output.write_table(pa.table({"image": PICTURES}), IMAGES, "part-0.parquet")
-        assert list(write_manifest(output, [str(tmp_path)], Search(), "")) == [1]
+        assert {one.inputs for one in write_manifest(output, [str(tmp_path)], Search(), "")} == {1}
     (part,) = output.parts(MANIFEST)
     assert output.part(part, None, MANIFEST)["uri"].to_pylist() == [str(tmp_path / "a.parquet")]
 
@@ -265,6 +266,39 @@ def test_nor_is_what_is_written_into_sources_elsewhere(name: str) -> None:
     output.write(b"{}", SETTINGS)
     for source in ("memory://set", "memory://set/"):
         output.write_table(pa.table({"image": PICTURES}), IMAGES, "part-0.parquet")
-        assert list(write_manifest(output, [source], Search(), "")) == [1], source
+        assert {one.inputs for one in write_manifest(output, [source], Search(), "")} == {1}, source
     (part,) = output.parts(MANIFEST)
     assert output.part(part, None, MANIFEST)["uri"].to_pylist() == ["memory://set/a.parquet"]
+
+
+# What is hidden
+
+HIDDEN = ["b.png", "@eaDir/b.png/x.jpg", ".thumbnails/b.png", "._b.png", "s/keepers-sort-1.jsonl", "s/accepted/c.png"]
+TOLD = "skipped 2 in 2 hidden folders and 1 in 1 folder of an earlier --sort and 1 hidden file"
+
+
+def test_hidden_files_of_every_source_are_passed_by_and_counted(tmp_path: Path) -> None:
+    memory = fsspec.filesystem("memory")
+    memory.store.clear()
+    memory.pseudo_dirs[:] = [""]
+    for name in HIDDEN:
+        (tmp_path / "set" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "set" / name).write_bytes(b"x")
+        memory.pipe_file(f"/set/{name}", b"x")
+    for source in (str(tmp_path / "set"), "memory://set"):
+        output = Output.at(str(tmp_path / "out"))
+        last = list(write_manifest(output, [source], Search(), ""))[-1]
+        assert (last.inputs, last.passed_by) == (1, TOLD), source
+        assert list(write_manifest(output, [source], Search(hidden=True), ""))[-1] == (5, ""), source
+
+
+def test_hidden_members_of_a_tar_are_passed_by(tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "set.tar", "w") as tar:
+        for name in ("./a.png", "b/._c.png", ".thumbnails/a.png"):
+            member = tarfile.TarInfo(name)
+            member.size = 1
+            tar.addfile(member, io.BytesIO(b"x"))
+    passed_by = PassedBy()
+    found = list(list_items([str(tmp_path / "set.tar")], Search(passed_by=passed_by)))
+    assert [item.member for item in found] == ["./a.png"]
+    assert str(passed_by) == "skipped 2 hidden files"

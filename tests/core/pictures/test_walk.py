@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from keepers.core.pictures.walk import Found, PassedOver, Search, walk
+from keepers.core.pictures.walk import Found, PassedBy, PassedOver, Search, walk
 
 
 def make(folder: Path, *names: str) -> None:
@@ -96,3 +96,51 @@ def test_odd_names(tmp_path: Path) -> None:
     odd = ["a\nb.png", "q'\".png", "😀.png", "-x.png"]
     make(tmp_path, *odd)
     assert sorted(names(tmp_path)) == sorted(odd)
+
+
+def nas(folder: Path) -> None:
+    """As a NAS, a Mac, Windows, and an earlier --sort leave a folder."""
+    for place in ("0.png", "@eaDir/0.png/SYNOPHOTO_THUMB_M.jpg", ".thumbnails/0.png", ".thumbnails/deep/1.png"):
+        touch(folder / place)
+    for place in ("._0.png", ".hidden.png", ".DS_Store", "$RECYCLE.BIN/x.png", ".git/objects/ab/cd", "album/1.png"):
+        touch(folder / place)
+    for place in ("sorted/keepers-sort-20260101-1.jsonl", "sorted/accepted/a.png", "sorted/rejected/b.png"):
+        touch(folder / place)
+
+
+def touch(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"x")
+
+
+def test_hidden_files_and_folders_are_passed_by_and_counted(tmp_path: Path) -> None:
+    nas(tmp_path)
+    passed_by = PassedBy()
+    assert names(tmp_path, Search(passed_by=passed_by)) == ["0.png", "album/1.png"]
+    told = "skipped 4 in 3 hidden folders and 2 in 1 folder of an earlier --sort and 2 hidden files"
+    assert str(passed_by) == told and passed_by
+    assert names(tmp_path) == ["0.png", "album/1.png"], "counting changes nothing"
+
+
+def test_hidden_files_are_taken_when_asked_for(tmp_path: Path) -> None:
+    nas(tmp_path)
+    passed_by = PassedBy()
+    assert len(names(tmp_path, Search(hidden=True, passed_by=passed_by))) == 10
+    assert not passed_by and str(passed_by) == ""
+
+
+def test_hidden_files_are_taken_when_named(tmp_path: Path) -> None:
+    nas(tmp_path)
+    assert names(tmp_path / ".thumbnails") == ["0.png", "deep/1.png"]
+    assert names(tmp_path / "sorted") == ["accepted/a.png", "rejected/b.png"]
+    assert [entry.path.name for entry in walk([tmp_path / "._0.png"])] == ["._0.png"]
+    assert names(tmp_path / ".git") == []
+
+
+def test_what_is_excluded_or_no_image_is_not_counted(tmp_path: Path) -> None:
+    nas(tmp_path)
+    passed_by = PassedBy()
+    names(tmp_path, Search(exclude=["*.png", "sorted"], passed_by=passed_by))
+    assert str(passed_by) == "skipped 1 in 1 hidden folder"
+    names(tmp_path, Search(recursive=False, passed_by=(flat := PassedBy())))
+    assert str(flat) == "skipped 2 hidden files"
