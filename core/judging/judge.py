@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Protocol
-from weakref import WeakValueDictionary
+from weakref import WeakValueDictionary, ref
 
 from ..errors import Cancelled, DownloadFailed, KeepersError, MissingWeights
 from ..gates.gate import Gate
@@ -62,7 +62,8 @@ class Judge:
         self._shared: WeakValueDictionary[str, nn.Module] = WeakValueDictionary()
         self._specs: dict[str, ModelSpec | None] = {}
         self._derived: dict[str, Derived | None] = {}
-        self.checks = SpotChecks(lambda text: self.runtime.tell(text))
+        me = ref(self)  # not the judge itself: a circle would keep its nets in memory after it is let go
+        self.checks = SpotChecks(lambda text: judge.runtime.tell(text) if (judge := me()) else None)
         """What became of fast numbers that were also computed exactly."""
 
     def classifier(self, model: str, precision: Precision | None = None) -> Classifier:

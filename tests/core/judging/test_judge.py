@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from weakref import ref
 
 import numpy as np
 import pytest
@@ -236,6 +238,21 @@ def test_modules_are_shared_while_one_model_lives(judge: Judge) -> None:
     first = judge._share("encoder", make)  # pyright: ignore[reportPrivateUsage]
     assert judge._share("encoder", make) is first  # pyright: ignore[reportPrivateUsage]
     assert len(made) == 1
+
+
+def test_a_judge_that_nobody_holds_lets_its_nets_go_at_once(work: Work, tmp_path: Path) -> None:
+    """Hosts count on it: their memory is not the collector's to give back."""
+    gc.collect()
+    gc.disable()
+    try:
+        held = tiny.judge(work, tmp_path, precision="fast")
+        held.judge([Subject(lambda: plain(200, 200, 200))], Gate.parse("accept: cheap.good >= 0.5"))
+        net = ref(held.classifier("cheap").network.module)
+        assert net() is not None
+        del held
+        assert net() is None
+    finally:
+        gc.enable()
 
 
 def test_subjects_are_values() -> None:
