@@ -126,7 +126,8 @@ def _summary(name: str, known: Description) -> str:
     reached = f", {accuracy:.1%} right on images it never saw" if isinstance(accuracy, float) else ""
     images = known.training.get("images")
     count = f" on {images:,} images" if isinstance(images, int) else ""
-    return f"{name}, trained {known.trained[:10]}{count}{reached}."
+    since = "converted" if "converted_from" in known.training else "trained"
+    return f"{name}, {since} {known.trained[:10]}{count}{reached}."
 
 
 def _cost(known: Description) -> float:
@@ -173,7 +174,7 @@ SPEC = ModelSpec(
     usual=latest,
     help=(
         f"Nobody publishes weights for it: {HOW} makes them, and realism then is the detector trained last; "
-        "realism:NAME is the one of that name.\n"
+        "realism:NAME is the one of that name. Who has weights of the study's own code: keepers convert realism.\n"
         "Limits: a detector knows only the generators it was trained on, and it learns the file formats and sizes of "
         "its classes more than you would like: check it with keepers evaluate on images from elsewhere."
     ),
