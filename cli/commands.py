@@ -135,7 +135,7 @@ COMMANDS = {
     "convert": Listed(
         "catalogue.convert",
         "convert",
-        "Convert a furry model's zip into one safetensors file; TensorFlow is not needed.",
+        "Convert published files of furry and realism models into ones that load here.",
         MODELS,
     ),
     "config": Listed(

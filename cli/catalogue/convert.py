@@ -29,7 +29,6 @@ _output = in_panel("Output")
 
 @examples(
     "keepers convert furry model.zip",
-    "keepers convert furry model.zip --name mine --force",
     "keepers convert realism resnet18.pth --net resnet18 --classes real,ai",
     "keepers convert realism convbasic.pth --net basic --classes dalle,real --name study",
 )
@@ -62,9 +61,9 @@ def convert(
     force: Annotated[bool, _output("--force", help="Replace an existing file.")] = False,
     machine: ModelFolders,
 ) -> None:
-    """Convert a furry model's zip, or a detector of the realism study, into one safetensors file.
+    """Convert published files of furry and realism models into ones that load here.
 
-    TensorFlow is not needed, and no pickle is executed.
+    A furry model's zip needs no TensorFlow; of a realism detector's state dict no pickle is executed.
     """
     if model == "realism":
         if net is None or not classes:
