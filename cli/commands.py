@@ -64,6 +64,12 @@ COMMANDS = {
         "Look at images one by one and keep or reject them by keyboard; keepers tune learns from it.",
         LOOK,
     ),
+    "metadata": Listed(
+        "metadata.metadata",
+        "metadata",
+        "Print what image files say: program, prompts, seed, settings, model, LoRAs, our own record.",
+        LOOK,
+    ),
     "explain": Listed(
         "explain.explain",
         "explain",
