@@ -318,3 +318,33 @@ def test_unreadable_is_io(tmp_path: Path) -> None:
     with pytest.raises(UnreadableImage) as caught:
         content_hash(tmp_path / "a")
     assert caught.value.code == "io"
+
+
+def test_a_file_put_in_the_place_of_another_is_a_change(tmp_path: Path) -> None:
+    """Size and time are the same; only the file itself is another one."""
+    path, other = tmp_path / "a", tmp_path / "b"
+    for each in (path, other):
+        each.write_bytes(each.name.encode())
+        os.utime(each, ns=(1_000_000_000, 1_000_000_000))
+    before = files.stamp(path)
+    files.check_unchanged(path, before)
+    other.replace(path)
+    assert files.stamp(path)[:2] == before[:2]
+    with pytest.raises(UnreadableImage, match="changed"):
+        files.check_unchanged(path, before)
+
+
+def test_what_lies_below_a_file_is_not_there(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"a")
+    with pytest.raises(UnreadableImage) as caught:
+        files.stamp(tmp_path / "a" / "b.png")
+    assert caught.value.code == ("not_a_file")
+
+
+@posix
+def test_sweeping_leaves_links_alone(tmp_path: Path) -> None:
+    (tmp_path / "old").write_bytes(b"a")
+    os.utime(tmp_path / "old", (0, 0))
+    (tmp_path / ".keepers-0123.tmp").symlink_to(tmp_path / "old")
+    assert sweep(tmp_path) == 0
+    assert names(tmp_path) == [".keepers-0123.tmp", "old"]

@@ -415,6 +415,20 @@ def test_one_file_along_two_paths_is_no_original_of_itself(tmp_path: Path, act: 
     assert tree(into) == {"accepted/a.png": b"the only one"}
 
 
+def test_a_log_that_would_give_a_file_another_ending_is_not_followed(tmp_path: Path) -> None:
+    """A forged log could else turn a picture into a script that a shell reads."""
+    into = tmp_path / "sorted"
+    (into / "accepted").mkdir(parents=True)
+    picture = into / "accepted" / "a.png"
+    picture.write_bytes(b"echo")
+    journal = Journal.new(into)
+    step = journal.begin("move", tmp_path / ".bashrc", "accepted/a.png", files.stamp(picture))
+    journal.done(step, files.stamp(picture))
+    journal.close()
+    assert [reason for _, reason in undo(journal.path).left] == ["the log does not fit it"]
+    assert picture.exists() and not (tmp_path / ".bashrc").exists()
+
+
 def test_hostile_and_damaged_logs(tmp_path: Path, pictures: Path) -> None:
     into = tmp_path / "sorted"
     before = tree(pictures)

@@ -678,3 +678,16 @@ def test_the_numbers_that_a_gate_reads() -> None:
     ]
     assert len(gate.terms) == 4
     assert gate.models == ("a", "b", "c")
+
+
+def test_a_word_counts_as_long_as_one_number_is_there() -> None:
+    some, none = (np.array([np.nan, value, np.nan]) for value in (0.9, np.nan))
+    said = Prediction("coherence", COHERENCE, some, label="coherent", margin=np.inf)
+    assert outcome('accept: coherence.label == "coherent"', said) == "accept"
+    lost = decide('accept: coherence.label == "coherent"', replace(said, values=none)).verdict
+    assert lost is not None and not lost.judged
+
+
+def test_a_true_or_is_explained_by_its_first_true_part() -> None:
+    gate = "accept: coherence.coherent > 0.95 or faramir.accept > 0.5 or coherence.coherent > 0.2"
+    assert reason(gate, coherence(0.9), faramir(0.7)) == "accept: faramir.accept 0.70 > 0.50; degraded"

@@ -5,7 +5,9 @@ from __future__ import annotations
 import gc
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 from weakref import ref
 
 import numpy as np
@@ -14,11 +16,15 @@ import torch
 from PIL import Image
 
 from keepers.core.errors import Cancelled, GateError, UnreadableImage
-from keepers.core.gates.gate import Gate
+from keepers.core.gates.gate import Gate, Verdict
 from keepers.core.judging.case import Subject
 from keepers.core.judging.judge import Judge
-from keepers.core.prediction import Failure, Prediction
+from keepers.core.judging.near_duplicates import Run
+from keepers.core.pictures.preprocess import Preprocess
+from keepers.core.prediction import Failure, Prediction, argmax_label
 from keepers.core.runtime import Runtime, move
+from keepers.core.spec import Derivation
+from keepers.models.registry import Registry
 from keepers.tests import tiny
 from keepers.tests.rounding import rounding
 from keepers.tests.tiny import LABELS, Work, plain
@@ -259,3 +265,82 @@ def test_subjects_are_values() -> None:
     subject = subjects(WHITE)[0]
     assert replace(subject, flaw="x").flaw == "x"
     assert subject.flaw == ""
+
+
+def test_retry_forgets_what_was_missing_and_keeps_what_was_loaded(judge: Judge, tmp_path: Path) -> None:
+    content = (tmp_path / "dear.safetensors").read_bytes()
+    (tmp_path / "dear.safetensors").unlink()
+    assert judge.judge(subjects(WHITE), BOTH)[0].verdict.outcome == "review"
+    cheap = judge.classifier("cheap")
+    (tmp_path / "dear.safetensors").write_bytes(content)
+    judge.retry()
+    assert judge.judge(subjects(WHITE), BOTH)[0].verdict.outcome == "accept"
+    assert judge.classifier("cheap") is cheap
+
+
+def with_spec(judge: Judge, model: str, **changes: Any) -> Judge:
+    """The judge, with a change to the description of one of its models."""
+    specs = [judge.registry.spec(each, judge.store) for each in ("cheap", "dear")]
+    changed = [replace(spec, **changes) if spec.id == model else spec for spec in specs]
+    return Judge(Registry(*changed), judge.store, judge.runtime, batch=judge.batch)
+
+
+def test_a_model_may_ask_for_smaller_batches(judge: Judge, work: Work) -> None:
+    build = judge.registry.spec("cheap", judge.store).build
+    small = with_spec(judge, "cheap", build=lambda given: replace(build(given), batch=2))
+    small.judge(subjects(*[WHITE] * 5), Gate.parse("accept: cheap.good >= 0.5"))
+    assert [count for _, count in work.batches] == [2, 2, 1]
+
+
+def test_an_empty_run_is_the_callers_all_the_same(judge: Judge) -> None:
+    """A run without images is false, but what it is given to remember must still reach the caller."""
+    seen: list[Run] = []
+
+    def compare(answer: Prediction, run: Run, name: str) -> Prediction:
+        seen.append(run)
+        return answer
+
+    run = Run()
+    assert not len(run)
+    with_spec(judge, "cheap", compare=compare).judge(subjects(WHITE), Gate.parse("accept: cheap.good > 0"), run=run)
+    assert seen and all(one is run for one in seen)
+
+
+def test_a_settled_subject_is_asked_nothing(judge: Judge, work: Work) -> None:
+    def never() -> Image.Image:
+        raise AssertionError("a settled image is not opened")
+
+    settled = Verdict("accept", "accept: as before")
+    judged = judge.judge([Subject(never, settled=settled)], BOTH, everything=True)
+    assert judged[0].verdict is settled and work.batches == []
+
+
+def test_a_view_that_breaks_sends_only_its_image_to_review(judge: Judge, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = Preprocess.__call__
+
+    def picky(self: Preprocess, image: Image.Image) -> torch.Tensor:
+        if image.getpixel((0, 0)) == (255, 0, 0):
+            raise ValueError("an odd mode")
+        return real(self, image)
+
+    monkeypatch.setattr(Preprocess, "__call__", picky)
+    judged = judge.judge(subjects(WHITE, RED, BLACK), Gate.parse("accept: cheap.good >= 0.5"))
+    assert [one.verdict.outcome for one in judged] == ["accept", "review", "reject"]
+    assert "ValueError: an odd mode" in judged[1].verdict.reason
+
+
+def test_what_derives_from_coarse_numbers_is_coarse(judge: Judge) -> None:
+    """Asked for an exact answer, it takes exact numbers or none."""
+
+    def twice(_: object) -> Derivation:
+        return Derivation(LABELS, lambda values: values * np.float32(0.5), partial(argmax_label, LABELS))
+
+    derived = with_spec(judge, "dear", base="cheap", derive=twice)
+    coarse = Prediction("cheap", LABELS, np.array([0.8, 0.2], np.float32), tolerance=0.1)
+    assert derived.derive("dear", {"cheap": coarse}, exact=True) is None
+    found = derived.derive("dear", {"cheap": coarse})
+    assert found is not None and found["good"] == pytest.approx(0.4) and found.tolerance > 0
+    sure = derived.derive("dear", {"cheap": replace(coarse, tolerance=0.0)}, exact=True)
+    assert sure is not None and sure.tolerance == 0
+    assert derived.derive("dear", {"cheap": Failure("cheap", "code", "why")}) is None
+    assert derived.derive("cheap", {"cheap": coarse}) is None
