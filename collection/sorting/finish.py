@@ -60,6 +60,8 @@ def _finish(log: Path, steps: Sequence[Step], ended: list[Path], left: list[tupl
 def _try(journal: Journal, step: Step, with_image: bool) -> tuple[Path | None, str]:
     """Where the file is now, if it is where it was to go; else why not, where that must be told."""
     try:
+        if (journal.path.parent / step.target).is_symlink():
+            return None, ""  # put there since
         target = inside(journal.path.parent, step.target, native=True)
         return (target, "") if _end(journal, step, target, with_image) else (None, "")
     except OutsideFolder:
@@ -86,7 +88,7 @@ def _end(journal: Journal, step: Step, target: Path, with_image: bool) -> bool:
 
 def _is_there(step: Step, target: Path) -> bool:
     """Whether a begun step had come to its end; a move also if the file still had both names."""
-    if target.is_symlink() or not target.is_file():
+    if not target.is_file():
         return False
     if step.act == "link":
         return is_one(step.source, target)

@@ -81,6 +81,8 @@ def _attempt(step: Step, folder: Path, image: Path | None) -> tuple[str, Path, s
     `image` is the one that a sidecar went with.
     """
     try:
+        if (folder / step.target).is_symlink():
+            raise _Left("something else is there now")
         target = inside(folder, step.target, native=True)
         taken = _take_back(step, target, image)
         _drop_empty(target.parent, folder)
@@ -99,7 +101,7 @@ def _take_back(step: Step, target: Path, image: Path | None) -> bool:
         if step.state == "begun" or (step.act != "move" and step.source.exists()) or _is_left(step, step.source):
             return False
         raise _Left("it was moved or removed since")
-    if target.is_symlink() or not target.is_file():
+    if not target.is_file():
         raise _Left("something else is there now")
     if image is not None and step.act == "move" and _has_another_image(target, image):
         _copy_back(step, target)

@@ -200,6 +200,21 @@ def test_undo_keeps_an_image_and_its_edited_caption_together(tmp_path: Path) -> 
     assert [path.name for path, _ in undo(journals(into)[0]).left] == ["b.png", "b.txt"], "never a caption alone"
 
 
+@posix
+@pytest.mark.parametrize("state", ["begun", "done"])
+def test_a_link_in_the_place_of_a_sidecar_takes_no_other_image_s(tmp_path: Path, state: str) -> None:
+    source, into = write(tmp_path / "in", "a.png", "a.txt", "b.png", "b.txt"), tmp_path / "out"
+    place(into, "move", a_png="accept", b_png="accept")
+    if state == "begun":
+        log = journals(into)[0]
+        log.write_text("\n".join(line for line in log.read_text().splitlines() if '"done": 1,' not in line))
+    (into / "accepted" / "a.txt").unlink()
+    (into / "accepted" / "a.txt").symlink_to(into / "accepted" / "b.txt")
+    assert finish(into).ended == ()
+    assert [path.name for path, _ in undo(journals(into)[0]).left] == ["a.txt"]
+    assert tree(source) == {"a.png": "a.png", "b.png": "b.png", "b.txt": "b.txt"}
+
+
 def test_a_link_is_told_and_stays(tmp_path: Path) -> None:
     source, into = write(tmp_path / "in", "a.png", "words"), tmp_path / "out"
     try:

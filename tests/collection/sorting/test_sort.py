@@ -415,6 +415,25 @@ def test_one_file_along_two_paths_is_no_original_of_itself(tmp_path: Path, act: 
     assert tree(into) == {"accepted/a.png": b"the only one"}
 
 
+@posix
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("to", ["accepted/b.png", "../elsewhere.png", "nowhere"])
+def test_a_link_in_the_place_of_a_sorted_file_is_left(tmp_path: Path, pictures: Path, mode: Action, to: str) -> None:
+    """What it points to is never taken for the sorted file, inside the folder or outside it."""
+    into = tmp_path / "sorted"
+    with Sorter(into, mode) as sorter:
+        placed = [sorter.place(pictures / name, "accept").target for name in ("a.png", "b.png")]
+    os.utime(placed[1], ns=(placed[0].stat().st_atime_ns, placed[0].stat().st_mtime_ns))
+    placed[0].rename(tmp_path / "elsewhere.png")
+    placed[0].symlink_to(into / to)
+    finish(into)
+    left = dict(undo(journals(into)[0]).left)
+    assert left[placed[0]] == "something else is there now"
+    assert placed[0].is_symlink() and (tmp_path / "elsewhere.png").read_bytes() == b"a.png" * 10
+    if mode == "move":
+        assert not (pictures / "a.png").exists()
+
+
 def test_a_log_that_would_give_a_file_another_ending_is_not_followed(tmp_path: Path) -> None:
     """A forged log could else turn a picture into a script that a shell reads."""
     into = tmp_path / "sorted"

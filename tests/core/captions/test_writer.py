@@ -67,6 +67,18 @@ def test_the_default_caption() -> None:
     assert text(CaptionRecipe()) == "canine, long hair, solo, fox (cute), wolf, ann, ^_^, red background"
 
 
+def test_only_and_exclude_know_a_renamed_tag_by_both_names() -> None:
+    renamed = {"rename": {"long_hair": "mane"}}
+    assert names(only=["long*"], **renamed) == names(only=["mane"], **renamed) == ["mane"]
+    assert "mane" not in names(exclude=["long*"], **renamed)
+    assert "mane" not in names(exclude=["mane"], **renamed)
+
+
+def test_fixed_words_are_not_said_twice() -> None:
+    recipe = CaptionRecipe(first=("Solo",), last=("canine",), limit=2)
+    assert text(recipe) == "Solo, long hair, fox (cute), canine"
+
+
 def test_thresholds() -> None:
     assert names(threshold=0.8) == ["canine", "long_hair", "solo"]
     assert names(threshold=0.8, thresholds={"character": 0.5}) == ["canine", "long_hair", "solo", "ann"]

@@ -23,7 +23,7 @@ from keepers.core.judging.near_duplicates import Run
 from keepers.core.pictures.preprocess import Preprocess
 from keepers.core.prediction import Failure, Prediction, argmax_label
 from keepers.core.runtime import Runtime, move
-from keepers.core.spec import Derivation
+from keepers.core.spec import Build, Derivation, Network
 from keepers.models.registry import Registry
 from keepers.tests import tiny
 from keepers.tests.rounding import rounding
@@ -344,3 +344,23 @@ def test_what_derives_from_coarse_numbers_is_coarse(judge: Judge) -> None:
     assert sure is not None and sure.tolerance == 0
     assert derived.derive("dear", {"cheap": Failure("cheap", "code", "why")}) is None
     assert derived.derive("cheap", {"cheap": coarse}) is None
+
+
+def test_a_loaded_net_does_not_train(judge: Judge) -> None:
+    """In training mode, dropout would draw, and batch norm would learn from the pictures."""
+    build = judge.registry.spec("cheap", judge.store).build
+
+    def training(given: Build) -> Network:
+        network = build(given)
+        network.module.train()
+        return network
+
+    net = with_spec(judge, "cheap", build=training).classifier("cheap").network.module
+    assert not any(module.training for module in net.modules())
+
+
+def test_progress_reaches_the_end(work: Work, tmp_path: Path) -> None:
+    told: list[tuple[int, int, str]] = []
+    runtime = Runtime(device="cpu", precision="exact", progress=lambda *step: told.append(step))
+    tiny.judge(work, tmp_path, runtime=runtime).judge(subjects(*[WHITE] * 6), BOTH)
+    assert told == [(4, 6, "cheap"), (6, 6, "cheap"), (4, 6, "dear"), (6, 6, "dear")]
