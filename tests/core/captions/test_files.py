@@ -10,12 +10,14 @@ import pytest
 from PIL import Image
 
 from keepers.core.captions import files as caption_files
-from keepers.core.captions import training_folder
+from keepers.core.captions import sidecar, training_folder
 from keepers.core.captions.files import CaptionFiles
 from keepers.core.captions.journal import NAME, read_journal, undo
 from keepers.core.captions.recipe import CaptionRecipe
 from keepers.core.captions.writer import Caption
-from keepers.core.metadata.write import read_record
+from keepers.core.errors import SidecarError
+from keepers.core.metadata.record import Record
+from keepers.core.metadata.write import embed, read_record
 
 
 class PowerCut(BaseException):
@@ -84,3 +86,44 @@ def test_a_copy_is_in_the_journal_first(
     assert [entry.name for entry in read_journal(folder)] == ["a.png"]
     undo([folder])
     assert contents(folder) == {}
+
+
+def test_a_caption_inside_that_somebody_changed_since_is_left(image: Path) -> None:
+    CaptionFiles(CaptionRecipe(embed=True)).put(image, Caption("red"))
+    embed(image, Record(caption="crimson"))
+    assert ("a.png", "its caption changed since") in [(path.name, why) for path, why in undo([image.parent]).left]
+    record = read_record(image)
+    assert record is not None and record.caption == "crimson"
+
+
+def test_a_caption_that_is_inside_already_is_not_written_again(image: Path) -> None:
+    CaptionFiles(CaptionRecipe(embed=True)).put(image, Caption("red"))
+    before = image.stat()
+    CaptionFiles(CaptionRecipe(embed=True, existing="overwrite")).put(image, Caption("red"))
+    after = image.stat()
+    assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+    assert len(read_journal(image.parent)) == 2, "the caption and its copy inside, of the first run"
+
+
+def test_a_caption_written_between_look_and_write_is_kept(image: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = sidecar.read_bytes
+
+    def read(path: Path) -> bytes | None:
+        found = real(path)
+        path.write_text("of another program")
+        return found
+
+    change = sidecar.plan_sidecar(image, "red", CaptionRecipe())
+    monkeypatch.setattr(sidecar, "read_bytes", read)
+    with pytest.raises(SidecarError, match="in the meantime"):
+        sidecar.write_sidecar(change)
+    assert change.path.read_text() == "of another program"
+
+
+def test_a_copy_shares_its_stem_with_no_other_image(image: Path, tmp_path: Path) -> None:
+    """Else both would have the same caption file."""
+    folder = tmp_path / "10_red"
+    folder.mkdir()
+    (folder / "a.webp").write_bytes(b"another picture")
+    written = CaptionFiles(CaptionRecipe(), folder).put(image, Caption("red"))
+    assert (written.image.name, written.change.path.name) == ("a-1.png", "a-1.txt")

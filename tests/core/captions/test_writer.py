@@ -79,6 +79,21 @@ def test_fixed_words_are_not_said_twice() -> None:
     assert text(recipe) == "Solo, long hair, fox (cute), canine"
 
 
+def test_a_tag_in_a_circle_does_not_imply_itself_away() -> None:
+    circle = {"solo": ["single"], "single": ["solo"]}
+    assert "solo" in names(implied=circle)
+
+
+def test_scores_in_json_have_four_decimals() -> None:
+    found = json.loads(text(CaptionRecipe(style="json"), prediction({"solo": 0.123456, "fox": 0.999949}, "t")) or "{}")
+    assert found == {"tags": {"fox": 0.9999}}
+
+
+def test_line_breaks_stay_and_other_control_characters_go() -> None:
+    recipe = CaptionRecipe(separator="\n", first=("a\tb\x07",), last=("\ud800c",), only=("solo",))
+    assert text(recipe) == "ab\nsolo\nc"
+
+
 def test_thresholds() -> None:
     assert names(threshold=0.8) == ["canine", "long_hair", "solo"]
     assert names(threshold=0.8, thresholds={"character": 0.5}) == ["canine", "long_hair", "solo", "ann"]

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keepers.core.errors import GateError, UnknownName
-from keepers.core.gates.gate import Decision, Gate
+from keepers.core.gates.gate import Decision, Gate, not_judged
 from keepers.core.gates.tree import (
     And,
     Clause,
@@ -28,7 +28,7 @@ from keepers.core.gates.tree import (
     models_in,
     terms,
 )
-from keepers.core.gates.unjudged import Unjudged, flawed
+from keepers.core.gates.unjudged import Unjudged, flawed, kind_of
 from keepers.core.prediction import Answer, Failure, Labels, Prediction, Range
 
 COHERENCE = Labels(("coherent", "incoherent", "semi-incoherent"))
@@ -691,3 +691,42 @@ def test_a_word_counts_as_long_as_one_number_is_there() -> None:
 def test_a_true_or_is_explained_by_its_first_true_part() -> None:
     gate = "accept: coherence.coherent > 0.95 or faramir.accept > 0.5 or coherence.coherent > 0.2"
     assert reason(gate, coherence(0.9), faramir(0.7)) == "accept: faramir.accept 0.70 > 0.50; degraded"
+
+
+@pytest.mark.parametrize(
+    ("code", "kind", "lasts"),
+    [
+        ("missing_weights", "missing", False),
+        ("download_failed", "missing", False),
+        ("corrupt_weights", "failure", False),
+        ("model_failed", "failure", False),
+        ("non_finite", "not_a_number", True),
+        ("truncated", "unreadable", True),
+        ("not_image", "unreadable", True),
+        ("io", "failure", False),
+        ("changed", "failure", False),
+    ],
+)
+def test_whether_it_would_be_the_same_the_next_time(code: str, kind: str, lasts: bool) -> None:
+    assert kind_of(code) == kind
+    assert Unjudged("", kind_of(code), "why").lasts == lasts
+
+
+def test_what_was_never_asked_may_be_asked_the_next_time() -> None:
+    assert not Unjudged("m", "unasked", "why").lasts
+    for both in itertools.permutations((Unjudged("m", "missing", "a"), Unjudged("m", "unreadable", "b"))):
+        assert not not_judged(*both).lasts
+
+
+def test_the_limits_of_a_text_are_exact() -> None:
+    fits = "faramir.accept > 0.5".ljust(10_000)
+    assert Gate.parse(fits).models == ("faramir",)
+    with pytest.raises(GateError, match="at most 10,000"):
+        Gate.parse(fits + " ")
+    deepest = "(" * 64 + "faramir.accept > 0.5" + ")" * 64
+    assert Gate.parse(deepest).models == ("faramir",)
+    with pytest.raises(GateError, match="64 deep"):
+        Gate.parse(f"({deepest})")
+    assert Gate.parse("aesthetic.score < 3.4e38").models == ("aesthetic",)
+    with pytest.raises(GateError, match="larger than any score"):
+        Gate.parse("aesthetic.score < 3.5e38")  # infinite as float32
