@@ -35,7 +35,7 @@ def outcome(gate: Gate, values: Sequence[float]) -> str:
     return verdict.outcome
 
 
-@pytest.mark.parametrize("chosen", itertools.permutations(TEXTS, 2))
+@pytest.mark.parametrize("chosen", list(itertools.permutations(TEXTS, 2)))
 def test_two_gates_are_as_strict_as_both(chosen: Sequence[str]) -> None:
     gates = [Gate.parse(text) for text in chosen]
     both = all_of(gates)
