@@ -12,6 +12,7 @@ from modules import scripts_postprocessing
 
 from ..core.gates.gate import Gate, Verdict
 from ..core.judging.case import Subject
+from ..core.metadata.read import read_generation
 from ..core.metadata.record import record_of, to_json
 from ..core.prediction import Answer
 from ..models.presets import PRESETS
@@ -91,7 +92,7 @@ def _caption(pp: Any, choices: Choices) -> str:
         return ""
     recipe = choices.caption_recipe(".txt")
     try:
-        pp.caption = caption_of(pp.image, choices.tagger, recipe)
+        pp.caption = caption_of(pp.image, choices.tagger, recipe, read_generation(pp.image).positive)
     except Exception as error:  # the verdict stands without a caption
         logger.exception("Keepers wrote no caption in the Extras tab")
         pp.info[NO_CAPTION] = one_line(error)

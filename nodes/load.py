@@ -18,6 +18,8 @@ from ..core.errors import KeepersError, UnreadableImage
 from ..core.gates.gate import Gate, not_judged
 from ..core.gates.unjudged import flawed
 from ..core.judging.case import Subject
+from ..core.metadata.prompt_text import clean_prompt
+from ..core.metadata.read import read_generation
 from ..core.metadata.record import Record
 from ..core.metadata.write import read_record
 from ..core.paths import inside
@@ -61,7 +63,11 @@ class KeepersLoad(JudgingNode):
             ],
             outputs=[
                 io.Image.Output("images", is_output_list=True, tooltip="One by one, as they may differ in size."),
-                io.String.Output("captions", is_output_list=True, tooltip="From the caption files, else the images."),
+                io.String.Output(
+                    "captions",
+                    is_output_list=True,
+                    tooltip="From the caption files, else the images: Keepers' own, or the prompt.",
+                ),
                 ScoresSocket.Output("scores", tooltip="Scores of these images, for Gate and Save Keepers."),
                 io.String.Output("files", is_output_list=True, tooltip="Their files, below the chosen place."),
                 io.Int.Output("count", tooltip="How many images."),
@@ -197,4 +203,9 @@ def _caption(path: Path, record: Record | None) -> str:
         text = read_caption(sidecar_path(path, ending))
         if text is not None:
             return text.strip()
-    return record.caption if record else ""
+    if record and record.caption:
+        return record.caption
+    try:
+        return clean_prompt(read_generation(path).positive)
+    except UnreadableImage:
+        return ""  # it is for review already

@@ -12,6 +12,7 @@ from ...core.errors import KeepersError
 from ...core.gates.gate import Verdict
 from ...core.judging.judge import Judge
 from ...core.judging.near_duplicates import EARLIER
+from ...core.metadata.generation import PROGRAMS
 from ...core.prediction import Answer, Answers, Prediction, Range
 from .rows import Row, ShownModel, link
 from .scores import shown_by_model, words
@@ -81,6 +82,7 @@ def shown_row(
         prompt=image.positive,
         negative=image.negative,
         seed=image.seed,
+        source=PROGRAMS.get(image.source, image.source),
         generator=image.model,
         notes="; ".join([*image.notes, *told]),
         duplicate_of=next((note.partition(EARLIER)[2] for note in told if EARLIER in note), ""),

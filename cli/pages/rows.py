@@ -14,7 +14,7 @@ from ...core.prediction import PROBABILITY, Range
 
 Shown = Literal["accept", "review", "reject", "error"]
 VERDICTS: tuple[Shown, ...] = ("accept", "review", "reject", "error")
-TEXTS = ("reason", "unjudged", "prompt", "negative", "seed", "generator", "notes", "duplicate_of")
+TEXTS = ("reason", "unjudged", "prompt", "negative", "seed", "source", "generator", "notes", "duplicate_of")
 """Columns of text; equal texts are embedded once."""
 
 
@@ -41,6 +41,8 @@ class Row:
     prompt: str = ""
     negative: str = ""
     seed: str = ""
+    source: str = ""
+    """The name of the program that wrote the metadata."""
     generator: str = ""
     """The name of the model that generated the image."""
     notes: str = ""

@@ -13,6 +13,7 @@ import torch
 from comfy import cli_args
 from comfy_api.io import HiddenHolder
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from keepers.core.errors import KeepersError, OutsideFolder
 from keepers.core.metadata.read import read_generation
@@ -275,3 +276,18 @@ def test_load_stays_inside_and_sees_new_files(comfy: Any) -> None:
     before = KeepersLoad.fingerprint_inputs(["output"], ["keepers"], [False])
     save(images=[good(1)])
     assert KeepersLoad.fingerprint_inputs(["output"], ["keepers"], [False]) != before
+
+
+def test_load_gives_the_prompt_of_an_image_without_a_caption(comfy: Any, tmp_path: Path) -> None:
+    folder = tmp_path / "output" / "keepers"
+    folder.mkdir(parents=True)
+    infotext = "a (red:1.2) newt\nNegative prompt: fog\nSteps: 9, Sampler: Euler, Seed: 1, Size: 8x8"
+    for name in ("a", "b"):
+        info = PngInfo()
+        info.add_text("parameters", infotext)
+        picture(good(1)[0]).save(folder / f"{name}.png", pnginfo=info)
+    (folder / "a.txt").write_text(infotext, "utf-8")
+    (folder / ".thumbnails").mkdir()
+    picture(good(1)[0]).save(folder / ".thumbnails" / "a.png")
+    found = outputs(KeepersLoad, run(KeepersLoad, **LOAD | {"subfolders": [True]}))
+    assert found["captions"] == ["a red newt", "a red newt"]

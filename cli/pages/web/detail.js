@@ -1,6 +1,7 @@
 "use strict";
 /* One image, large, with everything that is known about it. */
 function openDetail(row) {
+  if (row !== state.open) byId("dropped").replaceChildren();
   state.open = row;
   if (shown.includes(row)) state.cursor = shown.indexOf(row);
   saveHash();
@@ -65,7 +66,7 @@ function facts(row) {
     ...report.scores.map((set) => scoreBlock(set, row)).filter(Boolean),
     textBlock("Prompt", textOf("prompt", row)), textBlock("Negative prompt", textOf("negative", row)),
     make("dl", { class: "pairs" }, ...[
-      ["Size", w && h ? `${w} × ${h}` : ""], ["Seed", textOf("seed", row)], ["Model", textOf("generator", row)],
+      ["Size", w && h ? `${w} × ${h}` : ""], ["Program", textOf("source", row)], ["Seed", textOf("seed", row)], ["Model", textOf("generator", row)],
       ["Date", time ? new Date(time * 1000).toLocaleString() : ""], ["Notes", textOf("notes", row)], ["Not judged", textOf("unjudged", row)], ["Path", readable(path)],
     ].filter(([, value]) => value).flatMap(([name, value]) => [make("dt", {}, name), make("dd", {}, value)])),
   ];

@@ -39,6 +39,7 @@ function start() {
   setUpFilters();
   setUpGallery();
   setUpDetail();
+  setUpDropped();
   setUpKeys();
   readHash();
   document.addEventListener("shown", () => { drawFilters(); drawGallery(); if (state.open >= 0 && byId("detail").open) drawDetail(state.open); });
