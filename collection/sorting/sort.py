@@ -197,14 +197,18 @@ class Sorter:
     def _add_sidecars(self, source: Path, target: Path) -> str:
         """Takes the sidecars along that an image got after it was sorted."""
         begun: list[Step] = []
+        told: list[str] = []
         for each in sidecars(source, self.endings):
             there = each.beside(target)
-            robbed = is_shared(there, target, self.endings) and not is_shared(each.path, source, self.endings)
-            if not os.path.lexists(there) and not robbed:
+            if os.path.lexists(there):
+                continue
+            if is_shared(there, target, self.endings) and not is_shared(each.path, source, self.endings):
+                told.append(f"{one_line(str(each.path))} stays: beside the copy it would be another image's too.")
+            else:
                 begun.append(self._begin(self.mode, each.path, there))
         if begun:
             self.journal.sync()
-        return " ".join(self._carry(begun))
+        return " ".join([*told, *self._carry(begun)])
 
 
 def _longer(image: Path, beside: Sequence[Sidecar]) -> int:

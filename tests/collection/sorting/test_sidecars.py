@@ -148,6 +148,28 @@ def test_no_image_gets_the_sidecar_of_another(tmp_path: Path, mode: Action) -> N
         assert {found.suffix: found.with_suffix(".txt").exists() for found in images} == {".png": True, ".jpg": False}
 
 
+@pytest.mark.parametrize("mode", ["copy", "link"])
+def test_a_later_caption_does_not_become_that_of_another_image(tmp_path: Path, mode: Action) -> None:
+    write(tmp_path / "in", "x/a.png", "y/a.jpg")
+    into, told = tmp_path / "out", list[str]()
+    for _ in range(2):
+        with Sorter(into, mode) as sorter:
+            told = [sorter.place(tmp_path / "in" / name, "accept").told for name in ("x/a.png", "y/a.jpg")]
+        write(tmp_path / "in", "x/a.txt")
+    assert set(tree(into)) == {"accepted/a.png", "accepted/a.jpg"}
+    assert "a.txt stays" in told[0] and told[1] == ""
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_two_images_of_one_stem_keep_their_own_captions(tmp_path: Path, mode: Action) -> None:
+    write(tmp_path / "in", "x/a.png", "x/a.txt", "y/a.jpg", "y/a.txt")
+    into = tmp_path / "out"
+    with Sorter(into, mode) as sorter:
+        placed = [sorter.place(tmp_path / "in" / name, "accept").target for name in ("x/a.png", "y/a.jpg")]
+    assert [path.name for path in placed] == ["a.png", "a-1.jpg"]
+    assert [path.with_suffix(".txt").read_text() for path in placed] == ["x/a.txt", "y/a.txt"]
+
+
 @pytest.mark.parametrize("mode", MODES)
 def test_another_verdict_takes_the_sidecars_with_it(tmp_path: Path, mode: Action) -> None:
     source, into = write(tmp_path / "in", "a.png", "a.txt"), tmp_path / "out"

@@ -290,6 +290,7 @@ def test_a_full_disk_leaves_the_file_and_the_rest_goes_on(
         assert (pictures / "a.png").read_bytes() == before["a.png"]
         sorter.place(pictures / "sub" / "deep" / "c.png", "accept")
     assert sorted(tree(into)) == ["accepted/b.png", "accepted/c.png"]
+    assert {step.state for step in read_journal(journals(into)[0])} == {"done", "failed"}, "what failed is noted"
     assert not undo(journals(into)[0]).left
     assert tree(pictures) == before
 
@@ -432,6 +433,14 @@ def test_a_link_in_the_place_of_a_sorted_file_is_left(tmp_path: Path, pictures: 
     assert placed[0].is_symlink() and (tmp_path / "elsewhere.png").read_bytes() == b"a.png" * 10
     if mode == "move":
         assert not (pictures / "a.png").exists()
+
+
+def test_a_log_with_places_that_depend_on_where_one_stands_is_not_followed(tmp_path: Path) -> None:
+    journal = Journal.new(tmp_path / "sorted")
+    journal.begin("move", Path("a.png"), "accepted/a.png", files.Stamp(1, 1, 1, 1))
+    journal.begin("move", tmp_path / "b.png", "accepted/b.png", files.Stamp(1, 1, 1, 1))
+    journal.close()
+    assert [step.source.name for step in read_journal(journal.path)] == ["b.png"]
 
 
 def test_a_log_that_would_give_a_file_another_ending_is_not_followed(tmp_path: Path) -> None:
