@@ -118,7 +118,9 @@ def _list(specs: Sequence[ModelSpec], store: WeightStore) -> None:
         )
     console.print(table)
     console.print(f"Model folders: {', '.join(escaped(str(folder)) for folder in store.folders)}")
-    console.print("Get one with: keepers fetch MODEL")
+    missing = next((spec.id for spec in specs if _state(spec, store) == "missing"), "")
+    if missing:
+        console.print(f"Get what is missing by name: keepers fetch {escaped(missing)}")
 
 
 def _whole_size(spec: ModelSpec) -> int:

@@ -138,6 +138,8 @@ class WeightStore:
         licence = f", licence {file.licence}" if file.licence else ""
         what = f"{file.name} ({_size(file.size)}{licence}) is not on this machine."
         source = hub.address(file) or file.page
+        if source.startswith("keepers "):  # made here, and published nowhere
+            return f"{what} Make it with: {source}"
         how = f"Get it from {source} and put it into {self.target(file).parent}"
         if not hub.address(file):
             return f"{what} {how}."

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -104,6 +105,21 @@ def same(one: ImageRow, other: ImageRow) -> bool:
         else:
             assert answer == again
     return replace(one, answers={}) == replace(other, answers={})
+
+
+def test_an_output_from_before_it_told_what_could_not_be_judged(tmp_path: Path) -> None:
+    rows = [row(n, said(FULL, 0.9, np.nan if n else 0.1), gate="accept: nice.bad >= 0") for n in range(2)]
+    output = write(tmp_path / "out", rows, gate="accept: nice.bad >= 0", parts=1)
+    assert [one.verdict.judged for one in output.image_rows()] == [True, False]
+    [name] = output.parts()
+    path = tmp_path / "out" / "images" / name
+    pq.write_table(pq.read_table(path).drop_columns(["unjudged"]), path)
+    assert [one.verdict for one in output.image_rows()] == [replace(one.verdict, unjudged=()) for one in rows]
+    assert output.part(name).schema == schema.file_schema((FULL, SPARSE)), "so that new rows can stand beside the old"
+    assert output.part(name, ["unjudged", "key"]).num_rows == 2
+    pq.write_table(pq.read_table(path).drop_columns(["failures"]), path)
+    with pytest.raises(OutputError, match="no column failures"):
+        output.part(name)
 
 
 def test_rows_are_read_as_the_schema_reads_them() -> None:

@@ -9,10 +9,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from keepers.cli import exit_codes
 from keepers.cli.taste.calibrate import TurnedScore
+from keepers.collection.store import Store
 from keepers.core.gates.gate import Gate
 from keepers.core.gates.tree import Value
-from keepers.tests.train.taste.test_tune import Done, run
+from keepers.core.prediction import Prediction
+from keepers.models.faramir.labels import LABELS
+from keepers.tests.train.taste.test_tune import Done, run, tune
 from keepers.tests.train.taste.world import World, picky, published, world
 from keepers.train.taste.calibrate import Threshold, temperature, threshold_for, threshold_for_rate
 
@@ -127,6 +131,17 @@ def test_the_command_gives_a_gate(made: World, tmp_path: Path) -> None:
     Gate.parse(line[1])
     page = (tmp_path / "r.html").read_text(encoding="utf-8")
     assert "Reliability" in page and "you said" in page
+
+
+def test_labelled_images_that_could_not_be_judged_are_told(tmp_path: Path) -> None:
+    made = world(tmp_path, 160, published)
+    with Store(made.db) as store:
+        [fingerprint] = store.fingerprints().values()
+        hollow = Prediction("faramir", LABELS, np.full(len(LABELS), np.nan, np.float32), fingerprint=fingerprint)
+        store.add(predictions=[(made.contents[0], hollow)])
+    for done in (calibrate(made, "faramir.accept"), tune(made, "faramir", "--anyway")):
+        assert done.returncode == exit_codes.UNJUDGED, done.stderr
+        assert "1 more labelled images could not be judged and are left out" in done.stderr
 
 
 def test_the_command_knows_scores_of_which_less_is_better(made: World) -> None:
