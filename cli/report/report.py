@@ -62,7 +62,7 @@ def report(
     """Write the HTML page of images that were scanned already, without scanning.
 
     Without a gate, each image has the verdict that was given last. With one, it is decided anew from the stored
-    numbers; an image that they do not decide goes to review.
+    numbers; an image that they do not decide goes to review. What could not be judged is counted apart.
     """
     found = named_output(paths)
     judge = machine.judge()
