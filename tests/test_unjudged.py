@@ -157,6 +157,7 @@ def test_a_report_without_a_scan(name: str, bring: Bring, tmp_path: Path, gate: 
     assert data["header"]["totals"] == ([1, 0, 1, 1] if world.trouble.pixels else [1, 1, 1, 0])
     assert sum(map(bool, texts(data, "unjudged"))) == 1
     assert any(world.trouble.told in reason for reason in texts(data, "reason"))
+    assert ("1 verdict is not final" in data["header"]["note"]) == (world.trouble.kind in ("missing", "failure"))
     if not world.trouble.pixels:
         assert "1 could not be judged" in done.stderr and data["header"]["counts"] == [["could not be judged", 1]]
 

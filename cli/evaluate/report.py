@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from .evaluated import Curve, Evaluated
 
 
+LISTED = 10
+"""Images that could not be judged that are named; the rest is counted."""
+
+
 def show(found: Evaluated) -> None:
     """Print everything."""
     matrix = found.matrix
@@ -39,8 +43,9 @@ def show(found: Evaluated) -> None:
     console.print(f"informedness  {matrix.informedness:.3f}  ({both.low:.3f} to {both.high:.3f})")
     for curve in found.curves:
         _show_curve(curve)
-    for result in found.unjudged[:10]:
-        console.print(f"[yellow]not judged[/] {exit_codes.escaped(f'{result.path}: {result.verdict.reason}')}")
+    for result in found.unjudged[:LISTED]:
+        why = "; ".join(one.short for one in result.verdict.unjudged) or result.verdict.reason
+        console.print(f"[yellow]not judged[/] {exit_codes.escaped(f'{result.path}: {why}')}", soft_wrap=True)
     for one in found.unread:
         told = f"[red]not read[/] {exit_codes.escaped(str(one.path))}: {exit_codes.escaped(one.reason)}"
         console.print(told, soft_wrap=True)

@@ -28,6 +28,7 @@ from .gathered import Gathered, Wish, unread
 from .verdicts import Judged, Verdicts
 
 GONE = "no longer there"
+PASSING = "verdicts are not final: the next scan looks at them again."
 T = TypeVar("T")
 
 
@@ -58,7 +59,7 @@ def from_store(store: Store, paths: Sequence[Path], gate: Gate | None, judge: Ju
         gate=str(gate) if gate else _gates(verdicts.gates),
         rows=_with_pictures(chosen, rows) if wish.pictures else rows,
         totals=choice.counts(),
-        note=choice.omission(len(rows)),
+        note=" ".join(filter(None, (choice.omission(len(rows)), _passing(verdicts.passing.total())))),
         models=ranges.asked(judge, {model: verdicts.fingerprints.get(model, "") for model in ranges.found}),
         counts=verdicts.left_out,
         unread=broken,
@@ -122,6 +123,11 @@ def _chunks(entries: Iterable[T]) -> Iterator[list[T]]:
 def _counts(left_out: Counter[str]) -> str:
     told = ", ".join(f"{count:,} {why}" for why, count in left_out.items())
     return f" ({told})" if told else ""
+
+
+def _passing(count: int) -> str:
+    one = "1 verdict is not final: the next scan looks at it again."
+    return "" if not count else one if count == 1 else f"{count:,} {PASSING}"
 
 
 def _gates(found: Counter[str]) -> str:

@@ -45,6 +45,8 @@ class Verdicts:
     """How many files have no verdict, by the reason."""
     gates: Counter[str] = field(default_factory=Counter[str])
     """How many of the latest verdicts each gate gave."""
+    passing: Counter[str] = field(default_factory=Counter[str])
+    """How many of the verdicts shown do not stand, by gate: the next scan looks again."""
     _run: Run = field(default_factory=Run)
 
     @cached_property
@@ -66,11 +68,13 @@ class Verdicts:
             compared = {} if seen and seen.error else self._compared(said, str(found.path))
             if seen and (seen.error or self.gate is None):
                 self.gates[seen.gate] += 1
+                self.passing[seen.gate] += not seen.final
                 yield Judged(found, content, seen.verdict, seen.error, compared)
             elif self.gate:
                 verdict = self._decided(self.gate, {**said, **compared})
                 if not verdict.judged and seen and not seen.final and self._same(seen.gate):
                     verdict = seen.verdict  # says why the numbers are not there
+                    self.passing[seen.gate] += 1
                 yield Judged(found, content, verdict, "", compared)
 
     def _unchanged(self, files: Sequence[Found]) -> list[tuple[Found, str]]:
