@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Literal
 
 from .graph import Graph, Link, Node
@@ -44,6 +45,7 @@ _SIDES: dict[Side, re.Pattern[str]] = {
 _NO_PROMPT = re.compile(r"ascore|normalization|interpretation|weight|strength|style|_to$|_cfg|scale|count|tokens")
 
 
+@lru_cache(4096)
 def by_type(name: str) -> Carried:
     """What a type of ComfyUI stands for."""
     upper = name.upper()
@@ -57,6 +59,7 @@ def by_type(name: str) -> Carried:
     return "other"
 
 
+@lru_cache(4096)
 def by_name(name: str) -> Carried:
     """What an input of that name usually takes; "" if it may be anything."""
     last = name.rpartition(".")[2].lower()
@@ -91,6 +94,7 @@ def side_of_output(node: Node, slot: int) -> Side | None:
     return side_of_name(output.name) or side_of_name(output.type)
 
 
+@lru_cache(4096)
 def side_of_name(name: str) -> Side | None:
     """The side that a name belongs to: "negative_prompt", "text_positive", "neg"; None for settings of a side."""
     last = name.rpartition(".")[2]

@@ -7,7 +7,7 @@ from collections.abc import Collection
 
 from .graph import Graph, Link, Node
 
-_DEPTH = 64
+_DEPTH = 32
 """The most links that are followed in a row."""
 _USUAL = (
     "value", "int", "float", "number", "seed", "boolean", "string", "text", "choice", "noise_seed", "seed_num",

@@ -16,6 +16,8 @@ from .sides import Sides
 from .texts import Texts, plain
 
 _STEPS = 500
+_TRIED = 4
+"""Passes that are asked for a prompt, from the first one on."""
 _WIDTHS = ("width", "empty_latent_width", "latent_width", "image_width")
 _HEIGHTS = ("height", "empty_latent_height", "latent_height", "image_height")
 
@@ -66,7 +68,7 @@ def find_in(graph: Graph, caption: str = "") -> ComfyFound:
 def _first_with_prompt(graph: Graph, found: Made, caption: str) -> tuple[Node, str, str, list[str]]:
     """The first pass that has a prompt, or whose prompt was made at run time, its texts, and all notes."""
     chosen: tuple[Node, str, str, list[str]] | None = None
-    for sampler in found.passes:
+    for sampler in found.passes[:_TRIED]:
         texts = Texts(graph, caption)
         sides = Sides(graph, texts)
         positive = sides.positive(sampler)
@@ -143,7 +145,7 @@ def _size(graph: Graph, sampler: Node) -> tuple[int | None, int | None]:
     while queue and len(seen) < _STEPS:
         node = queue.popleft()
         width, height = number(graph, node, _WIDTHS), number(graph, node, _HEIGHTS)
-        if width is not None and height is not None and "crop_w" not in node.inputs:
+        if width is not None and height is not None and node.link("clip") is None:
             return _integer(width), _integer(height)
         links = [(at_input(graph, name, link), link) for name, link in node.links()]
         for carried in wanted:

@@ -8,8 +8,10 @@ from typing import Any, NamedTuple, cast
 
 SIZE_LIMIT = 16 << 20
 """Characters of JSON."""
-NODE_LIMIT = 5_000
-"""Nodes of a graph that is read; the largest public workflows have several hundred."""
+NODE_LIMIT = 2_000
+"""Nodes of a graph that is read; the largest public workflows have some hundred, and few more than a thousand."""
+VALUE_LIMIT = 150_000
+"""Commas in the JSON of a graph that is read."""
 
 
 class BadPrompt(ValueError):
@@ -64,6 +66,8 @@ def decode(text: str, what: str) -> object:
     """JSON within the limit. Raises BadPrompt, which names the text as `what`."""
     if len(text) > SIZE_LIMIT:
         raise BadPrompt(f"the ComfyUI {what} is larger than {SIZE_LIMIT >> 20} MiB")
+    if text.count(",") > VALUE_LIMIT:
+        raise BadPrompt(f"the ComfyUI {what} has more than {VALUE_LIMIT} values")
     try:
         return json.loads(text)
     except (ValueError, RecursionError, MemoryError) as error:

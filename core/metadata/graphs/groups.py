@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
 from .graph import rows, table
+from .widgets import widget_of
 
 _HEADS = ("workflow/", "workflow>")
 
@@ -38,6 +39,10 @@ class _Layout:
     def __init__(self, links: list[list[Any]]) -> None:
         self.nodes: list[Mapping[str, Any]] = []
         self.links = links
+        self._from: dict[str, list[list[Any]]] = {}
+        for link in links:
+            if len(link) > 2:
+                self._from.setdefault(str(link[1]), []).append(link)
         self._next = 1 + max([0, *(link[0] for link in links if link and type(link[0]) is int)])
 
     def lay_out(self, node: Mapping[str, Any], group: Mapping[str, Any]) -> None:
@@ -71,6 +76,8 @@ class _Layout:
         given = [table(socket) for socket in rows(node.get("inputs"))]
         free = [socket for entry in inner for socket in entry["inputs"] if socket["link"] is None]
         if len(given) != len(free):
+            free = [socket for socket in free if not widget_of(socket)]
+        if len(given) != len(free):
             by_end = {str(socket.get("name")): socket for socket in given}
             given = [by_end.get(str(socket.get("name")), {}) for socket in free]
         for socket, source in zip(free, given, strict=True):
@@ -79,8 +86,8 @@ class _Layout:
     def _to_outside(self, inner: list[dict[str, Any]], ids: list[str], node: Mapping[str, Any], group: Any) -> None:
         """The outputs of the group are those of its nodes that have no link inside, or are marked, in order."""
         shown = list(_shown_outputs(inner, group))
-        for link in self.links:
-            if len(link) > 2 and link[1] == node.get("id") and isinstance(link[2], int) and 0 <= link[2] < len(shown):
+        for link in self._from.get(str(node.get("id")), ()):
+            if isinstance(link[2], int) and 0 <= link[2] < len(shown):
                 at, link[2] = shown[link[2]]
                 link[1] = ids[at]
 

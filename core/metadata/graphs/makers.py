@@ -13,7 +13,7 @@ from .switches import Undecided, passed
 
 _ENDS = 32
 _PASSES = 32
-_STEPS = 4_000
+_STEPS = 6_000
 _NOISY = ("seed", "noise_seed", "noise", "sigmas", "steps", "rand_seed")
 _SIZED = (
     "aspect_ratio", "resolution", "size", "quality", "n", "num_images", "number_results", "width", "image_size",
@@ -21,7 +21,7 @@ _SIZED = (
     "api_key",
 )  # fmt: skip
 _PROMPT = ("prompt", "positive_prompt", "prompt_text", "text_prompt", "user_prompt", "text")
-_SERVICE = re.compile(r"(image|video|api)(node|edit)*(v\d+)?$", re.IGNORECASE)
+_SERVICE = re.compile(r"(Image|Video)(Edit)?Node(V\d+)?$|Api$")
 _SAMPLER = re.compile(r"sampler|detailer|ultimate.?sd.?upscale|iterativeupscale|IterativeImageUpscale", re.IGNORECASE)
 _MAPS = re.compile(
     r"preprocess|depth(?!.*control)|canny|pose|line_?art|hed|scribble|normal_?map|segment|_seg|mlsd|pidi|marigold|lotus|"
@@ -50,17 +50,64 @@ class Made(NamedTuple):
 
 def made(graph: Graph) -> Made | None:
     """What made the picture that is saved first; None if nothing did that is known as a maker."""
+    walk = _Walk(graph)
     found: dict[str, Node] = {}
     for end in ends(graph):
-        if maker := _maker(graph, end):
+        if maker := walk.maker(end):
             found.setdefault(maker.id, maker)
     if not found:
         maker = next((node for node in graph.values() if is_maker(graph, node)), None)
-        return None if maker is None else Made(_passes(graph, maker), 0)
+        return None if maker is None else Made(walk.passes(maker), 0)
     first, *others = found.values()
-    passes = _passes(graph, first)
+    passes = walk.passes(first)
     ours = {node.id for node in passes}
-    return Made(passes, sum(ours.isdisjoint(node.id for node in _passes(graph, other)) for other in others))
+    return Made(passes, sum(ours.isdisjoint(node.id for node in walk.passes(other)) for other in others))
+
+
+class _Walk:
+    """Walks back along pictures, no more than a number of steps altogether."""
+
+    def __init__(self, graph: Graph) -> None:
+        self._graph = graph
+        self._steps = _STEPS
+        self._makes: dict[str, bool] = {}
+
+    def maker(self, end: Node) -> Node | None:
+        """The last maker behind a node, or the node itself."""
+        if is_maker(self._graph, end):
+            return end
+        return next(self._makers(_pictures(self._graph, end)), None)
+
+    def passes(self, last: Node) -> tuple[Node, ...]:
+        """The makers of one picture in the order in which they ran; one that begins anew is the first."""
+        found = {last.id: last}
+        node: Node | None = last
+        graph = self._graph
+        while node and len(found) < _PASSES and not asks_service(graph, node) and not _begins_anew(graph, node):
+            node = next((n for n in self._makers(_pictures(graph, node)) if n.id not in found), None)
+            if node:
+                found[node.id] = node
+        return tuple(reversed(found.values()))
+
+    def _is_maker(self, node: Node) -> bool:
+        if node.id not in self._makes:
+            self._makes[node.id] = is_maker(self._graph, node)
+        return self._makes[node.id]
+
+    def _makers(self, starts: list[Link]) -> Iterator[Node]:
+        """The makers behind links of pictures, nearest first; what makes control maps is not looked into."""
+        stack, seen = list(reversed(starts)), set[Link]()
+        while stack and self._steps > 0:
+            link = stack.pop()
+            node = self._graph.get(link.node)
+            if node is None or link in seen:
+                continue
+            seen.add(link)
+            self._steps -= 1 + len(node.inputs) // 16
+            if self._is_maker(node):
+                yield node
+                continue
+            stack.extend(reversed(_behind(self._graph, node, link.slot)))
 
 
 def ends(graph: Graph) -> list[Node]:
@@ -84,24 +131,26 @@ def is_maker(graph: Graph, node: Node) -> bool:
 
 def is_sampler(graph: Graph, node: Node) -> bool:
     """Whether a node samples: it takes a prompt in some form, and noise."""
-    if not _gives_picture(node):
+    named = bool(_SAMPLER.search(node.kind))
+    if not (named or any(name in node.inputs for name in _NOISY)) or not _gives_picture(node):
         return False
     carried = {at_input(graph, name, link) for name, link in node.links()}
     guided = bool(carried & {"conditioning", "pipe"}) or any(side_of_name(name) == "positive" for name in node.inputs)
     if not guided and not ("model" in carried and any(name in node.inputs for name in _PROMPT)):
         return False
-    noisy = any(name in node.inputs for name in _NOISY)
-    return bool(_SAMPLER.search(node.kind)) or (noisy and not _is_preparing(node))
+    return named or not _is_preparing(node)
 
 
 def asks_service(graph: Graph, node: Node) -> bool:
     """Whether a node makes pictures from a prompt alone, as the partner nodes do that ask a service."""
-    if not _gives_picture(node) or not any(name.rpartition(".")[2] in _PROMPT for name in node.inputs):
+    if not any(name.rpartition(".")[2] in _PROMPT for name in node.inputs) or not _gives_picture(node):
         return False
     carried = {at_input(graph, name, link) for name, link in node.links()}
     if carried & {"conditioning", "model", "pipe"} or node.link("clip"):
         return False
     names = {name.rpartition(".")[2] for name in node.inputs}
+    if not names & {"prompt", "positive_prompt", "prompt_text", "text_prompt"} and "seed" not in names:
+        return False  # a text to draw or to look for
     return (bool(names & {*_NOISY, *_SIZED}) or bool(_SERVICE.search(node.kind))) and "threshold" not in names
 
 
@@ -119,28 +168,6 @@ def _gives_picture(node: Node) -> bool:
     return any(
         at_output({node.id: node}, Link(node.id, slot)) in ("picture", "", "pipe") for slot in range(len(node.outputs))
     )
-
-
-def _maker(graph: Graph, end: Node) -> Node | None:
-    """The last maker behind a node, or the node itself."""
-    if is_maker(graph, end):
-        return end
-    return next(_makers(graph, _pictures(graph, end)), None)
-
-
-def _makers(graph: Graph, starts: list[Link]) -> Iterator[Node]:
-    """The makers behind links of pictures, nearest first; what makes control maps is not looked into."""
-    stack, seen = list(reversed(starts)), set[Link]()
-    while stack and len(seen) < _STEPS:
-        link = stack.pop()
-        node = graph.get(link.node)
-        if node is None or link in seen:
-            continue
-        seen.add(link)
-        if is_maker(graph, node):
-            yield node
-            continue
-        stack.extend(reversed(_behind(graph, node, link.slot)))
 
 
 def _behind(graph: Graph, node: Node, slot: int) -> list[Link]:
@@ -171,17 +198,6 @@ def _pictures(graph: Graph, node: Node) -> list[Link]:
     }
     order = {name: at for at, name in enumerate(_INPUTS)}
     return [found[name] for name in sorted(found, key=lambda name: order.get(name.lower(), len(order)))]
-
-
-def _passes(graph: Graph, last: Node) -> tuple[Node, ...]:
-    """The makers of one picture in the order in which they ran; one that begins anew is the first."""
-    found = {last.id: last}
-    node: Node | None = last
-    while node and len(found) < _PASSES and not asks_service(graph, node) and not _begins_anew(graph, node):
-        node = next((n for n in _makers(graph, _pictures(graph, node)) if n.id not in found), None)
-        if node:
-            found[node.id] = node
-    return tuple(reversed(found.values()))
 
 
 def _begins_anew(graph: Graph, node: Node) -> bool:

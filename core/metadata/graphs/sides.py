@@ -11,8 +11,8 @@ from .switches import Undecided, passed
 from .text_kinds import TEXT_KINDS
 from .texts import Texts, is_text, plain
 
-_STEPS = 4_000
-"""Outputs that one walk looks at, at most."""
+_STEPS = 1_500
+"""Outputs that are looked at for both sides, at most."""
 _EMPTY = ("ImpactNegativeConditioningPlaceholder", "LotusConditioning", "SeedVR2Conditioning")
 """Kinds whose conditioning holds no text, and is meant to."""
 _PROMPTS = (
@@ -35,6 +35,7 @@ class Sides:
     def __init__(self, graph: Graph, texts: Texts) -> None:
         self._graph = graph
         self._texts = texts
+        self._steps = _STEPS
         self._told: set[str] = set()
         """Encoders whose text is the positive prompt: what else comes out of them is not the negative one."""
 
@@ -50,11 +51,14 @@ class Sides:
         found: dict[str, None] = {}
         stack: list[tuple[Link | _Text, Side]] = [(v, side) for v in reversed(self._inputs(sampler, side, maker=True))]
         seen: set[tuple[Link, Side]] = set()
-        while stack and len(seen) < _STEPS:
+        while stack and self._steps > 0:
             value, side = stack.pop()
-            if isinstance(value, Link) and value.node in self._graph and (value, side) not in seen:
+            if isinstance(value, Link):
+                node = self._graph.get(value.node)
+                if node is None or (value, side) in seen:
+                    continue
                 seen.add((value, side))
-                node = self._graph[value.node]
+                self._steps -= 1 + len(node.inputs) // 16
                 if not is_text(node, value.slot):
                     further, side = self._behind(node, value.slot, side)
                     stack.extend((value, side) for value in reversed(further))

@@ -15,6 +15,8 @@ from .text_kinds import TEXT_KINDS, Change, Drawn, Format, Join, Regex, Replace,
 
 TOTAL_LIMIT = 1 << 20
 """Characters that the nodes of one graph may compose altogether."""
+_NODES = 3_000
+"""The most texts that nodes compose."""
 _DEPTH = 80
 """The most text nodes in a row."""
 _WRITERS = re.compile(
@@ -28,6 +30,8 @@ _HOLDS = re.compile(
 )
 _JOINS = re.compile(r"concat|join|combin|merge|append|cat\b", re.IGNORECASE)
 _SEPARATORS = ("delimiter", "separator", "seperator", "join_with")
+_SWITCHED = {"true": "\n", "false": ""}
+"""The separators of old versions of Text Concatenate."""
 _TURNS = ("seed", "temperature", "max_tokens", "max_new_tokens", "api_key", "url", "top_p", "model", "system_prompt")
 _WILDCARD = re.compile(r"__[\w*/\\-]+__|\{[^{}]*\|[^{}]*\}")
 _OWN = ("KeepersCaption", "KeepersTag", "KeepersTagCategories")
@@ -61,6 +65,9 @@ class Texts:
         key = value, side
         if key not in self._known:
             self._known[key] = None  # for links that lead back here
+            if len(self._known) > _NODES:
+                self.note(f"more than {_NODES} texts are composed: the rest was not read")
+                return None
             self._known[key] = self._counted(self._composed(self._graph[value.node], value.slot, side, depth))
         return self._known[key]
 
@@ -113,7 +120,8 @@ class Texts:
         names = [name for part in kind.parts for name in expanded(node, part)]
         parts = [self.of(node.inputs[name], None, depth + 1) for name in names]
         held = [part for part in parts if part is not None and (part.strip() or not kind.skip_empty)]
-        separator = self.of(node.inputs.get(kind.by, kind.default), None, depth + 1) or ""
+        by = node.inputs.get(kind.by, node.inputs.get("linebreak_addition", kind.default))
+        separator = _SWITCHED.get(found := self.of(by, None, depth + 1) or "", found)
         size = sum(map(len, held)) + len(separator) * max(len(held) - 1, 0)
         if size > self._left:
             return self._counted("." * (self._left + 1))
@@ -223,6 +231,9 @@ class Texts:
         sided = [name for name in names if side_of_name(name)]
         if sided and side:
             return self._first([n for n in sided if side_of_name(n) == side], node, depth)
+        links = [link for _, link in node.links()]
+        if side and not names and len(links) == 1 and not _WRITERS.search(node.kind):
+            return self.of(links[0], side, depth + 1)  # both texts were packed into one
         if self._writes(node):
             return self.written_by(node)
         separators = [name for name in node.inputs if name.lower() in _SEPARATORS]

@@ -8,9 +8,9 @@ from typing import Any
 from .everywhere import broadcast
 from .graph import NODE_LIMIT, BadPrompt, Node, Output, check_size, decode, rows, table
 from .groups import without_groups
-from .scopes import Entry, Scope, outermost, scopes
+from .scopes import Entry, laid_out
 from .signatures import signature
-from .wires import VIRTUAL, inputs_of, is_off, sets_of
+from .wires import VIRTUAL, Wiring, is_off
 
 _SHOWN = (
     "ShowText|pysssss", "easy showAnything", "Display Any (rgthree)", "PreviewAny", "ShowTextForGPT", "DisplayAny",
@@ -28,33 +28,23 @@ def as_graph(data: object) -> dict[str, Node]:
     """The nodes of a decoded workflow that run. Raises BadPrompt if there are none or too many."""
     whole = table(data)
     check_size(len(rows(whole.get("nodes"))), "workflow")
-    scope = outermost(without_groups(whole, NODE_LIMIT), NODE_LIMIT)
-    every = list(scopes(scope))
-    sets = {name: found for one in every for name, found in sets_of(one)}
+    every = laid_out(without_groups(whole, NODE_LIMIT), NODE_LIMIT)
+    wiring = Wiring(every)
     graph: dict[str, Node] = {}
-    for one in every:
-        for i, entry in one.nodes.items():
-            if i not in one.inner and not _is_off(one, entry) and entry["type"] not in VIRTUAL:
-                graph[one.prefix + i] = _node(one, i, entry, sets)
+    for scope in every:
+        for i, entry in scope.plan.nodes.items():
+            if i not in scope.inner and entry["type"] not in VIRTUAL and not is_off(scope, entry):
+                graph[scope.prefix + i] = _node(scope.prefix + i, entry, wiring.inputs_of(scope, entry))
     if not graph:
         raise BadPrompt("the ComfyUI workflow has no nodes")
+    check_size(len(graph), "workflow")
     return broadcast(graph, whole)
 
 
-def _is_off(scope: Scope, entry: Entry) -> bool:
-    """Whether a node, or one of the subgraphs around it, is muted or bypassed."""
-    off, here = is_off(entry), scope
-    while here.outer is not None and not off:
-        off, here = is_off(here.outer.nodes[here.host]), here.outer
-    return off
-
-
-def _node(scope: Scope, i: str, entry: Entry, sets: Mapping[str, tuple[Scope, Entry]]) -> Node:
-    kind = str(entry["type"])
+def _node(i: str, entry: Entry, inputs: Mapping[str, object]) -> Node:
     outputs = tuple(_output(output) for output in map(table, rows(entry.get("outputs"))))
-    return Node(
-        scope.prefix + i, kind, inputs_of(scope, entry, sets), outputs or signature(kind).outputs, _shown(entry)
-    )
+    kind = str(entry["type"])
+    return Node(i, kind, inputs, outputs or signature(kind).outputs, _shown(entry))
 
 
 def _output(output: Mapping[str, Any]) -> Output:
