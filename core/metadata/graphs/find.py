@@ -16,7 +16,9 @@ from .sides import Sides
 from .texts import Texts, plain
 
 _STEPS = 500
-_TRIED = 4
+_SMALLEST = 16
+"""Pixels; what is smaller is a factor or a ratio."""
+_TRIED = 3
 """Passes that are asked for a prompt, from the first one on."""
 _WIDTHS = ("width", "empty_latent_width", "latent_width", "image_width")
 _HEIGHTS = ("height", "empty_latent_height", "latent_height", "image_height")
@@ -145,7 +147,7 @@ def _size(graph: Graph, sampler: Node) -> tuple[int | None, int | None]:
     while queue and len(seen) < _STEPS:
         node = queue.popleft()
         width, height = number(graph, node, _WIDTHS), number(graph, node, _HEIGHTS)
-        if width is not None and height is not None and node.link("clip") is None:
+        if width and height and min(width, height) >= _SMALLEST and node.link("clip") is None:
             return _integer(width), _integer(height)
         links = [(at_input(graph, name, link), link) for name, link in node.links()]
         for carried in wanted:

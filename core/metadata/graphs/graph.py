@@ -10,8 +10,8 @@ SIZE_LIMIT = 16 << 20
 """Characters of JSON."""
 NODE_LIMIT = 2_000
 """Nodes of a graph that is read; the largest public workflows have some hundred, and few more than a thousand."""
-VALUE_LIMIT = 150_000
-"""Commas in the JSON of a graph that is read."""
+VALUE_LIMIT = 80_000
+"""Commas in the JSON of a graph that is read; in the largest public workflows they are some 50,000."""
 
 
 class BadPrompt(ValueError):

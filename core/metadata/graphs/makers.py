@@ -15,13 +15,15 @@ _ENDS = 32
 _PASSES = 32
 _STEPS = 6_000
 _NOISY = ("seed", "noise_seed", "noise", "sigmas", "steps", "rand_seed")
+_PROMPT = ("prompt", "positive_prompt", "prompt_text", "text_prompt", "user_prompt", "text")
 _SIZED = (
     "aspect_ratio", "resolution", "size", "quality", "n", "num_images", "number_results", "width", "image_size",
-    "ratio", "duration", "model", "model_name", "output_format", "rendering_speed", "style_preset", "raw", "mode",
-    "api_key",
+    "ratio", "duration", "model", "model_name", "output_format", "rendering_speed", "style_preset", "raw", "api_key",
 )  # fmt: skip
-_PROMPT = ("prompt", "positive_prompt", "prompt_text", "text_prompt", "user_prompt", "text")
-_SERVICE = re.compile(r"(Image|Video)(Edit)?Node(V\d+)?$|Api$")
+_SERVICE = re.compile(r"(Node|Api|Control\d*|Omni)(V\d+)?$")
+"""How the names of ComfyUI's own nodes that ask a service end."""
+_FINDS = re.compile(r"segment|sam|dino|mask|detect|crop|clipseg|florence|ground", re.IGNORECASE)
+"""Nodes that look for what a text names, or cut it out."""
 _SAMPLER = re.compile(r"sampler|detailer|ultimate.?sd.?upscale|iterativeupscale|IterativeImageUpscale", re.IGNORECASE)
 _MAPS = re.compile(
     r"preprocess|depth(?!.*control)|canny|pose|line_?art|hed|scribble|normal_?map|segment|_seg|mlsd|pidi|marigold|lotus|"
@@ -126,6 +128,8 @@ def ends(graph: Graph) -> list[Node]:
 
 def is_maker(graph: Graph, node: Node) -> bool:
     """Whether a node makes pictures from prompts: a sampler, a detailer, or a node that asks a service."""
+    if _SAVES.search(node.kind) and not _SAMPLER.search(node.kind):
+        return False
     return is_sampler(graph, node) or asks_service(graph, node)
 
 
@@ -151,7 +155,8 @@ def asks_service(graph: Graph, node: Node) -> bool:
     names = {name.rpartition(".")[2] for name in node.inputs}
     if not names & {"prompt", "positive_prompt", "prompt_text", "text_prompt"} and "seed" not in names:
         return False  # a text to draw or to look for
-    return (bool(names & {*_NOISY, *_SIZED}) or bool(_SERVICE.search(node.kind))) and "threshold" not in names
+    asked = bool(names & {*_NOISY, *_SIZED}) or bool(_SERVICE.search(node.kind))
+    return asked and "threshold" not in names and not _FINDS.search(node.kind)
 
 
 def _is_preparing(node: Node) -> bool:
@@ -165,9 +170,7 @@ def _is_preparing(node: Node) -> bool:
 def _gives_picture(node: Node) -> bool:
     if not node.outputs:
         return True
-    return any(
-        at_output({node.id: node}, Link(node.id, slot)) in ("picture", "", "pipe") for slot in range(len(node.outputs))
-    )
+    return any(at_output({node.id: node}, Link(node.id, slot)) in ("picture", "") for slot in range(len(node.outputs)))
 
 
 def _behind(graph: Graph, node: Node, slot: int) -> list[Link]:

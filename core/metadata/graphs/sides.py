@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 from .carried import Side, at_input, at_output, by_type, side_of_name, side_of_output
@@ -11,14 +12,16 @@ from .switches import Undecided, passed
 from .text_kinds import TEXT_KINDS
 from .texts import Texts, is_text, plain
 
-_STEPS = 1_500
+_STEPS = 1_000
 """Outputs that are looked at for both sides, at most."""
+_LETTER = re.compile(r"[^\W\d_]")
+_NO_TEXT = ("true", "false", "none", "null", "undefined")
 _EMPTY = ("ImpactNegativeConditioningPlaceholder", "LotusConditioning", "SeedVR2Conditioning")
 """Kinds whose conditioning holds no text, and is meant to."""
 _PROMPTS = (
     "pre_text", "text", "text_g", "text_l", "clip_g", "clip_l", "t5xxl", "llama", "bert", "mt5xl", "prompt",
-    "user_prompt", "wildcard_text", "string", "prompt_text", "base_prompt", "text_prompt", "tags", "caption",
-    "app_text",
+    "user_prompt", "current_prompt", "prompt_g", "prompt_l", "wildcard_text", "string", "prompt_text",
+    "base_prompt", "text_prompt", "tags", "caption", "app_text",
 )  # fmt: skip
 """The inputs of encoders that hold a prompt."""
 
@@ -64,13 +67,16 @@ class Sides:
                     stack.extend((value, side) for value in reversed(further))
                     continue
             text = self._texts.of(value.value if isinstance(value, _Text) else value, side)
-            if text and text.strip(" ,\n\t"):
+            if text and _LETTER.search(text) and text.strip().lower() not in _NO_TEXT:
                 found[text.strip()] = None
         return "\n".join(found)
 
     def _behind(self, node: Node, slot: int, side: Side) -> tuple[list[Link | _Text], Side]:
         """What a node's output is made of, as far as the side goes, and the side from here on."""
         if node.kind in _EMPTY or "zeroout" in node.kind.lower():
+            return [], side
+        if "translat" in node.kind.lower():
+            self._texts.written_by(node)
             return [], side
         try:
             value = passed(self._graph, node, slot)
@@ -131,6 +137,8 @@ class Sides:
             return [_Text(self._texts.own(node))]
         last = {name.rpartition(".")[2]: name for name in reversed(list(node.inputs))}
         values = [node.inputs[last[name]] for name in _PROMPTS if name in last and side_of_name(name) is None]
+        if (sdxl := node.inputs.get("with_SDXL")) in (True, False):  # smZ CLIPTextEncode has the texts of both
+            values = [v for v in values if (v is not node.inputs.get("text")) is sdxl]
         if isinstance(populated := node.inputs.get("populated_text"), str) and populated.strip():
             values = [populated]
         return [_Text(v) for v in values if (isinstance(v, str) and v.strip()) or self._may_be_text(v)]

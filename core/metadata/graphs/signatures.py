@@ -18,6 +18,8 @@ class Signature(NamedTuple):
 
     widgets: tuple[str, ...] = ()
     """The names of its widgets, in the order in which a workflow keeps their values; "" for one that is not read."""
+    types: str = ""
+    """A letter for each widget: n for a number, s for a text, b for yes or no, ? if that is unknown."""
     outputs: tuple[Output, ...] = ()
 
 
@@ -30,9 +32,11 @@ def signature(kind: str) -> Signature:
 def signatures() -> Mapping[str, Signature]:
     """All signatures, by kind."""
     entries = json.loads(_FILE.read_text(encoding="utf-8"))
-    return {
-        kind: Signature(tuple(widgets), tuple(map(_output, outputs))) for kind, (widgets, outputs) in entries.items()
-    }
+    return {kind: _signature(*entry) for kind, entry in entries.items()}
+
+
+def _signature(widgets: list[str], types: str, outputs: list[str]) -> Signature:
+    return Signature(tuple(widgets), types, tuple(map(_output, outputs)))
 
 
 def _output(text: str) -> Output:

@@ -109,6 +109,8 @@ TEXT_KINDS: Mapping[str, TextKind] = {
     "LayerUtility: TextJoin": Join(("text_*",), default=", ", skip_empty=True),
     "LayerUtility: TextJoinV2": Join(("text_*",), "delimiter", skip_empty=True),
     "MilehighStyler": Styled(("text_positive", "text_negative"), "style"),
+    "Power Prompt (rgthree)": Same(("prompt",)),
+    "Power Prompt - Simple (rgthree)": Same(("prompt",)),
     "PreviewAny": Same(("source",)),
     "PreviewTextNode": Same(("text",)),
     "Primitive string [Crystools]": Same(("string",)),

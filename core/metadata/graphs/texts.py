@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import cast
 
-from .carried import Side, at_input, by_type, side_of_name, side_of_output
+from .carried import Side, at_input, at_output, by_type, side_of_name, side_of_output
 from .constants import constant
 from .graph import Graph, Link, Node
 from .operations import CHANGES, COST_LIMIT, compiled, filled, replaced, steps, tidied
@@ -62,6 +62,8 @@ class Texts:
             return None if isinstance(value, (list, dict)) or value is None else str(value)
         if value.node not in self._graph:
             return None
+        if at_output(self._graph, value) == "setting" and (number := constant(self._graph, value)) is not None:
+            return str(number)
         key = value, side
         if key not in self._known:
             self._known[key] = None  # for links that lead back here

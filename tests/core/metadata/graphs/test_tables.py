@@ -18,7 +18,9 @@ def test_signatures_are_sorted_and_sound() -> None:
     entries = json.loads(text)
     assert list(entries) == sorted(entries)
     assert text.count("\n") == len(entries) + 2, "one line a kind"
-    for kind, (widgets, outputs) in entries.items():
+    for kind, (widgets, types, outputs) in entries.items():
+        assert len(types) == len(widgets), kind
+        assert set(types) <= set("nsb?"), kind
         named = [name for name in widgets if name]
         assert kind.strip()
         assert len(set(named)) == len(named), kind
@@ -31,7 +33,8 @@ def test_signatures_of_nodes_that_everyone_has() -> None:
     assert signature("KSampler").widgets == ("seed", "steps", "cfg", "sampler_name", "scheduler", "denoise")
     assert [output.name for output in signature("FromBasicPipe").outputs][3:] == ["positive", "negative"]
     assert signature("CLIPTextEncode").outputs[0].type == "CONDITIONING"
-    assert signature("nothing of the kind") == ((), ())
+    assert signature("KSampler").types == "nnnssn"
+    assert signature("nothing of the kind") == ((), "", ())
 
 
 def test_texts_are_sorted_and_name_inputs() -> None:

@@ -197,3 +197,16 @@ def test_our_example_workflows() -> None:
         found = read_comfy({"workflow": path.read_text(encoding="utf-8")})
         assert found is not None
         assert found.positive or found.notes, path.name
+
+
+def test_values_of_older_versions_find_their_names_by_type() -> None:
+    """The Efficient Loader once had no LoRA and no weight settings; its sampler had a state before the seed."""
+    loader = entry(1, "Efficient Loader", ["wolf.safetensors", "x.vae.pt", -2, "a wolf, sitting", "bad", 512, 640, 1],
+                   outputs="MODEL CONDITIONING CONDITIONING LATENT VAE CLIP")  # fmt: skip
+    for output, name in zip(loader["outputs"], ("MODEL", "CONDITIONING+", "CONDITIONING-"), strict=False):
+        output["name"] = name
+    values = ["Sample", 0, 42, True, 25, 7.5, "euler", "karras", 1, "Enabled"]
+    sampler = entry(3, "KSampler (Efficient)", values, outputs="MODEL CONDITIONING CONDITIONING LATENT VAE IMAGE",
+                    model=1, positive=2, negative=3, latent_image=4)  # fmt: skip
+    links = [[1, 1, 0, 3, 0, ""], [2, 1, 1, 3, 1, ""], [3, 1, 2, 3, 2, ""], [4, 1, 3, 3, 3, ""], [5, 3, 5, 9, 0, ""]]
+    check(read([loader, sampler, entry(9, "SaveImage", ["x"], images=5)], links), "a wolf, sitting")
