@@ -76,7 +76,7 @@ def combined() -> Nodes:
     """Conditionings that are combined from each other, many times over."""
     graph = plain()
     for i in range(NODE_LIMIT - 10):
-        links = {f"conditioning_{j}": [f"c{(i * 7 + j) % (NODE_LIMIT - 10)}", 0] for j in range(8)}
+        links = {f"conditioning_{j}": [f"c{(i * 7 + j) % (NODE_LIMIT - 10)}", 0] for j in range(6)}
         graph[f"c{i}"] = node("ConditioningCombine", **links)
     graph["5"]["inputs"]["positive"] = ["c0", 0]
     return graph

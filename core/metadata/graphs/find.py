@@ -16,6 +16,8 @@ from .sides import Sides
 from .texts import Texts, plain
 
 _STEPS = 500
+_MOST_STEPS = 10_000
+"""Of a sampler, as ComfyUI takes them."""
 _SMALLEST = 16
 """Pixels; what is smaller is a factor or a ratio."""
 _TRIED = 3
@@ -58,7 +60,7 @@ def find_in(graph: Graph, caption: str = "") -> ComfyFound:
         _seed(graph, settings),
         _word(graph, settings, ("sampler_name", "sampler")),
         _word(graph, settings, ("scheduler", "scheduler_name")),
-        _integer(_number(graph, settings, ("steps",))),
+        _steps(graph, settings),
         _number(graph, settings, ("cfg", "cfg_conds", "guidance_scale", "cfg_scale", "true_gs")),
         model_of(graph, sampler),
         *_size(graph, sampler),
@@ -114,6 +116,11 @@ def _seed(graph: Graph, settings: Collection[Node]) -> int | None:
     """The seed; a negative one stands for a random one, which the file does not hold."""
     found = _integer(_number(graph, settings, ("seed", "noise_seed", "rand_seed")))
     return found if found is not None and found >= 0 else None
+
+
+def _steps(graph: Graph, settings: Collection[Node]) -> int | None:
+    found = _integer(_number(graph, settings, ("steps",)))
+    return found if found is not None and 0 <= found <= _MOST_STEPS else None
 
 
 def _word(graph: Graph, nodes: Collection[Node], names: Collection[str]) -> str:

@@ -54,7 +54,8 @@ class Format(NamedTuple):
 
 
 class Drawn(NamedTuple):
-    """Draws from wildcards. What was drawn is in `record` if the node recorded it; else the text if it has none."""
+    """Draws from wildcards, or fills in tokens of other nodes. What was drawn is in `record` if the node recorded it;
+    else it is the text, if that has none of them."""
 
     text: str
     record: str = ""
@@ -162,7 +163,7 @@ TEXT_KINDS: Mapping[str, TextKind] = {
     "Text Multiline": Same(("text",)),
     "Text Multiline (Code Compatible)": Same(("text",)),
     "Text Parse A1111 Embeddings": Same(("text",)),
-    "Text Parse Tokens": Same(("text",)),
+    "Text Parse Tokens": Drawn("text"),
     "Text String": Same(("text", "text_b", "text_c", "text_d")),
     "Text _O": Same(("text",)),
     "Text box": Same(("text",)),

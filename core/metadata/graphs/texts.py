@@ -33,7 +33,7 @@ _SEPARATORS = ("delimiter", "separator", "seperator", "join_with")
 _SWITCHED = {"true": "\n", "false": ""}
 """The separators of old versions of Text Concatenate."""
 _TURNS = ("seed", "temperature", "max_tokens", "max_new_tokens", "api_key", "url", "top_p", "model", "system_prompt")
-_WILDCARD = re.compile(r"__[\w*/\\-]+__|\{[^{}]*\|[^{}]*\}")
+_WILDCARD = re.compile(r"__[\w*/\\-]+__|\{[^{}]*\|[^{}]*\}|\[[A-Za-z_]\w*\]")
 _OWN = ("KeepersCaption", "KeepersTag", "KeepersTagCategories")
 
 
