@@ -494,3 +494,25 @@ def test_a_subfolder_that_cannot_be_made_costs_no_image(host: Host) -> None:
     result = host.run(host.job(GOOD, BAD, early=False))
     assert host.samples == ["00000-100.png", "00001-101.png", "rejected"]
     assert "stays in the WebUI's own folder" in result.comments and len(result.images) == 3
+
+
+def gone_early(p: Any) -> list[int]:
+    """The seeds of the images that left before face restoration."""
+    return [item.seed for item in p._keepers_job.items if item.gone == "early"]
+
+
+def test_only_a_whole_picture_is_judged_early(host: Host) -> None:
+    usual = host.job(BAD, GOOD, BAD, GOOD, batch=2, on_reject="drop")
+    host.run(usual)
+    assert gone_early(usual) == [100, 102]
+    inpainted = host.job(BAD, GOOD, BAD, GOOD, batch=2, on_reject="drop")
+    inpainted.paste_to = (0, 0, 8, 8)
+    host.run(inpainted)
+    assert gone_early(inpainted) == []
+
+
+def test_a_dear_model_is_not_asked_early(host: Host) -> None:
+    from keepers.core.gates.gate import Gate
+    from keepers.extension.job.judging import cheap_models
+
+    assert cheap_models(Gate.parse("accept: dear.good > 0.5 and cheap.good > 0.5")) == ("cheap",)

@@ -443,6 +443,19 @@ def test_a_log_with_places_that_depend_on_where_one_stands_is_not_followed(tmp_p
     assert [step.source.name for step in read_journal(journal.path)] == ["b.png"]
 
 
+def test_two_spellings_of_one_name_are_one_file(
+    tmp_path: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a disk that ignores case or is mounted twice, both names are the same file, and it has only one name."""
+    into = tmp_path / "sorted"
+    (into / "accepted").mkdir(parents=True)
+    (into / "accepted" / "a.png").write_bytes(b"")
+    monkeypatch.setattr(sort, "is_one", lambda *_: True)
+    with Sorter(into, "move") as sorter:
+        assert not sorter.place(pictures / "a.png", "accept").new
+    assert (pictures / "a.png").read_bytes() == b"a.png" * 10
+
+
 def test_a_log_that_would_give_a_file_another_ending_is_not_followed(tmp_path: Path) -> None:
     """A forged log could else turn a picture into a script that a shell reads."""
     into = tmp_path / "sorted"
