@@ -123,13 +123,16 @@ class CaptionRun:
 
     def _ask_taggers(self, images: Sequence[_Image]) -> None:
         for model in self.models:
-            asked = [i for i in images if i.failed is None and not isinstance(i.answers.get(model), Prediction)]
-            answers = self.judge.predict([image.subject(without=model) for image in asked], model)
+            asked = [image for image in images if image.failed is None]
+            answers = self.judge.predict([image.subject() for image in asked], model, self.writer.near)
+            fresh: list[tuple[str, Prediction]] = []
             for image, answer in zip(asked, answers, strict=True):
+                if isinstance(answer, Prediction) and answer is not image.answers.get(model):
+                    fresh.append((image.content, answer))
                 image.answers[model] = answer
-            self._keep([(i.content, a) for i, a in zip(asked, answers, strict=True) if isinstance(a, Prediction)])
-            for image in images:
-                if image.failed is None and (failed := _failed(image, image.answers[model])):
+            self._keep(fresh)
+            for image in asked:
+                if failed := _failed(image, image.answers[model]):
                     image.failed = failed
 
     def _keep(self, predictions: Sequence[tuple[str, Prediction]]) -> None:
@@ -166,7 +169,7 @@ class _Image:
     verdict: Verdict | None = None
     failed: Captioned | None = None
 
-    def subject(self, without: str = "") -> Subject:
+    def subject(self) -> Subject:
         assert self.open is not None
-        known = {m: a for m, a in self.answers.items() if isinstance(a, Prediction) and m != without}
+        known = {m: a for m, a in self.answers.items() if isinstance(a, Prediction)}
         return Subject(self.open, known, name=str(self.path), content=self.content)

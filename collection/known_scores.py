@@ -50,7 +50,9 @@ def known_scores(
     contents: Iterable[str],
     progress: Callable[[int, int], None] = _silent,
 ) -> KnownScores:
-    """A model's predictions for images; those that its weights have not scored are opened, scored and stored.
+    """A model's exact predictions for images; those that it has not scored exactly are opened, scored and stored.
+
+    Thresholds are made of these numbers, so the runtime's precision plays no part.
 
     Raises UnknownName, StoreError, what loading the model raises if it is needed, and what the runtime raises.
     """
@@ -67,12 +69,12 @@ def known_scores(
     places = _places(marks.paths(missing))
     wanted = [content for content in missing if content in places]
     if wanted:
-        judge.classifier(model)  # says what is missing before anything is opened
+        judge.classifier(model, "exact")  # says what is missing before anything is opened
     failed: list[tuple[Path, str]] = []
     gone = [content for content in missing if content not in places]
     for start in range(0, len(wanted), WINDOW):
         part = wanted[start : start + WINDOW]
-        answers = judge.predict([Subject(_opener(content, places[content])) for content in part], model)
+        answers = judge.predict_exactly([Subject(_opener(content, places[content])) for content in part], model)
         fresh = [(content, one) for content, one in zip(part, answers, strict=True) if isinstance(one, Prediction)]
         marks.store.add(predictions=fresh)
         found.update(fresh)
@@ -91,14 +93,15 @@ def _derived(judge: Judge, model: str, base: str, known: KnownScores) -> KnownSc
     """The predictions of a model that reads another model's numbers. Raises what loading it raises."""
     made = {content: judge.derive(model, {base: prediction}) for content, prediction in known.found.items()}
     if any(prediction is None for prediction in made.values()):
-        judge.classifier(model)  # says what is wrong with its file
+        judge.classifier(model, "exact")  # says what is wrong with its file
     return replace(known, found={content: one for content, one in made.items() if one is not None})
 
 
 def _stored(marks: MarkStore, model: str, fingerprint: str, contents: Sequence[str]) -> dict[str, Prediction]:
     if not fingerprint:
         return {}
-    return marks.predictions(contents, model, fingerprint)
+    found = marks.predictions(contents, model, fingerprint)
+    return {content: one for content, one in found.items() if not one.tolerance}
 
 
 def _places(paths: Mapping[str, Sequence[Path]]) -> dict[str, list[Path]]:

@@ -183,7 +183,7 @@ class Failure:
     """One line for the user."""
 
 
-OLD_TOLERANCE = 0.1
+OLD_TOLERANCE = 0.15
 """How far numbers of earlier versions may be off, as a share of their range: more than any group's stated drift."""
 
 
@@ -192,7 +192,8 @@ def restored(
 ) -> Prediction:
     """A prediction as it was stored.
 
-    A tolerance between 0 and 1 is of a version that stated one number for all groups, for some of them too small.
+    A tolerance between 0 and 1 is of a version that stated one number for all groups, for some of them too small: its
+    numbers may be off by that share of their range, or by OLD_TOLERANCE if that is more.
     """
     if 0 < tolerance < 1:
         labels, tolerance = labels.without_drifts, max(tolerance, OLD_TOLERANCE)

@@ -13,7 +13,7 @@ from .siglip import SIGLIP, tower
 if TYPE_CHECKING:
     from .nets.aesthetic import AestheticHead
 
-LABELS = Labels(("score",), ranges=(Range(1.0, 10.0, "score"),), drifts=(("", 0.1),))
+LABELS = Labels(("score",), ranges=(Range(1.0, 10.0, "score"),), drifts=(("", 0.3),))
 VIEW = Preprocess(384, "squash", "bicubic")
 """As transformers' SigLIP processor: squashed, alpha dropped, -1 to 1."""
 

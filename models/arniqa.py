@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 URL = "https://github.com/miccunifi/ARNIQA/releases/download/weights/"
 LICENCE = "Apache-2.0 (ARNIQA; CC BY-NC 4.0 until February 2025)"
-LABELS = Labels(("quality",), ranges=(Range(0.0, 1.0, "score"),), drifts=(("", 0.03),))
+LABELS = Labels(("quality",), ranges=(Range(0.0, 1.0, "score"),), drifts=(("", 0.04),))
 CROP = 224
 
 ENCODER = WeightFile(name="ARNIQA.pth", url=URL + "ARNIQA.pth", licence=LICENCE, folder="arniqa")

@@ -16,7 +16,7 @@ from ..core.weights.weight_file import WeightFile
 if TYPE_CHECKING:
     from torch import Tensor
 
-CLASSES = Labels(("coherent", "incoherent", "semi-incoherent"), drifts=(("", 0.1),))
+CLASSES = Labels(("coherent", "incoherent", "semi-incoherent"), drifts=(("", 0.12),))
 """In the order of the net's outputs: fastai sorts its vocabulary. For the drift, see benchmarks/drift.py."""
 
 SQUASH = Preprocess(224, "squash", "bilinear", mean=IMAGENET_MEAN, std=IMAGENET_STD)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..core.captions.recipe import CaptionRecipe, Order
@@ -14,7 +14,7 @@ from ..core.errors import KeepersError
 from ..core.gates.gate import Gate, Verdict, not_judged
 from ..core.gates.unjudged import flawed, unanswered
 from ..core.judging.case import Subject
-from ..core.prediction import Answer, Answers
+from ..core.prediction import Answer, Answers, Prediction
 from .host import host
 from .host.api import ScoresSocket, io
 from .host.images import frames, subjects
@@ -115,8 +115,8 @@ class KeepersTag(JudgingNode):
         """Tag all images of the list in one run."""
         recipe = recipe_from({name: one(value) for name, value in choices.items()}, one(categories or [()]))
         models = list(dict.fromkeys(name for name in (one(model), one(second_model)) if name != NONE))
-        scores = _asked(images, models, run_options(batch_size, precision, download))
         writer = CaptionWriter(recipe, taggers_of(taggers()))
+        scores = _asked(images, models, run_options(batch_size, precision, download), writer.near)
         captions = [_caption(writer, each) for each in scores.images]
         written = sum(bool(caption.text) for caption in captions)
         unjudged = f", {scores.unjudged} {WORDS[UNJUDGED]}" if scores.unjudged else ""
@@ -153,11 +153,11 @@ def tags_json(caption: Caption) -> str:
     return json.dumps([{"tag": t.name, "score": round(t.score, 4), "category": t.category} for t in caption.tags])
 
 
-def _asked(images: list[Any], models: list[str], how: host.RunOptions) -> Scores:
+def _asked(images: list[Any], models: list[str], how: host.RunOptions, near: Callable[[Prediction], bool]) -> Scores:
     judge = host.judge(how)
     given = subjects(frames(images))
     sound = [subject for subject in given if not subject.flaw]
-    found = {model: iter(judge.predict(sound, model)) for model in models} if sound else {}
+    found = {model: iter(judge.predict(sound, model, near)) for model in models} if sound else {}
     scored: list[Scored] = []
     for subject in given:
         answers: dict[str, Answer] = {} if subject.flaw else {model: next(rows) for model, rows in found.items()}

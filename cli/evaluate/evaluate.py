@@ -76,12 +76,12 @@ def evaluate(
     """Compare answers with what is known: confusion matrix, precision, recall, MCC, informedness, thresholds.
 
     Classes come from folder names, --class options, or a column of a table. Images that could not be judged are listed
-    and left out of all numbers.
+    and left out of all numbers. Scores are computed exactly, whatever --precision says.
     """
     search = looking.search()
     truths = known_classes(folder, classes, table, search)
     measure, value = parse_target(target)
-    judge = machine.judge()
+    judge = replace(machine, precision="exact").judge()
     require_models(judge, [model] if model else [])
     asked = _Evaluation.of(model, gate, score, judge)
     require_models(judge, asked.gate.models, allow_missing=allow_missing)

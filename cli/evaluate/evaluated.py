@@ -8,9 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ...collection.scan import Scanned
 from ...collection.statistics.curves import Measure, area_interval, calibration, choose, sweep
 from ...collection.statistics.metrics import Confusion, confusion
+from ...collection.statistics.threshold import printable
 from ...core.errors import KeepersError, UnknownName
 from ...core.pictures.walk import PassedOver
 from ...core.prediction import Labels, Prediction
@@ -136,12 +139,13 @@ def of_score(
         listed = ", ".join(sorted(names))
         raise KeepersError(f"--score needs --positive: some of the classes, not all ({listed}).")
     curve = _curve(model, label, wanted, truths, results, measure, target)
-    threshold = choose(sweep(curve.truths, curve.scores), measure, target).threshold
+    found = choose(sweep(curve.truths, curve.scores), measure, target).threshold
+    threshold = printable(np.array(curve.scores), found) if math.isfinite(found) else found
     yes, no = " or ".join(sorted(wanted)), " or ".join(sorted(names - wanted))
     values = [_value(result, model, label) for result in results]
     answers = ["" if math.isnan(value) else yes if value >= threshold else no for value in values]
     shown = {path: yes if name in wanted else no for path, name in truths.items()}
-    what = f"{model}.{label} >= {threshold:.4g}"
+    what = f"{model}.{label} >= {threshold:.9g}"
     return Evaluated(what, shown, results, answers, _matrix(shown, results, answers, [yes, no]), (curve,))
 
 

@@ -30,7 +30,7 @@ CHUNK = 250
 
 
 def write_page(path: Path, header: Header, rows: Sequence[Row], panels: Sequence[Panel] = ()) -> int:
-    """Writes the report, whole or not at all, and gives its size in bytes. Raises OSError when it cannot be written."""
+    """Writes the report, whole or not at all, and gives its size in bytes. Raises WriteFailed."""
     encoded = page(header, rows, panels).encode()
     atomic_write(path, encoded)
     return len(encoded)

@@ -14,6 +14,7 @@ from rich.table import Table
 
 from ...collection.mark_store import MarkStore
 from ...collection.statistics.curves import Calibration, area_interval, sweep
+from ...collection.statistics.threshold import printable
 from ...core.errors import KeepersError
 from ...core.gates.gate import Gate
 from ...core.gates.tree import Value
@@ -68,16 +69,23 @@ class TurnedScore:
     keep: NDArray[np.bool_]
     scores: NDArray[np.float64]
 
+    lowest: float = -np.inf
+    """The least that a threshold may be, with the sign."""
+
     def gate(self, threshold: Threshold) -> str:
-        """The line to paste; rounded, but only as far as no verdict changes."""
-        exact = self.sign * threshold.value
-        for digits in range(2, 9):
-            short = round(exact, digits)
-            said, meant = self.sign * self.scores >= self.sign * short, self.sign * self.scores >= self.sign * exact
-            if np.array_equal(said, meant):
-                exact = short
-                break
-        return f"accept: {self.value} {'>=' if self.sign > 0 else '<='} {exact:.9g}"
+        """The line to paste: its verdicts on the marked images are those of the threshold."""
+        number = self.sign * printable(self.sign * self.scores, threshold.value, self.lowest)
+        return f"accept: {self.value} {'>=' if self.sign > 0 else '<='} {number:.9g}"
+
+
+def matrix(gate: str, lesson: Lesson) -> NDArray[np.int_]:
+    """What a gate makes of the marked images, [kept or rejected by the user, accepted or not]."""
+    parsed = Gate.parse(gate)
+    found = np.zeros((2, 2), dtype=np.int_)
+    for keep, answer in zip(lesson.keep, lesson.predictions, strict=True):
+        accepted = parsed.decide({answer.model: answer}).closed().outcome == "accept"
+        found[0 if keep else 1, 0 if accepted else 1] += 1
+    return found
 
 
 @examples(
@@ -98,7 +106,8 @@ def calibrate(
 ) -> None:
     """Find the threshold for a wanted precision, recall or keep rate from your labels, with its uncertainty.
 
-    Without a wish, the threshold that best separates keeps from rejects is chosen.
+    Without a wish, the threshold that best separates keeps from rejects is chosen. All numbers are computed exactly,
+    whatever --precision says, so the printed gate gives the printed table when a scan reads it.
     """
     if sum(wish is not None for wish in (precision_of_keep, recall, keep_rate)) > 1:
         raise KeepersError("Wish for one thing: --precision-of-keep, --recall or --keep-rate.")
@@ -112,7 +121,7 @@ def calibrate(
             console.print("[yellow]It was itself learned from such labels, so it looks better here than it is.[/]")
         chosen, wish = _chosen(turned, known, judge, precision_of_keep, recall, keep_rate)
         scale = _temperature(lesson, turned)
-        _show(turned, chosen, wish, scale)
+        _show(turned, chosen, wish, scale, lesson)
         if report:
             _write(report, known, lesson, turned, chosen, scale)
     raise typer.Exit(UNJUDGED if lesson.not_judged else OK)
@@ -129,8 +138,15 @@ def _value(text: str) -> Value:
 def _turned_score(value: Value, lesson: Lesson) -> TurnedScore:
     column = lesson.model_labels.index(value.label, value.model)
     scores, keep = lesson.values[:, column].astype(np.float64), lesson.keep
-    sign = 1.0 if sweep(keep, scores).area >= 0.5 else -1.0
-    return TurnedScore(value, sign, keep, scores)
+    low, high = area_interval(keep, scores)
+    if not (low > 0.5 or high < 0.5):
+        raise KeepersError(
+            f"{value} does not tell your keeps from your rejects: its ROC area is {sweep(keep, scores).area:.3f} "
+            f"({low:.3f} to {high:.3f} with 95 % confidence), and 0.5 is chance. So there is no gate to offer; try "
+            "another score, or give more labels."
+        )
+    sign, ends = (1.0 if low > 0.5 else -1.0), lesson.model_labels.range(column)
+    return TurnedScore(value, sign, keep, scores, ends.low if sign > 0 else -ends.high)
 
 
 def _chosen(
@@ -184,7 +200,7 @@ def _temperature(lesson: Lesson, turned: TurnedScore) -> Temperature | None:
     return temperature(turned.keep, turned.scores)
 
 
-def _show(turned: TurnedScore, chosen: Threshold, wish: str, scale: Temperature | None) -> None:
+def _show(turned: TurnedScore, chosen: Threshold, wish: str, scale: Temperature | None, lesson: Lesson) -> None:
     signed = turned.sign * turned.scores
     area, (low, high) = sweep(turned.keep, signed).area, area_interval(turned.keep, signed)
     kept = int(turned.keep.sum())
@@ -201,7 +217,12 @@ def _show(turned: TurnedScore, chosen: Threshold, wish: str, scale: Temperature 
     console.print("Intervals hold with 95 % confidence.")
     if scale:
         _show_scale(scale)
-    console.print(f"gate: [bold]{escaped(turned.gate(chosen))}[/]", soft_wrap=True)
+    gate = turned.gate(chosen)
+    shown = Table("on these labels", "accepted", "not accepted")
+    for what, (accepted, refused) in zip(("you keep", "you reject"), matrix(gate, lesson), strict=True):
+        shown.add_row(what, str(accepted), str(refused))
+    console.print(shown)
+    console.print(f"gate: [bold]{escaped(gate)}[/]", soft_wrap=True)
 
 
 def _with_interval(value: float, interval: Sequence[float]) -> str:
@@ -235,7 +256,7 @@ def _show_scale(scale: Temperature) -> None:
 def _write(
     path: Path, known: MarkStore, lesson: Lesson, turned: TurnedScore, chosen: Threshold, scale: Temperature | None
 ) -> None:
-    """The page: the marked images as the threshold sorts them, and the diagrams. Raises KeepersError."""
+    """The page: the marked images as the threshold sorts them, and the diagrams. Raises WriteFailed."""
     from ... import __version__
 
     contents = [mark.content for mark in lesson.marks]
@@ -249,10 +270,7 @@ def _write(
         rows.append(Row(*places[mark.content], verdict, reason, picture, scores=scores))
     date = time.strftime("%Y-%m-%dT%H:%M:%S")
     header = Header(str(turned.value), turned.gate(chosen), [ShownModel(model)], version=__version__, date=date)
-    try:
-        write_page(path, header, rows, _panels(turned, scale))
-    except OSError as error:
-        raise KeepersError(f"{path} cannot be written ({error.strerror or error}).") from error
+    write_page(path, header, rows, _panels(turned, scale))
     console.print(f"report: {escaped(str(path))}", soft_wrap=True)
 
 

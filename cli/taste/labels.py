@@ -14,7 +14,6 @@ from rich.table import Table
 
 from ...collection.mark_store import MarkStore
 from ...collection.marks import count
-from ...core.errors import KeepersError
 from ...core.files import atomic_write, content_hash
 from ...core.pictures.walk import Found, Search, walk
 from ..console import console
@@ -127,10 +126,7 @@ def _export(known: MarkStore, path: Path) -> None:
         seen = places.get(mark.content, [])
         where = os.fsencode(seen[0]).decode("utf-8", "backslashreplace") if seen else addresses.get(mark.content, "")
         writer.writerow([where, mark.mark, mark.source, f"{mark.time:.3f}", mark.content])
-    try:
-        atomic_write(path, text.getvalue().encode("utf-8", "backslashreplace"))
-    except OSError as error:
-        raise KeepersError(f"{path} cannot be written ({error.strerror or error}).") from error
+    atomic_write(path, text.getvalue().encode("utf-8", "backslashreplace"))
     console.print(f"{len(current)} labels written to {escaped(str(path))}")
 
 

@@ -13,7 +13,7 @@ import typer
 from safetensors.numpy import save
 
 from ...collection.mark_store import MarkStore
-from ...core.errors import KeepersError
+from ...core.errors import KeepersError, WriteFailed
 from ...core.files import atomic_write
 from ...core.judging.judge import Judge
 from ...core.places import data_folder, trained_folder
@@ -193,8 +193,8 @@ def _tell(known: MarkStore, learned: Learned, page: Path) -> None:
         try:
             write_sheet(page, learned.model, known, learned.turned, learned.columns)
             console.print(f"look at them: {escaped(str(page))}", soft_wrap=True)
-        except OSError as error:
-            console.print(f"[yellow]the page could not be written:[/] {escaped(str(error))}")
+        except (WriteFailed, OSError) as error:  # what was learned is worth more than the page
+            console.print(f"[yellow]the page could not be written:[/] {escaped(str(error))}", soft_wrap=True)
 
 
 def _save(learned: Learned, folder: Path, anyway: bool) -> None:
@@ -209,7 +209,8 @@ def _save(learned: Learned, folder: Path, anyway: bool) -> None:
         )
     path = folder / learned.file.folder / learned.file.name
     atomic_write(path, save(dict(learned.tensors), metadata=learned.provenance.metadata()))
-    console.print(f"saved: {escaped(str(path))}", soft_wrap=True)
+    how = "saved" if better else "saved although not better for certain"
+    console.print(f"{how}: {escaped(str(path))}", soft_wrap=True)
     label = "accept" if learned.turned.before is not None else "keep"
     console.print(f"gate: [bold]accept: {learned.model}.{label} >= 0.5[/]")
 

@@ -71,7 +71,7 @@ class Turned:
 
 
 def write_sheet(path: Path, model: str, known: MarkStore, turned: Turned, columns: Sequence[Column]) -> int:
-    """Write the page; returns how many images are on it. Raises OSError."""
+    """Write the page; returns how many images are on it. Raises WriteFailed."""
     from ... import __version__
 
     changed, title = turned.changed(), f"{model} on your labels"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -130,6 +131,23 @@ class LabelPlan:
             hits, scores = hits[best], scores[best]
         found = zip(hits.tolist(), scores.tolist(), strict=True)
         return [(tag, score) for index, score in found for tag in self._tags_of(index)]
+
+    def near(self, prediction: Prediction, top: int) -> bool:
+        """Whether exact values could have other tags above their thresholds, or among the `top` most probable ones."""
+        drifts = prediction.tolerance * self._drifts
+        # A threshold of 0 takes every tag, whatever its value.
+        close = np.abs(prediction.values - self._thresholds) <= drifts
+        if (close & (self._thresholds > 0)).any():
+            return True
+        reached = prediction.values >= self._thresholds
+        ranked = np.sort(prediction.values[reached] * self._weight)[::-1]
+        widest = float((drifts[reached] * self._weight).max(initial=0.0))
+        return bool(top and len(ranked) > top and ranked[top - 1] - ranked[top] <= 2 * widest)
+
+    @cached_property
+    def _drifts(self) -> Floats:
+        """[labels], in the unit of each."""
+        return np.array([self.labels.drift(index) for index in range(len(self.labels))], dtype=np.float32)
 
     def _tags_of(self, index: int) -> tuple[RecipeTag, ...]:
         found = self._made.get(index)

@@ -95,6 +95,13 @@ class CaptionWriter:
         tags = tuple(Tag(each.tag.name, each.score, each.tag.category) for each in self._ordered(best))
         return Caption(text, tags, rating, (), tuple(notes))
 
+    def near(self, prediction: Prediction) -> bool:
+        """Whether a prediction is too imprecise to say which tags a caption has: it is then made again, exactly."""
+        if not prediction.tolerance or not self._used([prediction]):
+            return False
+        (plan,) = self._plans.of([prediction])
+        return plan.near(prediction, self.recipe.top) or (bool(rating_of(prediction)) and not prediction.sure_word)
+
     def _used(self, predictions: list[Prediction]) -> list[Prediction]:
         """The predictions of the taggers that the recipe uses."""
         if self.recipe.source == "prompt":
@@ -194,8 +201,7 @@ def write_caption(
     taggers: Taggers | None = None,
 ) -> Caption:
     """The caption of one image by a recipe; see the top of this file. Raises CaptionTooLong."""
-    key = tuple((model, tuple(groups.items())) for model, groups in (taggers or {}).items())
-    return _writer(recipe, key)(predictions, generation)
+    return writer_for(recipe, taggers or {})(predictions, generation)
 
 
 def taggers(specs: Iterable[ModelSpec]) -> dict[str, dict[str, float]]:
@@ -214,6 +220,11 @@ def rating_of(prediction: Prediction) -> str:
     if not members or np.isnan(values).any():
         return ""
     return prediction.label if len(members) == 1 else prediction.labels.names[members[int(values.argmax())]]
+
+
+def writer_for(recipe: CaptionRecipe, taggers: Taggers) -> CaptionWriter:
+    """The writer of a recipe; the last few are kept."""
+    return _writer(recipe, tuple((model, tuple(groups.items())) for model, groups in taggers.items()))
 
 
 @lru_cache(maxsize=8)

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Protocol
-from weakref import WeakValueDictionary, ref
+from weakref import WeakValueDictionary
 
 from ..errors import Cancelled, DownloadFailed, KeepersError, MissingWeights
 from ..gates.gate import Gate
@@ -62,8 +62,7 @@ class Judge:
         self._shared: WeakValueDictionary[str, nn.Module] = WeakValueDictionary()
         self._specs: dict[str, ModelSpec | None] = {}
         self._derived: dict[str, Derived | None] = {}
-        me = ref(self)  # not the judge itself: a circle would keep its nets in memory after it is let go
-        self.checks = SpotChecks(lambda text: judge.runtime.tell(text) if (judge := me()) else None)
+        self.checks = SpotChecks()
         """What became of fast numbers that were also computed exactly."""
 
     def classifier(self, model: str, precision: Precision | None = None) -> Classifier:
@@ -176,6 +175,7 @@ class Judge:
                 self._ask(model, again, "exact")
             for case in cases:
                 case.widen()
+            self._tell()
             return [case.answers[model] for case in cases]
 
     def predict_exactly(self, subjects: Sequence[Subject], model: str) -> list[Answer]:
@@ -232,12 +232,19 @@ class Judge:
     def _spot_check(self, cases: Sequence[Case]) -> None:
         """Compute some images exactly that were only asked at `fast`; where that fails, the fast answer stays."""
         checked = [case for case in cases if case.coarse and case.checked]
+        self._tell()  # of those that were asked again because a threshold is near
         for model in dict.fromkeys(model for case in checked for model in case.coarse):
             mine = [(case, case.answers[model]) for case in checked if model in case.coarse]
             self._ask(model, [case for case, _ in mine], "exact")
             for case, before in mine:
                 if isinstance(case.answers[model], Failure):
                     case.answers[model] = before
+        self._tell()
+
+    def _tell(self) -> None:
+        """Say which fast numbers were further off than stated."""
+        while self.checks.untold:
+            self.runtime.tell(self.checks.untold.pop(0))
 
     def _cost(self, model: str) -> float:
         spec = self._spec(model)

@@ -6,7 +6,6 @@ An image that is asked again because a threshold is near is a check as well, at 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -43,14 +42,15 @@ class Strayed(NamedTuple):
 class SpotChecks:
     """What a judge has found of its fast numbers. It lives as long as the judge."""
 
-    tell: Callable[[str], None]
     tolerances: dict[str, float] = field(default_factory=dict[str, float])
     """By model, where the numbers were further off than its labels state."""
     compared: int = 0
     """How many fast predictions were compared with exact ones."""
+    untold: list[str] = field(default_factory=list[str])
+    """What nobody was told yet, as lines for a person."""
 
     def compare(self, image: str, fast: Prediction, exact: Prediction) -> None:
-        """Compare two predictions of one image; tells and widens the tolerance if they are too far apart."""
+        """Compare two predictions of one image, and widen the tolerance if they are too far apart."""
         self.compared += 1
         drifts = np.array([fast.labels.drift(index) for index in range(len(fast.labels))])
         with np.errstate(invalid="ignore", divide="ignore"):
@@ -63,7 +63,7 @@ class SpotChecks:
         self.tolerances[fast.model] = wider = SPARE * float(times[worst])
         label, drift = fast.labels.names[worst], float(drifts[worst])
         values = float(fast.values[worst]), float(exact.values[worst])
-        self.tell(str(Strayed(image, fast.model, label, *values, allowed * drift, wider * drift)))
+        self.untold.append(str(Strayed(image, fast.model, label, *values, allowed * drift, wider * drift)))
 
     def widened(self, prediction: Prediction) -> Prediction:
         """The prediction, with the tolerance that its model's fast numbers turned out to need."""

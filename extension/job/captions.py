@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ...core.captions.recipe import CaptionRecipe
 from ...core.captions.sidecar import plan_sidecar, write_sidecar
-from ...core.captions.writer import taggers, write_caption
+from ...core.captions.writer import taggers, writer_for
 from ...core.errors import KeepersError
 from ...core.gates.unjudged import unanswered
 from ...core.prediction import Failure, Prediction
@@ -45,17 +45,17 @@ def caption_of(
     picture: Image, tagger: str, recipe: CaptionRecipe, prompt: str = "", item: JobImage | None = None
 ) -> str:
     """The caption of a picture. Raises NoTags, CaptionTooLong, Cancelled."""
-    answer = item.answers.get(tagger) if item is not None else None
-    if not isinstance(answer, Prediction):
-        answer = predict(picture, tagger)
+    family = tagger.partition(":")[0]
+    tags = taggers(spec for spec in REGISTRY if spec.id == family)
+    tags |= {tagger: tags[family]} if family in tags else {}
+    writer = writer_for(recipe, tags)
+    known = item.answers.get(tagger) if item is not None else None
+    answer = predict(picture, tagger, {tagger: known} if isinstance(known, Prediction) else None, writer.near)
     if isinstance(answer, Failure):
         raise NoTags(answer.reason)
     if why := unanswered(answer):
         raise NoTags(why.reason)
-    family = tagger.partition(":")[0]
-    tags = taggers(spec for spec in REGISTRY if spec.id == family)
-    tags |= {tagger: tags[family]} if family in tags else {}
-    return write_caption([answer], Prompted(prompt), recipe, tags).text
+    return writer([answer], Prompted(prompt)).text
 
 
 class NoTags(KeepersError):

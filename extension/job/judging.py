@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ...core.errors import Cancelled, KeepersError
@@ -71,9 +72,14 @@ def cheap_models(gate: Gate) -> tuple[str, ...]:
     return tuple(sorted((m for m in gate.models if costs[m] <= CHEAP), key=lambda model: costs[model]))
 
 
-def predict(picture: Image, model: str, known: dict[str, Prediction] | None = None) -> Answer:
-    """One model's answer about a picture. Raises Cancelled."""
-    return host.judge().predict([Subject(lambda: picture, known or {})], model)[0]
+def predict(
+    picture: Image,
+    model: str,
+    known: dict[str, Prediction] | None = None,
+    near: Callable[[Prediction], bool] | None = None,
+) -> Answer:
+    """One model's answer about a picture; `near` as for Judge.predict. Raises Cancelled."""
+    return host.judge().predict([Subject(lambda: picture, known or {})], model, near)[0]
 
 
 def found_predictions(answers: dict[str, Answer]) -> dict[str, Prediction]:

@@ -83,7 +83,7 @@ def test_a_single_tolerance_of_an_earlier_version_is_trusted_less(path: Path) ->
         store.add(predictions=[("c1", prediction(0.5, 1.0))])
         with store.writing() as db:
             db.execute("UPDATE prediction SET tolerance = 0.03")
-        assert store.predictions(["c1"], {"tiny": "f1"})["c1"]["tiny"].drift("good") == 0.1
+        assert store.predictions(["c1"], {"tiny": "f1"})["c1"]["tiny"].drift("good") == 0.15
         assert store.predictions(["c1"], {"tiny": "f1"}, exact=True) == {}
 
 

@@ -100,7 +100,7 @@ def test_a_word_is_sure_beyond_the_largest_drift_of_its_kind() -> None:
 def test_what_earlier_versions_stored_is_trusted_less() -> None:
     stated = replace(LABELS, drifts=(("species", 0.02),))
     old = restored("tagger", stated, np.zeros(len(LABELS), np.float32), "wolf", 0.05, 0.03, "f")
-    assert old.drift("wolf") == 0.1 and not old.sure_word
+    assert old.drift("wolf") == 0.15 and not old.sure_word
     new = restored("tagger", stated, np.zeros(len(LABELS), np.float32), "wolf", 0.05, 1.0, "f")
     assert new.drift("wolf") == 0.02
 

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from keepers.core.errors import MissingWeights
 from keepers.core.gates.gate import Gate
 from keepers.core.judging.classifier import Classifier, model_fingerprint
-from keepers.core.prediction import Prediction
+from keepers.core.prediction import OLD_TOLERANCE, Prediction
 from keepers.core.runtime import Runtime
 from keepers.core.spec import Build, ModelSpec, Network
 from keepers.core.weights import assign
@@ -351,3 +351,12 @@ def test_help_ends_with_the_limits(model: str, stores: Stores) -> None:
 def test_each_model_has_limits_of_its_own() -> None:
     limits = [limits_of(spec) for spec in REGISTRY]
     assert len(set(limits)) == len(limits), "limits that fit every model say nothing of one"
+
+
+def test_no_group_may_drift_further_than_numbers_of_earlier_versions_are_taken_to() -> None:
+    for spec in REGISTRY:
+        labels = spec.labels() if spec.labels and spec.id != "taste" else None  # a taste's own tolerance was stored
+        for index in range(len(labels)) if labels and labels.drifts else ():
+            low, high, _ = labels.range(index) if labels else (0, 1, "")
+            drift = labels.drift(index) if labels else 0.0
+            assert not np.isfinite(high - low) or 0 < drift <= OLD_TOLERANCE * (high - low), (spec.id, index)

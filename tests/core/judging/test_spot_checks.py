@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -153,10 +154,18 @@ def test_a_prediction_near_a_threshold_is_made_again(tmp_path: Path) -> None:
 def test_labels_without_bounds_are_not_compared() -> None:
     from keepers.core.prediction import LOGIT, PROBABILITY
 
-    told: list[str] = []
-    checks = SpotChecks(told.append)
+    checks = SpotChecks()
     labels = Labels(("p", "z"), ("p", "z"), (PROBABILITY, LOGIT), (("p", 0.02),))
     fast = Prediction("m", labels, np.array([0.5, 3.0], np.float32), tolerance=1)
     checks.compare("", fast, replace(fast, values=np.array([0.51, 9.0], np.float32), tolerance=0))
     checks.compare("", fast, replace(fast, values=np.array([np.nan, 9.0], np.float32), tolerance=0))
-    assert told == []
+    assert (checks.untold, checks.tolerances, checks.compared) == ([], {}, 2)
+
+
+def test_a_judge_is_freed_without_the_collector(tmp_path: Path) -> None:
+    """Hosts let go of it to free the memory of its nets."""
+    kept = judge(tmp_path, "fast", 0.5)
+    kept.judge(subjects([240]), GATE)
+    gone = weakref.ref(kept)
+    del kept
+    assert gone() is None

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import Image
 
 from keepers.cli import exit_codes
 from keepers.cli.taste.calibrate import TurnedScore
 from keepers.collection.store import Store
 from keepers.core.gates.gate import Gate
 from keepers.core.gates.tree import Value
+from keepers.core.judging.classifier import model_fingerprint
 from keepers.core.prediction import Prediction
+from keepers.models.faramir import faramir
 from keepers.models.faramir.labels import LABELS
 from keepers.tests.train.taste.test_tune import Done, run, tune
-from keepers.tests.train.taste.world import World, picky, published, world
+from keepers.tests.train.taste.world import Rule, World, explicit_store, picky, published, world
 from keepers.train.taste.calibrate import Threshold, temperature, threshold_for, threshold_for_rate
 
 
@@ -101,14 +105,14 @@ def test_certain_scores_stay_finite() -> None:
 @pytest.mark.parametrize("sign", [1.0, -1.0])
 def test_the_line_for_the_gate_decides_as_the_threshold(sign: float) -> None:
     random = np.random.default_rng(1)
-    scores = 0.5 + random.random(400) * 1e-3
+    scores = (0.5 + random.random(400) * 1e-3).astype(np.float32).astype(np.float64)
     keep = random.random(400) < 0.5
     question = TurnedScore(Value("m", "odd label"), sign, keep, scores)
     for value in np.linspace(0.5001, 0.5009, 7):
         threshold = Threshold(sign * float(value), (0, 0), 0, (0, 0), 0, (0, 0), True)  # pyright: ignore[reportArgumentType]
         line = question.gate(threshold)
-        Gate.parse(line)
-        number = float(line.rsplit(" ", 1)[1])
+        (clause,) = Gate.parse(line).links
+        number = clause.right.single  # pyright: ignore[reportAttributeAccessIssue]
         assert np.array_equal(sign * scores >= sign * number, sign * scores >= sign * value)
     assert 'm["odd label"]' in question.gate(Threshold(sign, (0, 0), 0, (0, 0), 0, (0, 0), True))  # pyright: ignore[reportArgumentType]
 
@@ -144,11 +148,88 @@ def test_labelled_images_that_could_not_be_judged_are_told(tmp_path: Path) -> No
         assert "1 more labelled images could not be judged and are left out" in done.stderr
 
 
-def test_the_command_knows_scores_of_which_less_is_better(made: World) -> None:
-    done = calibrate(made, 'faramir["text raw"]', "--recall", "0.8")
+def contrary(values: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Someone who keeps what the published decision rejects."""
+    return ~published(values)
+
+
+def test_the_command_knows_scores_of_which_less_is_better(tmp_path: Path) -> None:
+    made = world(tmp_path, 160, contrary, wrong=0.05)
+    done = calibrate(made, 'faramir["accept logit"]', "--recall", "0.8")
     assert done.returncode == 0, done.stderr
-    assert 'accept: faramir["text raw"] <= ' in done.stderr or 'accept: faramir["text raw"] >= ' in done.stderr
+    assert 'accept: faramir["accept logit"] <= ' in done.stderr and "Lower means keep" in done.stderr
     assert "temperature" not in done.stderr, "a logit is no probability"
+
+
+TABLE = r"you keep │ (\d+) │ (\d+) │ │ you reject │ (\d+) │ (\d+) .* gate: (accept: .*? [<>]= \S+)"
+
+
+@pytest.mark.parametrize("wish", [[], ["--precision-of-keep", "0.9"], ["--recall", "0.8"]])
+@pytest.mark.parametrize("rule", [published, contrary])
+@pytest.mark.parametrize("score", ["faramir.accept", 'faramir["accept logit"]'])
+def test_the_printed_gate_gives_the_printed_table(tmp_path: Path, rule: Rule, score: str, wish: list[str]) -> None:
+    made = world(tmp_path, 160, rule, wrong=0.05)
+    found = re.search(TABLE, calibrate(made, score, *wish).stderr)
+    assert found
+    said = [int(number) for number in found.groups()[:4]]
+    predictions = stored(made)
+    counted = [0, 0, 0, 0]
+    for content, keep in zip(made.contents, made.keep, strict=True):
+        verdict = Gate.parse(found[5]).decide({"faramir": predictions[content]}).verdict
+        assert verdict
+        counted[(0 if keep else 2) + (verdict.outcome != "accept")] += 1
+    assert counted == said
+
+
+def test_the_printed_gate_gives_the_printed_table_when_files_are_scanned(tmp_path: Path) -> None:
+    """Real files through labels, calibrate and scan: what the console says is what the scan does."""
+    random = np.random.RandomState(5)
+    for kind, lowest in (("good", 60), ("bad", 20)):
+        (tmp_path / kind).mkdir()
+        for number in range(24):
+            grain = random.normal(0, lowest + 3 * number, (96, 96, 1)) + random.normal(0, 4, (96, 96, 3))
+            pixels = (128 + grain).clip(0, 255).astype(np.uint8)
+            Image.fromarray(pixels).save(tmp_path / kind / f"{number}.png")
+    db = ("--db", tmp_path / "keepers.db")
+    run("labels", "--keep", tmp_path / "good", "--reject", tmp_path / "bad", *db)
+    done = run("calibrate", "signals.spread", *db)
+    found = re.search(TABLE, done.stderr)
+    assert found, done.stderr
+    said = [int(number) for number in found.groups()[:4]]
+    assert said != [24, 0, 0, 24], "the kinds overlap, so that a rounded threshold would show"
+    out = tmp_path / "scanned.jsonl"
+    run("scan", tmp_path / "good", tmp_path / "bad", "--gate", found[5], "--jsonl", out, "--no-db")
+    counted = [0, 0, 0, 0]
+    for line in out.read_text("utf-8").splitlines():
+        one = json.loads(line)
+        counted[(0 if "good" in Path(one["path"]).parts else 2) + (one["verdict"] != "accept")] += 1
+    assert counted == said
+
+
+def stored(made: World) -> dict[str, Prediction]:
+    fingerprint = model_fingerprint(faramir.SPEC, explicit_store(made.weights))
+    with Store(made.db) as store:
+        found = store.predictions(made.contents, {"faramir": fingerprint})
+    return {content: answers["faramir"] for content, answers in found.items()}
+
+
+def test_a_score_that_tells_nothing_gets_no_gate(tmp_path: Path) -> None:
+    made = world(tmp_path, 120, lambda values: np.random.RandomState(3).rand(len(values)) < 0.5)
+    done = calibrate(made, "faramir.accept")
+    assert done.returncode == 1
+    assert "faramir.accept does not tell your keeps from your rejects" in done.stderr
+    assert "gate:" not in done.stderr and "Lower means keep" not in done.stderr and "<=" not in done.stderr
+
+
+def test_fast_numbers_do_not_make_thresholds(tmp_path: Path) -> None:
+    """An image whose number has a tolerance is scored exactly first, or left out where its file is gone."""
+    made = world(tmp_path, 160, published, wrong=0.05)
+    with Store(made.db) as store, store.writing() as db:
+        db.execute("UPDATE prediction SET tolerance = 1 WHERE content = ?", (made.contents[0],))
+    done = calibrate(made, "faramir.accept")
+    assert "1 labelled images are left out" in done.stderr, done.stderr
+    keeps, rejects = (int(n) for n in re.findall(r"against (\d+) keeps and (\d+) rejects", done.stderr)[0])
+    assert keeps + rejects == 159
 
 
 def test_a_keep_rate_by_command(made: World) -> None:

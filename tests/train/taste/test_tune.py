@@ -117,6 +117,16 @@ def test_random_labels_are_not_saved(tmp_path: Path, what: list[str]) -> None:
     assert not list(made.weights.rglob("mine.safetensors"))
     anyway = tune(made, *what, "--anyway", "--name", "bad")
     assert anyway.returncode == 0 and list(made.weights.rglob("bad.safetensors"))
+    assert "saved although not better for certain: " in anyway.stderr
+
+
+def test_what_was_learned_is_saved_even_if_the_page_cannot_be_written(tmp_path: Path) -> None:
+    made = world(tmp_path, 160, picky)
+    (tmp_path / "file").write_text("no folder")
+    done = tune(made, "faramir", "--name", "mine", "--sheet", tmp_path / "file" / "sheet.html")
+    assert done.returncode == 0, done.stderr
+    assert "the page could not be written" in done.stderr and "saved: " in done.stderr
+    assert list(made.weights.rglob("mine.safetensors"))
 
 
 def test_too_few_labels_of_a_kind(tmp_path: Path) -> None:
