@@ -66,7 +66,7 @@ def _candidates(lines: list[str]) -> list[int]:
 
 
 def _settings(text: str) -> dict[str, str]:
-    if len(text) > _LIMIT:
+    if len(text) > _LIMIT or ":" not in text:
         return {}
     found: dict[str, str] = {}
     for name, value in _pairs(text):

@@ -83,8 +83,8 @@ def _version_2(data: Mapping[str, object]) -> Generation:
 
 def _command_line(line: str) -> Generation | None:
     """A line such as `"a fox [fog]" -s 50 -S 7 -W 512 -H 768 -C 5 -A k_lms`."""
-    found = _DREAM.search(line[: 1 << 18])
-    if not found:
+    found = _DREAM.match(line[: 1 << 18].lstrip())
+    if not found or not _OPTION.search(found[2]):
         return None
     positive, negative = _sides(found[1])
     get = {one[1]: one[2] for one in _OPTION.finditer(found[2])}.get
