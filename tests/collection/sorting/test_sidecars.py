@@ -124,6 +124,16 @@ def test_a_shared_sidecar_ends_beside_both_images(tmp_path: Path, mode: Action, 
     assert tree(source) == before
 
 
+def test_an_undo_that_was_killed_after_it_copied_a_shared_sidecar_back_goes_on(tmp_path: Path) -> None:
+    source, into = write(tmp_path / "in", "a.png", "a.jpg", "a.txt"), tmp_path / "out"
+    place(into, "move", a_png="accept")
+    place(into, "move", a_jpg="accept")
+    write(source, "a.txt")
+    assert undo(journals(into)[-1]).left == ()
+    assert set(tree(source)) == {"a.jpg", "a.txt"} and set(tree(into)) == {"accepted/a.png", "accepted/a.txt"}
+    undo_all(into)
+
+
 @pytest.mark.parametrize("mode", MODES)
 def test_a_shared_sidecar_in_one_run(tmp_path: Path, mode: Action) -> None:
     source, into = write(tmp_path / "in", "a.png", "a.jpg", "a.webp", "a.txt"), tmp_path / "out"
