@@ -24,6 +24,7 @@ from ..looking import Looking
 from ..machine import Machine
 from ..options import Fields, examples, in_panel
 from .map import MapOptions, explain_map
+from .measured import explain_signals
 from .page import page
 from .view import Beside, show
 
@@ -48,7 +49,7 @@ BESIDE = (("aesthetic", "score"), ("arniqa", "quality"))
 def explain(
     image: Annotated[Path, typer.Argument(help="The image; for realism also a folder, with --plot.")],
     *,
-    model: Annotated[str, _what(help="faramir or realism, or a variant of them.")] = "faramir",
+    model: Annotated[str, _what(help="faramir, coherence, realism, or a variant of them; or signals.")] = "faramir",
     heatmap: Annotated[
         Path | None,
         _output(help="Write the image under its map to this PNG: where the attention pool read what matters."),
@@ -75,8 +76,14 @@ def explain(
 
     The heatmap splits what FARAMIR's attention pool has read among its 27 x 27 patches, by the gradient of its label's
     logit. It shows where FARAMIR read, not what would change its mind: patches have already exchanged information,
-    and neither ARNIQA's view nor the aesthetic head is part of it.
+    and neither ARNIQA's view nor the aesthetic head is part of it. For coherence and realism it is Grad-CAM: what in
+    the image speaks for the label. signals shows what it measured, beside the limits that decide.
     """
+    if model == "signals":
+        if heatmap or raw or label:
+            raise KeepersError("signals measures whole pictures and has no heatmap; --plot writes its numbers.")
+        explain_signals(image, plot, as_json)
+        return
     judge = machine.judge()
     if model.partition(":")[0] != "faramir":
         explain_map(

@@ -19,6 +19,7 @@ from ...core.pictures.open import read_image_file
 from ...core.pictures.walk import Found, Search, walk
 from ...core.prediction import Answer
 from ..not_judged import NotJudged
+from ..noted import Noted
 from ..pages.pictures import made_pictures
 from ..pages.results import Ranges, shown_row
 from ..pages.rows import Row, Shown, Unread, link
@@ -39,7 +40,7 @@ def from_store(store: Store, paths: Sequence[Path], gate: Gate | None, judge: Ju
     """
     if gate:
         judge.check(gate)
-    verdicts, missing, not_judged = Verdicts(store, judge, gate), list[Unread](), NotJudged()
+    verdicts, missing, not_judged, noted = Verdicts(store, judge, gate), list[Unread](), NotJudged(), Noted()
     choice: Choice[Judged] = Choice(wish.limit, wish.only)
     for part in _chunks(
         counted(_files(store, paths, verdicts.left_out, missing, wish.search), "looking", "files", 100)
@@ -52,7 +53,7 @@ def from_store(store: Store, paths: Sequence[Path], gate: Gate | None, judge: Ju
     if not choice.totals:
         raise KeepersError(f"The store knows no result of these images{_counts(verdicts.left_out)}. Scan them first.")
     chosen, ranges = sorted(choice.taken(), key=lambda one: one.found.path.parts), Ranges()
-    rows = [row for part in _chunks(chosen) for row in _rows(store, part, verdicts, ranges, wish)]
+    rows = [row for part in _chunks(chosen) for row in _rows(store, part, verdicts, ranges, wish, noted)]
     broken = [unread(row, one.error) for one, row in zip(chosen, rows, strict=True) if one.error]
     return Gathered(
         title=_title(paths, store),
@@ -61,7 +62,7 @@ def from_store(store: Store, paths: Sequence[Path], gate: Gate | None, judge: Ju
         totals=choice.counts(),
         note=" ".join(filter(None, (choice.omission(len(rows)), _passing(verdicts.passing.total())))),
         models=ranges.asked(judge, {model: verdicts.fingerprints.get(model, "") for model in ranges.found}),
-        counts=verdicts.left_out,
+        counts={**verdicts.left_out, **noted.counts},
         unread=broken,
         missing=missing,
         not_judged=not_judged,
@@ -87,7 +88,9 @@ def _files(
                 left_out[GONE] += 1
 
 
-def _rows(store: Store, part: Sequence[Judged], verdicts: Verdicts, ranges: Ranges, wish: Wish) -> Iterator[Row]:
+def _rows(
+    store: Store, part: Sequence[Judged], verdicts: Verdicts, ranges: Ranges, wish: Wish, noted: Noted
+) -> Iterator[Row]:
     """All that is known about some images."""
     contents = [one.content for one in part]
     images, pictures = known_images(store, contents), store.thumbnails(contents)
@@ -99,6 +102,7 @@ def _rows(store: Store, part: Sequence[Judged], verdicts: Verdicts, ranges: Rang
         place = str(one.found.path), link(one.found.path, wish.folder)
         image = images.get(one.content, SeenImage(one.content))
         picture = pictures.get(one.content, "")
+        noted.add(image.notes)
         made = shown_row(place, one.verdict, image, answers, one.error, picture, one.found.mtime_ns / 1e9)
         ranges.take(made, answers)
         yield made

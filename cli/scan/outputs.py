@@ -97,7 +97,7 @@ class Csv:
         self._models = models
         self._writer = csv.writer(file)
         columns = [f"{model} word" for model in models] + [f"{model}.{label}" for model, label in values]
-        self._writer.writerow([*_FACTS, "unjudged", *columns])
+        self._writer.writerow([*_FACTS, "unjudged", *columns, "notes"])
 
     def add(self, result: Scanned) -> None:
         row = facts(result)
@@ -106,6 +106,7 @@ class Csv:
             [*(row[key] for key in _FACTS), "; ".join(one.short for one in result.verdict.unjudged)]
             + [labels.get(model, "") for model in self._models]
             + [scores.get(model, {}).get(label, "") for model, label in self._values]
+            + ["; ".join(encodable(note) for note in result.image.notes)]
         )
 
     def finish(self) -> None:

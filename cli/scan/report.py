@@ -40,7 +40,7 @@ class Report:
             duration=view.seconds,
             version=__version__,
             date=time.strftime("%Y-%m-%dT%H:%M:%S"),
-            counts=view.not_judged.counts,
+            counts={**view.not_judged.counts, **view.noted.counts},
             unread=[Unread(*entry) for entry in view.unread],
         )
         return write_page(self.path, header, self._rows)

@@ -19,6 +19,7 @@ from ...core.pictures.walk import PassedOver
 from ..console import console
 from ..exit_codes import escaped
 from ..not_judged import NotJudged
+from ..noted import Noted
 
 COLOURS = {"accept": "green", "review": "yellow", "reject": "red"}
 LATEST = 8
@@ -39,6 +40,7 @@ class ScanView:
         self.not_along = 0
         """Images that were sorted without one of their sidecars."""
         self.not_judged = NotJudged()
+        self.noted = Noted()
         self.stayed = 0
         """Files that a move left where they are because nobody judged them."""
         self._known = 0
@@ -104,6 +106,7 @@ class ScanView:
         outcome, telling = result.verdict.outcome, not result.known
         self.counts[outcome] += 1
         self._known += result.known
+        self.noted.add(result.image.notes)
         if result.error:
             reason = result.verdict.reason.removeprefix("review: ").removeprefix(f"{result.path}: ")
             self.unread.append((str(result.path), result.error, reason))
@@ -146,6 +149,7 @@ class ScanView:
             share = f"{count / total:6.1%}" if total else ""
             console.print(f"  {coloured(outcome)}  {count:>8,}  {share}")
         self.not_judged.show()
+        self.noted.show()
         if self.stayed:
             console.print(f"  {self.stayed:,} lie where they were: what nobody judged is not moved")
         if taken_back:

@@ -12,6 +12,7 @@ import os
 import stat
 import struct
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +37,9 @@ PIXEL_LIMIT = 100_000_000
 
 FILE_LIMIT = 1 << 30
 """Bytes; no picture within the pixel budget needs more."""
+
+ORIENTATION = 0x0112
+"""The EXIF tag that says how a viewer turns the picture."""
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
@@ -175,7 +179,7 @@ def _decode(picture: Image.Image, label: str, pixel_limit: int, notes: tuple[str
     result, more = _eight_bits(picture, label)
     info = {key: value for key, value in picture.info.items() if key in ("icc_profile", "exif", "transparency")}
     result = result if result is not picture else picture.copy()
-    result.info = {**info, "keepers_notes": (*notes, *more, *_transparency_notes(result))}
+    result.info = {**info, "keepers_notes": (*notes, *more, *_view_notes(result))}
     return result
 
 
@@ -184,11 +188,33 @@ def _frame_notes(picture: Image.Image) -> tuple[str, ...]:
     return (f"first of {frames} frames",) if frames > 1 else ()
 
 
-def _transparency_notes(picture: Image.Image) -> tuple[str, ...]:
-    """A picture that shows nothing still has colours, and some models judge them as if they were visible."""
-    if picture.mode in ("RGBA", "LA") and picture.getchannel("A").getextrema()[1] == 0:
-        return ("fully transparent",)
-    return ()
+def _view_notes(picture: Image.Image) -> Iterator[str]:
+    """How models see a picture that their originals treat in an unexpected way.
+
+    A picture that shows nothing still has colours, and some models judge them as if they were visible.
+    """
+    keyed = picture.info.get("transparency") is not None
+    if picture.mode in ("RGBA", "LA"):
+        counts = picture.getchannel("A").histogram()
+        if not any(counts[1:]):
+            yield "fully transparent"
+        elif any(counts[:-1]):
+            yield "partly transparent: each model sees it as its original does"
+    elif keyed or picture.mode in ("PA", "La", "RGBa"):
+        yield "partly transparent: each model sees it as its original does"
+    if picture.mode in ("LA", "La", "PA") or (keyed and picture.mode != "RGB"):
+        yield "grey or palette colours with transparency: originals that refuse such pictures are asked as with RGBA"
+    if _turned(picture):
+        yield "its EXIF rotation is not applied: models see it as it is stored, as their originals do"
+
+
+def _turned(picture: Image.Image) -> bool:
+    if not picture.info.get("exif"):
+        return False
+    try:
+        return int(picture.getexif().get(ORIENTATION, 1)) not in (0, 1)
+    except Exception:  # damaged EXIF raises nearly anything
+        return False
 
 
 def _eight_bits(picture: Image.Image, label: str) -> tuple[Image.Image, tuple[str, ...]]:

@@ -7,6 +7,8 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from ...core.heatmaps.grad_cam import grad_cam, head_gradient, noise_like, smooth_grad_cam_pp
+from ...core.heatmaps.heatmap import Method
 from .resnet import numbered_resnet
 
 
@@ -47,9 +49,21 @@ class CoherenceNet(nn.Sequential):
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002  the name that torch gives it
         """Pixels may have any memory format; the convolutions run channels-last, which is faster and as exact."""
-        pixels = input.to(dtype=self.low, memory_format=torch.channels_last)
-        features = self[0](pixels).float()
-        return self[1](features).softmax(dim=1)
+        return self[1](self._maps(input)).softmax(dim=1)
+
+    def _maps(self, pixels: Tensor) -> Tensor:
+        return self[0](pixels.to(dtype=self.low, memory_format=torch.channels_last)).float()
+
+    def heatmap(self, pixels: Tensor, *, targets: Tensor | None, method: Method) -> tuple[Tensor, Tensor, Tensor]:
+        """As `Explainable` in core/heatmaps: Grad-CAM on the body's last maps, through the whole head."""
+        maps = self._maps(pixels)
+        values = self[1](maps).softmax(dim=1)
+        chosen = values.argmax(1) if targets is None else targets
+        if method == "smooth":
+            gradient = lambda found, wanted: head_gradient(found, self[1], wanted)  # noqa: E731
+            noise = noise_like(pixels[:1])
+            return values, chosen, smooth_grad_cam_pp(self._maps, gradient, pixels, maps, chosen, noise=noise)
+        return values, chosen, grad_cam(maps, self[1], chosen)
 
     def in_low_precision(self) -> CoherenceNet:
         """Convolutions in bfloat16, the head in float32."""

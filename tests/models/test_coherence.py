@@ -14,6 +14,7 @@ from PIL import __version__ as pillow_version
 from safetensors.torch import save_file
 
 from keepers.core.errors import WrongWeights
+from keepers.core.heatmaps.heatmap import heatmaps, scaled
 from keepers.core.judging.classifier import Classifier
 from keepers.core.runtime import Runtime
 from keepers.core.spec import ModelSpec
@@ -177,3 +178,18 @@ def test_the_variant_sees_a_crop(folder: Path) -> None:
     assert crop.spec.id == "coherence:crop"
     assert crop.network.views == (CROP,)
     assert crop.fingerprint != load(folder).fingerprint
+
+
+@pytest.mark.parametrize("method", ["grad-cam", "smooth"])
+def test_the_heatmap_is_grad_cam_through_the_head(exact: Classifier, method: Any) -> None:
+    image = picture(90, 120, 1)
+    (found,) = heatmaps(exact, [image], "incoherent", method)
+    assert found.label == "incoherent"
+    assert found.region == (0, 0, 90, 120)
+    assert np.allclose(found.prediction.values, exact.classify([image])[0].values, atol=ROUNDING)
+    if method == "grad-cam":
+        net: Any = exact.network.module
+        maps = net[0](exact.prepare(image)[0][None]).detach().requires_grad_()
+        net[1](maps)[0, 1].backward()
+        weighted = (maps * maps.grad.mean((2, 3), keepdim=True)).sum(1).relu().detach()
+        assert np.allclose(found.values, scaled(weighted)[0].numpy(), atol=1e-3)

@@ -82,6 +82,41 @@ def test_a_scan_from_end_to_end(pictures: Path, tmp_path: Path) -> None:
     assert list((tmp_path / "sorted").rglob("*.png")) == []
 
 
+def test_how_models_saw_a_picture_is_noted(pictures: Path, tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    with Image.open(pictures / "good.png") as good:
+        good.save(pictures / "turned.jpg", exif=exif)
+        clear = good.convert("RGBA")
+    clear.paste((0, 0, 0, 0), (0, 0, 100, 100))
+    clear.save(pictures / "clear.png")
+    clear.convert("LA").save(pictures / "grey.png")
+    files = ["--json", tmp_path / "a.json", "--csv", tmp_path / "a.csv", "--report", tmp_path / "a.html"]
+    done = keepers("scan", pictures, "--db", tmp_path / "k.db", *files)
+    assert "1 noted: its EXIF rotation is not applied" in done.stderr
+    assert "2 noted: partly transparent" in done.stderr
+    assert "1 noted: grey or palette colours with transparency" in done.stderr
+    told = {Path(line["path"]).name: line["notes"] for line in json.loads((tmp_path / "a.json").read_text("utf-8"))}
+    assert {name: len(notes) for name, notes in told.items()} == {
+        "black.png": 0,
+        "broken.png": 1,
+        "good.png": 0,
+        "turned.jpg": 1,
+        "clear.png": 1,
+        "grey.png": 2,
+    }
+    with (tmp_path / "a.csv").open(encoding="utf-8", newline="") as file:
+        assert {Path(row["path"]).name: row["notes"] for row in csv.DictReader(file)} == {
+            name: "; ".join(notes) for name, notes in told.items()
+        }
+    page = (tmp_path / "a.html").read_text(encoding="utf-8")
+    assert page.count("its EXIF rotation is not applied") == 2  # beside the image, and in the count
+    again = keepers("scan", pictures, "--db", tmp_path / "k.db")
+    assert "2 noted: partly transparent" in again.stderr
+    keepers("report", pictures, "--db", tmp_path / "k.db", "--output", tmp_path / "b.html")
+    assert (tmp_path / "b.html").read_text(encoding="utf-8").count("its EXIF rotation is not applied") == 2
+
+
 def test_data_goes_to_the_output_stream_alone(pictures: Path) -> None:
     done = keepers("scan", pictures / "good.png", "--no-db", "--jsonl", "-")
     assert done.returncode == 0

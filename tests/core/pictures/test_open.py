@@ -96,6 +96,10 @@ def test_of_an_animation_the_first_frame_is_taken() -> None:
     assert opened.info["keepers_notes"] == ("first of 3 frames",)
 
 
+def test_damaged_exif_is_no_rotation() -> None:
+    assert open_image(encoded(PICTURE, "JPEG", exif=b"Exif\0\0MM\0*\xff\xff")).info["keepers_notes"] == ()
+
+
 def test_a_picture_that_shows_nothing_is_noted() -> None:
     clear = PICTURE.convert("RGBA")
     assert open_image(encoded(clear)).info["keepers_notes"] == ()
