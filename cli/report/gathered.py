@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ...core.pictures.walk import Search
 from ..not_judged import NotJudged
+from ..noted import Noted
 from ..pages.rows import Header, Row, Shown, ShownModel, Unread
 
 
@@ -45,6 +46,8 @@ class Gathered:
     """What was named but could not be looked at."""
     not_judged: NotJudged = field(default_factory=NotJudged)
     """Of all images that could be read."""
+    noted: Noted = field(default_factory=Noted)
+    """Of the images shown."""
 
     @property
     def complete(self) -> bool:
@@ -59,7 +62,11 @@ class Gathered:
             title=self.title,
             gate=self.gate,
             models=self.models,
-            counts={**self.not_judged.counts, **{name: count for name, count in self.counts.items() if count}},
+            counts={
+                **self.not_judged.counts,
+                **{name: count for name, count in self.counts.items() if count},
+                **self.noted.counts,
+            },
             version=__version__,
             date=time.strftime("%Y-%m-%dT%H:%M:%S"),
             unread=[*self.unread, *self.missing],

@@ -62,10 +62,11 @@ def from_store(store: Store, paths: Sequence[Path], gate: Gate | None, judge: Ju
         totals=choice.counts(),
         note=" ".join(filter(None, (choice.omission(len(rows)), _passing(verdicts.passing.total())))),
         models=ranges.asked(judge, {model: verdicts.fingerprints.get(model, "") for model in ranges.found}),
-        counts={**verdicts.left_out, **noted.counts},
+        counts=verdicts.left_out,
         unread=broken,
         missing=missing,
         not_judged=not_judged,
+        noted=noted,
     )
 
 
@@ -102,7 +103,7 @@ def _rows(
         place = str(one.found.path), link(one.found.path, wish.folder)
         image = images.get(one.content, SeenImage(one.content))
         picture = pictures.get(one.content, "")
-        noted.add(image.notes)
+        noted.add(() if one.error else image.notes)
         made = shown_row(place, one.verdict, image, answers, one.error, picture, one.found.mtime_ns / 1e9)
         ranges.take(made, answers)
         yield made

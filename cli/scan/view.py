@@ -106,7 +106,7 @@ class ScanView:
         outcome, telling = result.verdict.outcome, not result.known
         self.counts[outcome] += 1
         self._known += result.known
-        self.noted.add(result.image.notes)
+        self.noted.add(() if result.error else result.image.notes)
         if result.error:
             reason = result.verdict.reason.removeprefix("review: ").removeprefix(f"{result.path}: ")
             self.unread.append((str(result.path), result.error, reason))

@@ -111,7 +111,7 @@ def test_how_models_saw_a_picture_is_noted(pictures: Path, tmp_path: Path) -> No
         }
     page = (tmp_path / "a.html").read_text(encoding="utf-8")
     assert page.count("its EXIF rotation is not applied") == 2  # beside the image, and in the count
-    again = keepers("scan", pictures, "--db", tmp_path / "k.db")
+    again = keepers("scan", pictures, "--db", tmp_path / "k.db", "--csv", tmp_path / "b.csv")
     assert "2 noted: partly transparent" in again.stderr
     keepers("report", pictures, "--db", tmp_path / "k.db", "--output", tmp_path / "b.html")
     assert (tmp_path / "b.html").read_text(encoding="utf-8").count("its EXIF rotation is not applied") == 2
