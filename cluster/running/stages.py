@@ -24,6 +24,7 @@ from ...core.gates.unjudged import flawed
 from ...core.judging.case import Case, predict_each
 from ...core.judging.classifier import Classifier, Prepared
 from ...core.judging.derive import Derived
+from ...core.judging.spot_checks import SpotChecks, chosen
 from ...core.prediction import Failure, Prediction
 from ..output.manifest import items_from
 from ..output.output import Output
@@ -126,6 +127,9 @@ class Classify:
         self._derived = Derived.load(self._spec, self._store, self._runtime)
         self._net = self._load()
         self._exact = self._net if task.precision == "exact" else None
+        self._checks = SpotChecks()
+        captions = task.recipe if model in task.taggers else None
+        self._captions = CaptionWriter(captions, taggers([self._spec])) if captions else None
 
     def _load(self, exact: bool = False) -> Classifier:
         wanted = "exact" if exact else self._runtime.resolve(self._runtime.torch_device())
@@ -142,14 +146,54 @@ class Classify:
     def _judge(self, works: Sequence[Work]) -> None:
         asked = [work for work in works if work.views]
         self._ask([work for work in asked if not self._follows(work)], self._net)
-        near = [work for work in asked if self._mind.blurred(work, self._model)]
-        if near:
-            self._exact = self._exact or self._load(exact=True)
-            self._ask(near, self._exact)
+        self._widen(asked)
+        self._spot_check([work for work in asked if chosen(work.image.content.encode())])
+        while near := [work for work in asked if self._near(work)]:
+            self._ask_exactly(near)
+            self._widen(asked)
         for work in works:
             work.views = ()
             if work.data and not self._mind.open(work, self._later):
                 work.data = b""
+
+    def _near(self, work: Work) -> bool:
+        """Whether the answer is too near a threshold, of the gate or of a tag in a caption, for its tolerance."""
+        answer = self._mind.answers(work).get(self._model)
+        tagged = self._captions is not None and isinstance(answer, Prediction) and self._captions.near(answer)
+        return tagged or self._mind.blurred(work, self._model)
+
+    def _ask_exactly(self, works: Sequence[Work]) -> None:
+        """Replace fast answers by exact ones, and learn from the difference how far the others may be off."""
+        before = [self._mind.answers(work).get(self._model) for work in works]
+        self._exact = self._exact or self._load(exact=True)
+        self._ask(works, self._exact)
+        for work, fast in zip(works, before, strict=True):
+            exact = self._mind.answers(work).get(self._model)
+            if isinstance(fast, Prediction) and fast.tolerance and isinstance(exact, Prediction):
+                self._checks.compare(work.item.name, fast, exact)
+
+    def _spot_check(self, works: Sequence[Work]) -> None:
+        """Ask some images exactly too; where that fails, the fast answer stays."""
+        fast = [work for work in works if self._fast(work)]
+        if not fast:
+            return
+        before = [work.answers[self._model] for work in fast]
+        self._ask_exactly(fast)
+        for work, answer in zip(fast, before, strict=True):
+            if isinstance(work.answers[self._model], Failure):
+                work.answers[self._model] = answer
+        self._widen(works)
+
+    def _fast(self, work: Work) -> bool:
+        answer = work.answers.get(self._model)
+        return not isinstance(answer, Failure | None) and bool(answer.tolerance)
+
+    def _widen(self, works: Sequence[Work]) -> None:
+        """Give fast answers the tolerance that was found; the rows keep it."""
+        for work in works:
+            answer = self._mind.answers(work).get(self._model)
+            if isinstance(answer, Prediction):
+                work.hear(self._checks.widened(answer))
 
     def _follows(self, work: Work) -> bool:
         """Whether the answer can be derived from another model's; it is then filled in."""

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 pytest.importorskip("ray")
 
@@ -22,6 +23,8 @@ from keepers.cluster.sources.sources import list_items
 from keepers.collection.scan import window_of
 from keepers.collection.store import Store
 from keepers.core.captions.recipe import CaptionRecipe, Tagger
+from keepers.core.prediction import Prediction
+from keepers.tests import tiny
 from keepers.tests.cluster.world import GATE, plain, task
 
 SIGNALS = 'accept: signals.label == "ok"\nreview: signals.label == "duplicate"'
@@ -90,3 +93,24 @@ def test_every_stage_is_counted(models: Path) -> None:
         names = (*given.parsed.models, "words")
         tried = replace(given, models=tuple(try_model(given, model) for model in names))
         assert stages_of(given, names) == len(tried.staged), gate
+
+
+def test_a_number_that_strays_widens_the_tolerance_of_its_worker(
+    images: Path, models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The net is further off than stated, and every image is checked: all answers end up exact."""
+    gate = "accept: cheap.good >= 0.5"
+    exact = looked_at(task(models, gate, precision="exact"), images)
+    monkeypatch.setattr("keepers.core.judging.spot_checks.ONE_IN", 1)
+    monkeypatch.setattr("keepers.tests.tiny.TinyNet.forward", far_off)
+    found = looked_at(task(models, gate, precision="fast"), images)
+    assert {name: row.verdict.outcome for name, row in found.items()} == {
+        name: row.verdict.outcome for name, row in exact.items()
+    }
+    asked = [answer for row in found.values() if isinstance(answer := row.answers.get("cheap"), Prediction)]
+    assert asked and all(answer.tolerance == 0 for answer in asked)
+
+
+def far_off(self: tiny.TinyNet, views: torch.Tensor) -> torch.Tensor:
+    good = (views.mean((2, 3)) * self.weight).sum(1) + 20 * self.drift
+    return torch.stack([good, 1 - good], 1)
