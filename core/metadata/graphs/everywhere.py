@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from .carried import at_input, side_of_name
+from .carried import at_input
 from .graph import Graph, Link, Node, rows, table
 
 _SENDERS = (
@@ -15,13 +15,12 @@ _SENDERS = (
     "Prompts Everywhere",
     "Seed Everywhere",
 )
-_NEEDED = {"CLIP": ("clip",), "MODEL": ("model",), "VAE": ("vae",)}
 
 
 def broadcast(graph: dict[str, Node], workflow: Mapping[str, Any]) -> dict[str, Node]:
     """The graph with links for what is sent without any: as the workflow lists it, else by type and by side."""
     listed = list(_listed(graph, workflow))
-    for target, name, link in listed or list(_guessed(graph)):
+    for target, name, link in listed or list(_guessed(graph, workflow)):
         node = graph[target]
         if name not in node.inputs:
             graph[target] = node._replace(inputs={**node.inputs, name: link})
@@ -40,23 +39,27 @@ def _listed(graph: Graph, workflow: Mapping[str, Any]) -> Iterator[tuple[str, st
                 yield str(target), name, Link(str(source), slot)
 
 
-def _guessed(graph: Graph) -> Iterator[tuple[str, str, Link]]:
+def _guessed(graph: Graph, workflow: Mapping[str, Any]) -> Iterator[tuple[str, str, Link]]:
     """Conditionings and models for samplers that have none."""
     senders = [node for node in graph.values() if node.kind in _SENDERS]
-    sent = [(name, link, at_input(graph, name, link)) for node in senders for name, link in node.links()]
-    if not sent:
+    if not senders:
         return
-    conditionings = [(name, link) for name, link, carried in sent if carried == "conditioning"]
-    model = next((link for _, link, carried in sent if carried == "model"), None)
+    sent = [link for node in senders for name, link in node.links() if at_input(graph, name, link) == "model"]
+    found = {"model": sent[0]} if sent else {}
+    for entry in map(table, rows(workflow.get("nodes"))):
+        if entry.get("type") == "Prompts Everywhere" and str(entry.get("id")) in graph:
+            found |= _prompts(graph[str(entry["id"])], entry)
     for node in graph.values():
-        if not {"seed", "noise_seed", "cfg"} & node.inputs.keys():
-            continue
-        for side, link in zip(("positive", "negative"), [link for _, link in _by_side(conditionings)], strict=False):
-            yield node.id, side, link
-        if model is not None:
-            yield node.id, "model", model
+        if {"seed", "noise_seed", "cfg"} & node.inputs.keys():
+            yield from ((node.id, name, link) for name, link in found.items())
 
 
-def _by_side(conditionings: list[tuple[str, Link]]) -> list[tuple[str, Link]]:
-    named = [pair for pair in conditionings if side_of_name(pair[0])]
-    return sorted(named, key=lambda pair: side_of_name(pair[0]) == "negative") or conditionings
+def _prompts(node: Node, entry: Mapping[str, Any]) -> dict[str, Link]:
+    """What "Prompts Everywhere" sends: at its first input to the positive side, at its second to the negative one."""
+    found: dict[str, Link] = {}
+    for at, socket in enumerate(map(table, rows(entry.get("inputs"))[:2])):
+        name = str(socket.get("name"))
+        link = (node.link(f"{name}_{at}") or node.link(name)) if socket.get("link") is not None else None
+        if link is not None:
+            found[("positive", "negative")[at]] = link
+    return found

@@ -23,6 +23,7 @@ _FIRST_KINDS = (
 _PASSING = re.compile(
     r"reroute|easy clean|cleangpu|purgevram|freememory|^easy ab$|playsound|systemnotification", re.IGNORECASE
 )
+_PIPES = 32
 _LAST = "Context Merge (rgthree)"
 
 
@@ -35,6 +36,8 @@ def passed(graph: Graph, node: Node, slot: int) -> object | None:
 
     Raises Undecided if a switch is turned by something that the graph does not hold.
     """
+    if node.kind.startswith("Pipe from any"):
+        return _out_of_pipe(graph, node, slot)
     if node.kind in _FIRST_KINDS:
         linked = [value for name, value in node.inputs.items() if _FIRST.fullmatch(name) and value is not None]
         return linked[-1 if node.kind == _LAST else 0] if linked else None
@@ -43,6 +46,18 @@ def passed(graph: Graph, node: Node, slot: int) -> object | None:
     if not is_switch(node):
         return None
     return _chosen(graph, node, slot)
+
+
+def _out_of_pipe(graph: Graph, node: Node, slot: int) -> object | None:
+    """What was put into a pipe of Crystools under the name that an output has: "any_3" is the fourth."""
+    for _ in range(_PIPES):
+        pipe = node.link("CPipeAny")
+        if slot < 1 or pipe is None or pipe.node not in graph:
+            return None
+        node = graph[pipe.node]
+        if node.link(f"any_{slot}"):
+            return node.inputs[f"any_{slot}"]
+    return None
 
 
 def is_switch(node: Node) -> bool:

@@ -59,6 +59,8 @@ class Drawn(NamedTuple):
 
     text: str
     record: str = ""
+    tokens: bool = False
+    """Whether it fills in tokens such as [time]."""
 
 
 class Styled(NamedTuple):
@@ -163,7 +165,7 @@ TEXT_KINDS: Mapping[str, TextKind] = {
     "Text Multiline": Same(("text",)),
     "Text Multiline (Code Compatible)": Same(("text",)),
     "Text Parse A1111 Embeddings": Same(("text",)),
-    "Text Parse Tokens": Drawn("text"),
+    "Text Parse Tokens": Drawn("text", tokens=True),
     "Text String": Same(("text", "text_b", "text_c", "text_d")),
     "Text _O": Same(("text",)),
     "Text box": Same(("text",)),

@@ -33,7 +33,8 @@ _SEPARATORS = ("delimiter", "separator", "seperator", "join_with")
 _SWITCHED = {"true": "\n", "false": ""}
 """The separators of old versions of Text Concatenate."""
 _TURNS = ("seed", "temperature", "max_tokens", "max_new_tokens", "api_key", "url", "top_p", "model", "system_prompt")
-_WILDCARD = re.compile(r"__[\w*/\\-]+__|\{[^{}]*\|[^{}]*\}|\[[A-Za-z_]\w*\]")
+_WILDCARD = re.compile(r"__[\w*/\\-]+__|\{[^{}]*\|[^{}]*\}")
+_TOKEN = re.compile(r"\[[A-Za-z_]\w*\]")
 _OWN = ("KeepersCaption", "KeepersTag", "KeepersTagCategories")
 
 
@@ -133,7 +134,7 @@ class Texts:
         record, text = node.inputs.get(kind.record), self.of(node.inputs.get(kind.text), None, depth + 1)
         if isinstance(record, str) and record.strip():
             return record
-        if text is not None and _WILDCARD.search(text):
+        if text is not None and (_TOKEN if kind.tokens else _WILDCARD).search(text):
             self.note(f"the prompt was drawn by {plain(node.kind)} from wildcards; the file does not hold what it drew")
             return None
         return text

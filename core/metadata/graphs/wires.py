@@ -47,11 +47,14 @@ class Wiring:
         """The inputs of a node by name: links as `Link`, the values of widgets as they are."""
         inputs = sockets(entry)
         found = widget_values(entry, inputs)
-        for socket in inputs:
+        linked: set[str] = set()
+        for at, socket in enumerate(inputs):
             if socket.get("link") is None:
                 continue
             source = self._source(scope, scope.plan.wire(socket["link"]))
             name = widget_of(socket) or str(socket["name"])
+            name = f"{name}_{at}" if name in linked else name  # Prompts Everywhere has two of the same name
+            linked.add(name)
             if source is not None:
                 found[name] = source.value if isinstance(source, Value) else source
             elif not widget_of(socket):

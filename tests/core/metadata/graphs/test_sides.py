@@ -41,6 +41,9 @@ CARRIED = {
     "pipe with short names": through(["21", 2], ["21", 3], **{
         "20": node("CR Module Pipe Loader", model=["10", 0], pos=["6", 0], neg=["7", 0], seed=5),
         "21": node("CR Module Input", pipe=["20", 0])}),
+    "pipe of anything": through(["21", 3], ["21", 4], **{
+        "20": node("Pipe to/edit any [Crystools]", any_3=["6", 0], any_4=["7", 0]),
+        "21": node("Pipe from any [Crystools]", CPipeAny=["20", 0])}),
     "bus": through(["21", 4], ["21", 5], **{
         "20": node("Bus Node", positive=["6", 0], negative=["7", 0]), "21": node("Bus Node", bus=["20", 0])}),
 }  # fmt: skip

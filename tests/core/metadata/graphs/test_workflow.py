@@ -210,3 +210,16 @@ def test_values_of_older_versions_find_their_names_by_type() -> None:
                     model=1, positive=2, negative=3, latent_image=4)  # fmt: skip
     links = [[1, 1, 0, 3, 0, ""], [2, 1, 1, 3, 1, ""], [3, 1, 2, 3, 2, ""], [4, 1, 3, 3, 3, ""], [5, 3, 5, 9, 0, ""]]
     check(read([loader, sampler, entry(9, "SaveImage", ["x"], images=5)], links), "a wolf, sitting")
+
+
+def test_prompts_everywhere_with_one_prompt_keeps_its_side() -> None:
+    nodes = plain(entry(30, "Prompts Everywhere", positive=None, negative=31))
+    nodes[0]["inputs"] = [socket for socket in nodes[0]["inputs"] if socket["name"] != "negative"]
+    nodes[-1]["inputs"] = [
+        {"name": "+ve", "type": "*", "link": None},
+        {"name": "CONDITIONING", "type": "*", "link": 31},
+    ]
+    check(read(nodes, [LINKS[0], *LINKS[2:], [31, 7, 0, 30, 1, ""]]))
+    nodes[0]["inputs"] = [socket for socket in nodes[0]["inputs"] if socket["name"] != "positive"]
+    nodes[-1]["inputs"] = [{"name": "CONDITIONING", "type": "*", "link": link} for link in (30, 31)]
+    check(read(nodes, [*LINKS[2:], [30, 6, 0, 30, 0, ""], [31, 7, 0, 30, 1, ""]]))
