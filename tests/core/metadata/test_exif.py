@@ -7,7 +7,7 @@ from io import BytesIO
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -55,6 +55,7 @@ def test_user_comment_of_other_heads() -> None:
     assert user_comment(TEXT.encode()) == TEXT
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=60))
 def test_any_comment_is_a_text(data: bytes) -> None:
     for head in (b"UNICODE\0", b"ASCII\0\0\0", b""):

@@ -9,7 +9,7 @@ import zlib
 from io import BytesIO
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -81,6 +81,7 @@ values = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from(KEYWORDS), values.map(json.dumps) | st.text(max_size=80), max_size=4))
 def test_any_texts_are_read(found: dict[str, str]) -> None:
     said = read_generation(texts(found))
@@ -94,6 +95,7 @@ REAL = (
 )
 
 
+@settings(deadline=None)
 @given(st.integers(0, len(REAL)), st.integers(0, 20), st.text(max_size=6))
 def test_any_mutated_infotext_is_read(at: int, cut: int, put: str) -> None:
     found = read_generation(texts({"parameters": REAL[:at] + put + REAL[at + cut :]}))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keepers.core.captions.prompt_tags import prompt_tags
@@ -73,6 +73,7 @@ def test_cleaning(prompt: str, text: str) -> None:
     assert clean_prompt(prompt) == text
 
 
+@settings(deadline=None)
 @given(st.text(alphabet="ab ,()[]{}:|\\<>.\n_1BREAKND$*/#", max_size=60) | st.text(max_size=60))
 def test_any_prompt_gives_one_tidy_line(prompt: str) -> None:
     text = clean_prompt(prompt)
@@ -93,6 +94,7 @@ pieces = st.sampled_from(
 )  # fmt: skip
 
 
+@settings(deadline=None)
 @given(st.lists(pieces, max_size=14).map("".join) | st.text(alphabet="ab (){}[]:|<>.,-_1", max_size=24))
 def test_cleaning_twice_changes_nothing_and_no_tag_holds_a_weight(prompt: str) -> None:
     text = clean_prompt(prompt)
@@ -100,11 +102,13 @@ def test_cleaning_twice_changes_nothing_and_no_tag_holds_a_weight(prompt: str) -
     assert not any(_WEIGHTS.search(tag) for tag in text.split(", "))
 
 
+@settings(deadline=None)
 @given(st.lists(st.from_regex(r"[a-z]{1,6}( [a-z]{1,6})?", fullmatch=True), max_size=6))
 def test_plain_words_stay(words: list[str]) -> None:
     assert clean_prompt(", ".join(words)) == ", ".join(words)
 
 
+@settings(deadline=None)
 @given(st.lists(st.from_regex(r"[a-z]{1,6}", fullmatch=True), min_size=1, max_size=4), st.integers(1, 5))
 def test_emphasis_never_changes_the_words(words: list[str], depth: int) -> None:
     marked = ", ".join("(" * depth + f"{word}:1.{depth}" + ")" * depth for word in words)

@@ -11,7 +11,7 @@ from io import BytesIO
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -100,6 +100,7 @@ def test_a_bomb_of_pixels_is_bounded() -> None:
     assert time.process_time() - start < 2
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200), st.integers(0, 400))
 def test_any_damage_is_a_note(noise: bytes, at: int) -> None:
     data = bytearray(png(hide(TEXT.encode(), "stealth_pnginfo")))

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keepers.core.metadata.generation import PROGRAMS, Generation, Lora, Source
@@ -265,6 +265,7 @@ keywords = st.sampled_from(
 )
 
 
+@settings(deadline=None)
 @given(st.dictionaries(keywords, values.map(json.dumps) | st.text(max_size=40), max_size=4))
 def test_no_metadata_makes_a_reader_fail(texts: dict[str, str]) -> None:
     for read in ALL:
