@@ -164,7 +164,8 @@ def _of_a_service(kept: list[Any], ours: bool) -> Iterator[tuple[str, object]]:
         for at, value in texts
         if at != model and _is_prose(value, 3 if at < 2 and (ours or model is not None) else 6)
     ]
-    if told:
+    empty = next((at for at, value in texts if not value.strip()), len(kept))
+    if told and kept.index(told[0]) < empty:  # behind an empty prompt comes another text, such as a negative one
         yield "prompt", told[0]
     for value, after in pairwise(kept):
         if type(value) is int and isinstance(after, str) and after in CONTROL:

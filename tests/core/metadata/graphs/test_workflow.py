@@ -172,7 +172,9 @@ def test_service_without_names() -> None:
     node = {**entry(1, "NewPictureNode", values, outputs="IMAGE"), "inputs": []}
     found = read([node, entry(2, "SaveImage", ["x"], images=1)], [[1, 1, 0, 2, 0, ""]])
     assert (found.positive, found.seed, found.model) == (prompt, 77, "picture-model-2")
-    node["widgets_values"][1] = ""
+    node["widgets_values"] = ["", "ugly and blurred and badly drawn", 77, "randomize"]
+    assert read([node, entry(2, "SaveImage", ["x"], images=1)], [[1, 1, 0, 2, 0, ""]]).positive == ""
+    node["widgets_values"] = [values[0], "", *values[2:]]
     assert read([node, entry(2, "SaveImage", ["x"], images=1)], [[1, 1, 0, 2, 0, ""]]).positive == ""
 
 
