@@ -17,7 +17,7 @@ from ..core.gates.unjudged import unanswered
 from ..core.judging.case import Subject
 from ..core.judging.classifier import model_fingerprint
 from ..core.judging.judge import Judge
-from ..core.judging.near_duplicates import Run
+from ..core.judging.near_duplicates import Stream
 from ..core.metadata.generation import Generation
 from ..core.metadata.read import read_generation
 from ..core.pictures.open import PIXEL_LIMIT, open_image, read_image_file
@@ -65,7 +65,7 @@ class CaptionRun:
     store: Store | None = None
     """Where predictions are looked up and stored."""
     pixel_limit: int = PIXEL_LIMIT
-    _run: Run = field(default_factory=Run)
+    _run: Stream = field(default_factory=Stream)
 
     def captions(self, paths: Iterable[Path]) -> Iterator[Captioned]:
         """One result for each file, in order. Raises StoreError, and what the runtime raises to cancel."""

@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import hashlib
-import itertools
+import math
 import time
-from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..core.errors import KeepersError, UnreadableImage
+from ..core.errors import KeepersError
 from ..core.gates.gate import Gate, Verdict
+from ..core.gates.number import gate_number
+from ..core.judging.better import KeepDuplicate
 from ..core.judging.case import Judged, Subject
 from ..core.judging.classifier import model_fingerprint
 from ..core.judging.judge import Judge
-from ..core.judging.near_duplicates import Run
-from ..core.metadata.read import read_generation
-from ..core.pictures.open import PIXEL_LIMIT, image_size, open_image, read_image_file
+from ..core.judging.near_duplicates import Settled, with_duplicate
+from ..core.pictures.open import PIXEL_LIMIT
 from ..core.pictures.walk import Found
 from ..core.prediction import Answer, Prediction
+from .comparison import Comparison, Member
+from .reading import Loaded, load, opened, read_ahead, window_of, windows
 from .recall import Predictions, limited, recall
 from .reread import known_images
 from .store import SeenFile, SeenImage, SeenVerdict, Store
@@ -31,15 +33,6 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from ..core.spec import ModelSpec
-
-WINDOW = 16
-"""The least number of images judged together; it is two batches if that is more. The next are decoded meanwhile."""
-
-WINDOW_PIXELS = 64_000_000
-"""A window ends earlier when its pictures are large: two windows are decoded at a time, and memory stays bounded."""
-
-GIVE_UP = 20
-"""This many read errors in a row mean that the disk or the network share is gone."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +79,8 @@ class ScanOptions:
     thumbnail: Callable[[Image], str] | None = None
     pixel_limit: int = PIXEL_LIMIT
     threads: int = 4
+    keep: KeepDuplicate = "largest"
+    """Which of near-duplicates is kept."""
 
 
 class Scan:
@@ -98,7 +93,6 @@ class Scan:
         self.gate = gate
         self.store = store
         self.options = options or ScanOptions()
-        self._run = Run()
         self._window = window_of(judge.batch)
         self._recalls = self._needs_recall()
         self.fingerprints = self._fingerprints()
@@ -108,12 +102,36 @@ class Scan:
         self._distrusted: dict[str, float] = {}
         self.taken_back: list[Path] = []
         """Images judged before a fast number turned out to be further off than stated, whose verdicts hang on it."""
+        self.comparison = self._comparison()
+        self.looking: Callable[[int, int], None] = lambda done, total: None  # noqa: ARG005
+        """Told how many of how many files were looked at for near-duplicates, before the first verdict."""
+        self._told: set[str] = set()
+        """The names of the files that got a result and may get another one."""
 
     def _needs_recall(self) -> bool:
         """Whether files with a known verdict still matter: to be shown, or to be recognised as near-duplicates."""
         if self.options.details:
             return True
-        return any(spec.compare for model in self.gate.models if (spec := self._spec(model)))
+        return bool(self._comparing())
+
+    def _comparing(self) -> str:
+        """The gate's model that looks for near-duplicates; empty without one."""
+        return next((model for model in self.gate.models if (spec := self._spec(model)) and spec.compare), "")
+
+    def _comparison(self) -> Comparison | None:
+        if not (model := self._comparing()):
+            return None
+        options = self.options
+        return Comparison(
+            self.judge,
+            model,
+            self.fingerprints[model],
+            self.store,
+            options.fresh,
+            options.pixel_limit,
+            options.thumbnail if self.store else None,
+            options.keep,
+        )
 
     def _fingerprints(self) -> dict[str, str]:
         """By the gate's models; empty for a model without weights here, whose verdicts are not worth storing."""
@@ -174,84 +192,120 @@ class Scan:
             verdicts |= self.store.verdicts(set(same.values()) - verdicts.keys(), basis)
         return ScanPlan(listed, {path: verdicts[content] for path, content in same.items() if content in verdicts})
 
-    def run(self, plan: ScanPlan) -> Generator[Scanned]:
+    def run(self, plan: ScanPlan, others: Mapping[str, Found] | None = None) -> Generator[Scanned]:
         """One result for each file, in the order of the plan; stored window by window.
+
+        If the gate asks for near-duplicates, all files are looked at first. `others` are compared too, without getting
+        a result: files that were sorted away, by the path under which they were scanned. The files of earlier plans
+        count as well; those whose verdict changes with the new ones get a result again, at the end.
 
         Closing the generator stops cleanly: what was yielded is stored. Raises StoreError, what the runtime raises to
         cancel, and UnreadableImage when nothing can be read any more.
         """
         with ThreadPoolExecutor(self.options.threads, thread_name_prefix="keepers-read") as pool:
             try:
+                changed = self._compare(plan, others or {}, pool)
                 yield from self._windows_judged(plan, pool)
+                if changed:
+                    yield from self._windows_judged(ScanPlan(tuple(changed), {}), pool)
             finally:
                 pool.shutdown(wait=False, cancel_futures=True)
 
+    def _compare(self, plan: ScanPlan, others: Mapping[str, Found], pool: ThreadPoolExecutor) -> list[Found]:
+        """Find the near-duplicates; returns files of earlier plans for which another image is kept now."""
+        if self.comparison is None:
+            return []
+        files = {**others, **{str(found.path): found for found in plan.files}}
+        earlier = {name: self.comparison.kept_instead(name) for name in self._told - files.keys()}
+        self.comparison.look(files, pool, self.looking)
+        self.comparison.settle(self._numbers)
+        self._told |= {str(found.path) for found in plan.files} & self.comparison.members.keys()
+        changed = [name for name, kept in earlier.items() if self.comparison.kept_instead(name) != kept]
+        return [replace(self.comparison.members[name].found, path=Path(name)) for name in sorted(changed)]
+
+    def moved(self, name: Path, target: Path) -> None:
+        """A file that got a result under the path `name` is elsewhere now; it is still compared."""
+        members = self.comparison.members if self.comparison else {}
+        called = str(name)
+        if called not in members:  # it was moved before
+            called = next((one for one, member in members.items() if member.found.path == name), "")
+        if called:
+            member = members[called]
+            members[called] = replace(member, found=replace(member.found, path=target))
+
+    def _numbers(self, members: Sequence[Member]) -> list[float]:
+        """What the gate reads of images as if they had no near-duplicates; NaN where it is decided without."""
+        found = gate_number(self.gate)
+        numbers: list[float] = []
+        for start in range(0, len(members), self._window):
+            loaded = [
+                Loaded(one.found, one.content, pixels=one.pixels) for one in members[start : start + self._window]
+            ]
+            known = self._known(loaded)
+            subjects = [Subject(lambda one=one: self._open(one), known.get(one.content, {})) for one in loaded]
+            judged = self.judge.judge(subjects, self.gate, everything=self.options.everything, run=Settled({}))
+            both = list(zip(loaded, judged, strict=True))
+            if self.store:
+                self.store.add(predictions=[(one.content, a) for one, done in both for a in done.fresh.values()])
+            numbers += [found.of(done.answers) if found else math.nan for _, done in both]
+        return numbers
+
     def _windows_judged(self, plan: ScanPlan, pool: ThreadPoolExecutor) -> Iterator[Scanned]:
-        windows = self._windows(self._loads(plan, pool))
-        nothing: list[_Loaded] = []
-        ready = self._subjects(next(windows, nothing), pool)
+        loads = read_ahead(plan.files, lambda found: self._load(found, plan.known.get(found.path)), pool, self._window)
+        waiting = windows(loads, self._window)
+        nothing: list[Loaded] = []
+        ready = self._subjects(next(waiting, nothing), pool)
         while ready:
-            following = self._subjects(next(windows, nothing), pool)  # decoded while this window is judged
+            following = self._subjects(next(waiting, nothing), pool)  # decoded while this window is judged
             yield from self._judged(ready)
             ready = following
 
     # --- reading -------------------------------------------------------------------------------------------------
 
-    def _loads(self, plan: ScanPlan, pool: ThreadPoolExecutor) -> Iterator[_Loaded]:
-        """The plan's files in order, read ahead by one window."""
-        ahead: deque[Future[_Loaded]] = deque()
-        waiting = iter(plan.files)
-        failed_in_a_row = 0
-        while True:
-            for found in itertools.islice(waiting, self._window - len(ahead)):
-                ahead.append(pool.submit(self._load, found, plan.known.get(found.path)))
-            if not ahead:
-                return
-            loaded = ahead.popleft().result()
-            failed_in_a_row = failed_in_a_row + 1 if loaded.code == "io" else 0
-            if failed_in_a_row >= GIVE_UP:
-                detail = (
-                    f"{GIVE_UP} files in a row could not be read, so the scan stops: is the disk or share still there?"
-                )
-                raise UnreadableImage(loaded.found.path, "io", detail)
-            yield loaded
+    def _load(self, found: Found, known: SeenVerdict | None) -> Loaded:
+        """A file with its known verdict, with its known content, or with its bytes."""
+        if known is not None and self._stands(known, str(found.path)):
+            return Loaded(found, known.content, known=known)
+        member = self.comparison.members.get(str(found.path)) if self.comparison and self.store else None
+        if member is not None:
+            return Loaded(member.found, member.content, pixels=member.pixels, called=str(found.path))
+        return load(found)
 
-    def _load(self, found: Found, known: SeenVerdict | None) -> _Loaded:
-        if known is not None:
-            return _Loaded(found, known.content, known=known)
-        try:
-            data = read_image_file(found.path)
-        except UnreadableImage as error:
-            return _Loaded(found, code=error.code, flaw=str(error))
-        content = hashlib.sha256(data).hexdigest()
-        return _Loaded(found, content, data, image=seen_image(content, data))
+    def _stands(self, known: SeenVerdict, name: str) -> bool:
+        """Whether a verdict still holds: it depends on which image is kept, and names that one."""
+        kept, content = self.comparison.kept_instead(name) if self.comparison else ("", "")
+        return known.duplicate_of == content and (not kept or kept in known.reason)
 
-    def _windows(self, loads: Iterator[_Loaded]) -> Iterator[list[_Loaded]]:
-        window: list[_Loaded] = []
-        pixels = 0
-        for loaded in loads:
-            window.append(loaded)
-            pixels += loaded.image.width * loaded.image.height if loaded.data else 0
-            if len(window) >= self._window or pixels >= WINDOW_PIXELS:
-                yield window
-                window, pixels = [], 0
-        if window:
-            yield window
-
-    def _subjects(self, window: Sequence[_Loaded], pool: ThreadPoolExecutor) -> list[tuple[_Loaded, Subject]]:
+    def _subjects(self, window: Sequence[Loaded], pool: ThreadPoolExecutor) -> list[tuple[Loaded, Subject]]:
         """What the judge gets; decoding starts for pictures that a model still has to see."""
         known = self._known([one for one in window if one.content and (one.known is None or self._recalls)])
+        self._fill_in([one for one in window if one.content and not one.known and not one.data])
         return [(loaded, self._subject(loaded, known.get(loaded.content, {}), pool)) for loaded in window]
 
-    def _known(self, window: Sequence[_Loaded]) -> Predictions:
+    def _fill_in(self, window: Sequence[Loaded]) -> None:
+        """What the store keeps of images that were looked at before."""
+        contents = [one.content for one in window]
+        if self.store is None or not contents:
+            return
+        images = known_images(self.store, contents)
+        thumbnails = self.store.thumbnails(contents) if self.options.thumbnail else {}
+        for loaded in window:
+            loaded.image = images.get(loaded.content, loaded.image)
+            loaded.thumbnail = thumbnails.get(loaded.content, "")
+
+    def _known(self, window: Sequence[Loaded]) -> Predictions:
         """Stored predictions: with a verdict, as exact as those behind it; else those that this judge may use."""
-        if self.store is None or self.options.fresh:
-            return {}
+        if self.store is None:
+            held = self.comparison.members if self.comparison else {}
+            members = [held[one.name] for one in window if one.name in held]
+            return {one.content: {one.prediction.model: one.prediction} for one in members if one.prediction}
         fingerprints = {model: fingerprint for model, fingerprint in self.fingerprints.items() if fingerprint}
         fingerprints |= self._base_models
-        found = recall(
-            self.store, self.judge.runtime, [one.content for one in window if one.known is None], fingerprints
-        )
+        if self.options.fresh:  # only what this scan has just measured
+            mine = self.comparison.model if self.comparison else ""
+            fingerprints = {model: one for model, one in fingerprints.items() if model == mine}
+        unknown = [one.content for one in window if one.known is None]
+        found = recall(self.store, self.judge.runtime, unknown, fingerprints)
         for basis in self._serving():
             settled = [one.content for one in window if one.known and one.known.basis == basis]
             found |= self.store.predictions(settled, fingerprints, exact=basis == self._exact_basis)
@@ -266,31 +320,35 @@ class Scan:
             made = {model: self.judge.derive(model, answers) for model in missing}
             answers.update({model: answer for model, answer in made.items() if answer is not None})
 
-    def _subject(self, loaded: _Loaded, known: Mapping[str, Prediction], pool: ThreadPoolExecutor) -> Subject:
-        name = str(loaded.found.path)
+    def _subject(self, loaded: Loaded, known: Mapping[str, Prediction], pool: ThreadPoolExecutor) -> Subject:
         if loaded.flaw:
-            return Subject(_never, flaw=loaded.flaw, flaw_code=loaded.code, name=name)
+            return Subject(_never, flaw=loaded.flaw, flaw_code=loaded.code, name=loaded.name)
+        known = self._with_twins(known, loaded.name)
         if loaded.known:
-            return Subject(_never, known=known, name=name, settled=loaded.known.verdict)
+            return Subject(_never, known=known, name=loaded.name, settled=loaded.known.verdict)
         decided = not self.options.everything and self.gate.decide(known).verdict is not None
         decided = decided or all(model in known for model in self.gate.models)
-        if decided and not self.options.thumbnail:
-            return Subject(lambda: self._open(loaded), known=known, name=name, content=loaded.content)
+        if decided and (loaded.thumbnail or not self.options.thumbnail):
+            return Subject(lambda: self._open(loaded), known=known, name=loaded.name, content=loaded.content)
         future = pool.submit(self._open, loaded)
-        return Subject(future.result, known=known, name=name, content=loaded.content)
+        return Subject(future.result, known=known, name=loaded.name, content=loaded.content)
 
-    def _open(self, loaded: _Loaded) -> Image:
-        picture = open_image(loaded.data, name=str(loaded.found.path), pixel_limit=self.options.pixel_limit)
-        loaded.data = b""  # the picture is decoded; its file's bytes can go
-        if self.options.thumbnail:
-            loaded.thumbnail = self.options.thumbnail(picture)
-        return picture
+    def _with_twins(self, known: Mapping[str, Prediction], name: str) -> Mapping[str, Prediction]:
+        """What is known of an image, and of its near-duplicates: a duplicate may need no further look."""
+        model = self.comparison.model if self.comparison else ""
+        return {**known, model: with_duplicate(known[model], self._settled(), name)} if model in known else known
+
+    def _settled(self) -> Settled:
+        return self.comparison.settled if self.comparison else Settled({})
+
+    def _open(self, loaded: Loaded) -> Image:
+        return opened(loaded, self.options.pixel_limit, None if loaded.thumbnail else self.options.thumbnail)
 
     # --- judging -------------------------------------------------------------------------------------------------
 
-    def _judged(self, window: Sequence[tuple[_Loaded, Subject]]) -> Iterator[Scanned]:
+    def _judged(self, window: Sequence[tuple[Loaded, Subject]]) -> Iterator[Scanned]:
         judged = self.judge.judge(
-            [subject for _, subject in window], self.gate, everything=self.options.everything, run=self._run
+            [subject for _, subject in window], self.gate, everything=self.options.everything, run=self._settled()
         )
         results = [(loaded, one) for (loaded, _), one in zip(window, judged, strict=True)]
         self._distrust(results)
@@ -299,7 +357,7 @@ class Scan:
         self._remember(results)
         yield from self._scanned(results)
 
-    def _distrust(self, results: Sequence[tuple[_Loaded, Judged]]) -> None:
+    def _distrust(self, results: Sequence[tuple[Loaded, Judged]]) -> None:
         """Take back what was decided before a fast number strayed: the next scan decides it from wider tolerances."""
         new = {m: found for m, found in self.judge.checks.tolerances.items() if self._distrusted.get(m) != found}
         for model, tolerance in new.items():
@@ -314,7 +372,7 @@ class Scan:
             else:
                 self._unsure.remember(loaded.found.path, judged.answers)
 
-    def _remember(self, results: Sequence[tuple[_Loaded, Judged]]) -> None:
+    def _remember(self, results: Sequence[tuple[Loaded, Judged]]) -> None:
         new = [(loaded, judged) for loaded, judged in results if loaded.content and not loaded.known]
         if self.store is None:
             return
@@ -330,12 +388,13 @@ class Scan:
             thumbnails=[(loaded.content, loaded.thumbnail) for loaded, _ in new if loaded.thumbnail],
         )
 
-    def _verdict(self, loaded: _Loaded, judged: Judged, now: float) -> SeenVerdict:
+    def _verdict(self, loaded: Loaded, judged: Judged, now: float) -> SeenVerdict:
         verdict, basis = judged.verdict, self.basis(exact=not limited(judged.answers))
         told = verdict.outcome, verdict.reason, judged.error, now, verdict.unjudged
-        return SeenVerdict(loaded.content, basis, self.gate.text, *told, final=is_final(judged))
+        _, kept = self.comparison.kept_instead(loaded.name) if self.comparison else ("", "")
+        return SeenVerdict(loaded.content, basis, self.gate.text, *told, final=is_final(judged), duplicate_of=kept)
 
-    def _scanned(self, results: Sequence[tuple[_Loaded, Judged]]) -> Iterator[Scanned]:
+    def _scanned(self, results: Sequence[tuple[Loaded, Judged]]) -> Iterator[Scanned]:
         known = [loaded.content for loaded, _ in results if loaded.known]
         details = self.options.details and self.store is not None and bool(known)
         images = known_images(self.store, known) if details and self.store else {}
@@ -358,31 +417,6 @@ def is_final(judged: Judged) -> bool:
     """Whether the same image would have the same verdict and numbers the next time: not if a model did not answer."""
     answered = all(isinstance(answer, Prediction) for answer in judged.answers.values())
     return judged.verdict.lasts and (bool(judged.error) or answered)
-
-
-def window_of(batch: int) -> int:
-    """How many images are judged together if a net takes batches of this size."""
-    return max(WINDOW, 2 * batch)
-
-
-def seen_image(content: str, data: bytes) -> SeenImage:
-    """What a file's header and metadata say about its image; no pixel is decoded."""
-    width, height = image_size(data)
-    return SeenImage(content, width, height).saying(read_generation(data))
-
-
-@dataclass
-class _Loaded:
-    """A file on its way to the judge. Its bytes are dropped as soon as the picture is decoded."""
-
-    found: Found
-    content: str = ""
-    data: bytes = b""
-    image: SeenImage = field(default_factory=lambda: SeenImage(""))
-    known: SeenVerdict | None = None
-    thumbnail: str = ""
-    code: str = ""
-    flaw: str = ""
 
 
 def _unchanged(found: Found, seen: SeenFile | None) -> bool:

@@ -18,12 +18,13 @@ from ..core.errors import StoreBusy, StoreError, encodable
 from ..core.gates.gate import OUTCOMES, Outcome, Verdict
 from ..core.gates.unjudged import Unjudged, as_table, flawed, from_tables
 from ..core.metadata.generation import READER, Generation
+from ..core.pictures.quality import UNKNOWN
 from ..core.prediction import Labels, Prediction, Range, restored
 from .store_schema import MIGRATIONS
 
 CHUNK = 500
 """Rows a query asks for at once: SQLite limits the number of variables in a statement."""
-IMAGE = "content, width, height, positive, negative, seed, sampler, model, source, notes, reader"
+IMAGE = "content, width, height, positive, negative, seed, sampler, model, source, notes, reader, quality"
 """The columns of an image, in the order of `SeenImage`."""
 
 
@@ -55,12 +56,14 @@ class SeenImage:
     notes: tuple[str, ...] = ()
     reader: int = READER
     """The version of the reader of its metadata."""
+    quality: int = UNKNOWN
+    """How little compression has cost it, as `quality_of`: 1 to 100, 101 for lossless, 0 if it is not known."""
 
     def saying(self, said: Generation) -> SeenImage:
         """The image with the metadata that was read from its file."""
         seed = "" if said.seed is None else str(said.seed)
         texts = (said.positive, said.negative, seed, said.sampler, said.model, said.source)
-        return SeenImage(self.content, self.width, self.height, *texts, said.notes)
+        return SeenImage(self.content, self.width, self.height, *texts, said.notes, quality=self.quality)
 
 
 @dataclass(frozen=True)
@@ -81,6 +84,8 @@ class SeenVerdict:
     final: bool = True
     """Whether the verdict stands. One that was given while a model was missing or failed is shown, and looked at again
     by the next scan."""
+    duplicate_of: str = ""
+    """The content of the image that was kept in its place, on which the verdict depends; empty if it was kept."""
 
     @property
     def verdict(self) -> Verdict:
@@ -91,7 +96,7 @@ class SeenVerdict:
 
 
 _FORGET = "DELETE FROM verdict WHERE final = 0 AND content = ?"
-_VERDICT = "content, basis, gate, outcome, reason, error, unjudged, final"
+_VERDICT = "content, basis, gate, outcome, reason, error, unjudged, final, duplicate_of"
 
 
 class Store:
@@ -200,7 +205,10 @@ class Store:
     def images(self, contents: Iterable[str]) -> dict[str, SeenImage]:
         """What is known about images, by content."""
         rows = self.in_chunks(f"SELECT {IMAGE} FROM image WHERE content IN ({{}})", contents)  # noqa: S608
-        return {row[0]: SeenImage(*row[:9], notes=tuple(json.loads(row[9])), reader=row[10]) for row in rows}
+        return {
+            row[0]: SeenImage(*row[:9], notes=tuple(json.loads(row[9])), reader=row[10], quality=row[11])
+            for row in rows
+        }
 
     def verdicts(self, contents: Iterable[str], basis: str) -> dict[str, SeenVerdict]:
         """Verdicts that stand under one basis, by content."""
@@ -291,7 +299,7 @@ class Store:
                 ((_key(one.path), one.size, one.mtime_ns, one.content) for one in files),
             )
             self._db.executemany(
-                f"INSERT OR REPLACE INTO image ({IMAGE}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
+                f"INSERT OR REPLACE INTO image ({IMAGE}) VALUES ({', '.join('?' * 12)})",  # noqa: S608
                 (_image_row(one) for one in images),
             )
             for content, prediction in predictions:
@@ -302,7 +310,7 @@ class Store:
     def _add_verdicts(self, verdicts: Sequence[SeenVerdict], now: float) -> None:
         self._db.executemany(_FORGET, ((one.content,) for one in verdicts))
         self._db.executemany(
-            f"INSERT OR REPLACE INTO verdict ({_VERDICT}, time) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
+            f"INSERT OR REPLACE INTO verdict ({_VERDICT}, time) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
             ((*_verdict_row(one), one.time or now) for one in verdicts),
         )
 
@@ -364,16 +372,19 @@ class Store:
 
 def _image_row(image: SeenImage) -> tuple[Any, ...]:
     texts = (image.positive, image.negative, image.seed, image.sampler, image.model, image.source)
-    return (image.content, image.width, image.height, *map(encodable, texts), json.dumps(image.notes), image.reader)
+    sides, versions = (image.width, image.height), (image.reader, image.quality)
+    return (image.content, *sides, *map(encodable, texts), json.dumps(image.notes), *versions)
 
 
 def _verdict_row(one: SeenVerdict) -> tuple[Any, ...]:
     why = json.dumps([as_table(each) for each in one.unjudged])
-    return (one.content, one.basis, one.gate, one.outcome, encodable(one.reason), one.error, why, int(one.final))
+    said = one.gate, one.outcome, encodable(one.reason), one.error, why
+    return (one.content, one.basis, *said, int(one.final), one.duplicate_of)
 
 
 def _seen_verdict(row: tuple[Any, ...]) -> SeenVerdict:
-    return SeenVerdict(*row[:6], unjudged=from_tables(json.loads(row[6])), final=bool(row[7]), time=row[8])
+    unjudged, (final, kept, given) = from_tables(json.loads(row[6])), row[7:]
+    return SeenVerdict(*row[:6], time=given, unjudged=unjudged, final=bool(final), duplicate_of=kept)
 
 
 def _key(path: Path) -> bytes:

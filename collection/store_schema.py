@@ -48,5 +48,11 @@ CREATE INDEX verdict_open ON verdict (content) WHERE final = 0;
 """
 """Whether an image was judged at all. What went to review before this was known is looked at once more."""
 
-MIGRATIONS: tuple[str, ...] = (FIRST, LABELS, READERS, DRIFTS, UNJUDGED)
+TWINS = """
+ALTER TABLE image ADD COLUMN quality INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE verdict ADD COLUMN duplicate_of TEXT NOT NULL DEFAULT '';
+"""
+"""What decides between near-duplicates, and the one on which a verdict depends."""
+
+MIGRATIONS: tuple[str, ...] = (FIRST, LABELS, READERS, DRIFTS, UNJUDGED, TWINS)
 """Statements end in ";" and contain no other."""

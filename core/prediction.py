@@ -112,6 +112,21 @@ class Labels:
 
 
 @dataclass(frozen=True)
+class Twins:
+    """The near-duplicates of an image among the others of its run."""
+
+    kept: str = ""
+    """The name of the better one that is kept in its place; empty if this one is kept."""
+    others: tuple[str, ...] = ()
+    """The names of all others that look like the kept one, the better first; of very many, only the first."""
+    count: int = 0
+    """How many others there are."""
+
+
+NO_TWINS = Twins()
+
+
+@dataclass(frozen=True)
 class Prediction:
     """The values that one model gave one image."""
 
@@ -131,6 +146,8 @@ class Prediction:
     """Identifies weights, preprocessing and options: equal fingerprints mean equal values."""
     notes: tuple[str, ...] = field(default=())
     """What a user should know about how this was computed ("EXIF orientation ignored", ...)."""
+    twins: Twins = NO_TWINS
+    """The image's near-duplicates, from a model that looks for them; they depend on the run and are never stored."""
 
     def __post_init__(self) -> None:
         values = np.ascontiguousarray(self.values, dtype=np.float32)
@@ -203,6 +220,12 @@ def restored(
 Answer = Prediction | Failure
 Answers = Mapping[str, Answer]
 """By model id."""
+
+
+def twins_of(answers: Answers) -> Twins:
+    """The near-duplicates that one of the models found."""
+    found = (answer.twins for answer in answers.values() if isinstance(answer, Prediction) and answer.twins.count)
+    return next(found, NO_TWINS)
 
 
 def no_name(_values: Floats) -> tuple[str, float]:

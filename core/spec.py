@@ -143,7 +143,7 @@ class ModelSpec:
     """For a model that needs neither weights nor a net: it is then asked without torch. `build` gives the same as a
     net, for those that run every model as one."""
     compare: Callable[[Prediction, Run, str], Prediction] | None = None
-    """Adds what depends on the earlier images of a run (near-duplicates); the result is never stored."""
+    """Adds what depends on the other images of a run (near-duplicates); the result is never stored."""
     tags: Mapping[str, float] = field(default_factory=dict[str, float], hash=False)
     """For taggers: the label groups whose labels are tags ("" means all other groups), each with the threshold that
     the card recommends. Other groups, such as "rating", never become tags of a caption. Empty for all other models."""

@@ -15,9 +15,9 @@ from PIL import Image
 from ..core.gates.gate import Gate, Outcome, Unjudged
 from ..core.judging.case import Judged, Subject
 from ..core.judging.judge import Judge
-from ..core.judging.near_duplicates import Run
+from ..core.judging.near_duplicates import Stream
 from ..core.pictures.open import copy_picture, open_image
-from ..core.prediction import Failure, Prediction
+from ..core.prediction import Failure, Prediction, twins_of
 from ..core.weights.store import WeightStore, default_folders
 from ..models.presets import PRESETS, Preset, preset
 from ..models.registry import REGISTRY
@@ -54,6 +54,11 @@ class ScoredImage:
     def judged(self) -> bool:
         """Whether the gate reached the outcome; if not, it is "review"."""
         return not self.unjudged
+
+    @property
+    def duplicate_of(self) -> str:
+        """The name of the picture that looks the same and is kept instead; empty if there is none."""
+        return twins_of(self.predictions).kept
 
     @property
     def accepted(self) -> bool:
@@ -120,7 +125,7 @@ def score(
 
 
 def _score_each(subjects: Iterator[Subject], gate: Gate, judge: Judge, everything: bool) -> Iterator[ScoredImage]:
-    run = Run()
+    run = Stream()
     while window := list(itertools.islice(subjects, max(WINDOW, 2 * judge.batch))):
         judged = judge.judge(window, gate, everything=everything, run=run)
         yield from map(_scored, judged, window)

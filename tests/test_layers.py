@@ -33,6 +33,7 @@ core/weights/formats/
 core/weights/
 core/gates/
 core/pictures/
+core/judging/alike core/judging/better
 core/judging/near_duplicates
 core/spec
 core/runtime

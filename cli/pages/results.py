@@ -11,9 +11,8 @@ from ...collection.store import SeenImage
 from ...core.errors import KeepersError
 from ...core.gates.gate import Verdict
 from ...core.judging.judge import Judge
-from ...core.judging.near_duplicates import EARLIER
 from ...core.metadata.generation import PROGRAMS
-from ...core.prediction import Answer, Answers, Prediction, Range
+from ...core.prediction import Answer, Answers, Prediction, Range, twins_of
 from .rows import Row, ShownModel, link
 from .scores import shown_by_model, words
 
@@ -85,7 +84,7 @@ def shown_row(
         source=PROGRAMS.get(image.source, image.source),
         generator=image.model,
         notes="; ".join([*image.notes, *told]),
-        duplicate_of=next((note.partition(EARLIER)[2] for note in told if EARLIER in note), ""),
+        duplicate_of=twins_of(answers).kept,
         time=mtime,
     )
 

@@ -42,9 +42,9 @@ def from_store(store: Store, paths: Sequence[Path], gate: Gate | None, judge: Ju
         judge.check(gate)
     verdicts, missing, not_judged, noted = Verdicts(store, judge, gate), list[Unread](), NotJudged(), Noted()
     choice: Choice[Judged] = Choice(wish.limit, wish.only)
-    for part in _chunks(
-        counted(_files(store, paths, verdicts.left_out, missing, wish.search), "looking", "files", 100)
-    ):
+    files = list(_files(store, paths, verdicts.left_out, missing, wish.search))
+    verdicts.compare(files)
+    for part in _chunks(counted(files, "looking", "files", 100)):
         for judged in verdicts.of(part):
             kind: Shown = "error" if judged.error else judged.verdict.outcome
             choice.offer(kind, judged.content, judged)

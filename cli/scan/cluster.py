@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from ...core.captions.recipe import CaptionRecipe
 from ...core.errors import KeepersError, MissingWeights
 from ...core.gates.gate import Gate
+from ...core.judging.better import KeepDuplicate
 from ...core.pictures.walk import Search
 from ...models.registry import REGISTRY
 from .. import exit_codes
@@ -34,6 +35,7 @@ class ClusterScan:
     everything: bool
     pixel_limit: int
     machine: Machine
+    keep: KeepDuplicate = "largest"
 
 
 def refuse(told: Mapping[str, object], why: str) -> None:
@@ -114,6 +116,7 @@ def _task(job: ClusterScan, gate: Gate) -> Task:
         batch=machine.batch,
         floor=job.options.tag_floor or None,
         pixel_limit=job.pixel_limit,
+        keep=job.keep,
     )
 
 

@@ -134,7 +134,7 @@ class ClusterView:
     def _more(self, finished: Finished) -> None:
         counts = finished.counts
         if counts.duplicates:
-            console.print(f"  like an earlier image: {counts.duplicates:,} (column duplicate_of)")
+            console.print(f"  near-duplicates of a better image: {counts.duplicates:,} (column duplicate_of)")
         if counts.captions:
             console.print(f"  with a caption: {counts.captions:,}")
         if counts.failed:

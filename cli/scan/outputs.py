@@ -19,6 +19,7 @@ from ...collection.scan import Scanned
 from ...core.errors import KeepersError, encodable
 from ...core.files import atomic_write
 from ...core.gates.unjudged import as_table
+from ...core.prediction import twins_of
 from ..pages.scores import image_facts, shown_by_model, words
 
 
@@ -36,7 +37,7 @@ class Sink(Protocol):
 
 def facts(result: Scanned) -> dict[str, object]:
     """A result as JSON values; NaN, which JSON lacks, becomes null."""
-    image = result.image
+    image, twins = result.image, twins_of(result.answers)
     scores = {
         model: {label: value if math.isfinite(value) else None for label, value in values.items()}
         for model, values in shown_by_model(result.answers).items()
@@ -47,6 +48,8 @@ def facts(result: Scanned) -> dict[str, object]:
         "reason": encodable(result.verdict.reason),
         "error": result.error,
         "unjudged": [as_table(one) for one in result.verdict.unjudged],
+        "duplicate_of": encodable(twins.kept),
+        "duplicates": [encodable(name) for name in twins.others],
         "labels": words(result.answers),
         "scores": scores,
         **image_facts(image),
@@ -56,7 +59,8 @@ def facts(result: Scanned) -> dict[str, object]:
     }
 
 
-_FACTS = ("path", "verdict", "reason", "error", "width", "height", "seed", "prompt")
+_FACTS = ("path", "verdict", "reason", "error", "width", "height", "seed", "prompt", "duplicate_of")
+"""The columns of a table that say the same as the JSON."""
 
 
 class JsonLines:
@@ -90,20 +94,23 @@ class JsonArray:
 
 
 class Csv:
-    """A table: facts about the file, then one column for each model's word and each number that the gate reads."""
+    """A table: facts about the file, its near-duplicates, one a line, then one column
+    for each model's word and each number that the gate reads."""
 
     def __init__(self, file: IO[str], values: Sequence[tuple[str, str]], models: Sequence[str]) -> None:
         self._values = values
         self._models = models
         self._writer = csv.writer(file)
         columns = [f"{model} word" for model in models] + [f"{model}.{label}" for model, label in values]
-        self._writer.writerow([*_FACTS, "unjudged", *columns, "notes"])
+        self._writer.writerow([*_FACTS, "duplicates", "unjudged", *columns, "notes"])
 
     def add(self, result: Scanned) -> None:
         row = facts(result)
         scores, labels = shown_by_model(result.answers), words(result.answers)
         self._writer.writerow(
-            [*(row[key] for key in _FACTS), "; ".join(one.short for one in result.verdict.unjudged)]
+            [row[key] for key in _FACTS]
+            + ["\n".join(map(encodable, twins_of(result.answers).others))]
+            + ["; ".join(one.short for one in result.verdict.unjudged)]
             + [labels.get(model, "") for model in self._models]
             + [scores.get(model, {}).get(label, "") for model, label in self._values]
             + ["; ".join(encodable(note) for note in result.image.notes)]

@@ -12,12 +12,15 @@ from typing import Annotated, Literal
 import typer
 
 from ...collection.scan import Scan, Scanned, ScanOptions, ScanPlan
+from ...collection.sorting.away import moved_away
 from ...collection.sorting.journal import Action
 from ...collection.sorting.sidecars import ENDINGS
 from ...collection.sorting.sort import Sorter
 from ...core.captions.recipe import check_extension
 from ...core.errors import KeepersError
 from ...core.gates.gate import Gate
+from ...core.gates.number import gate_number
+from ...core.judging.better import KeepDuplicate
 from ...core.pictures.walk import Found, PassedOver, Search, walk
 from .. import exit_codes
 from ..console import console
@@ -75,6 +78,14 @@ def scan(
         bool,
         _gate("--score-all", help="Ask every model of the gate about every image, even when the verdict is clear."),
     ] = False,
+    keep_duplicate: Annotated[
+        KeepDuplicate,
+        _gate(
+            help="Which of near-duplicates stays; the others are duplicates of it. largest: more pixels, then less "
+            "compressed, then not named as an intermediate, then newer. best: the largest number that the gate reads. "
+            "newest: by date. first: by name."
+        ),
+    ] = "largest",
     json: Annotated[str, _output("--json", help="Write one JSON array to this file; - is the output stream.")] = "",
     jsonl: Annotated[str, _output("--jsonl", help="Write JSON lines as results come; - is the output stream.")] = "",
     csv: Annotated[str, _output("--csv", help="Write a table; - is the output stream.")] = "",
@@ -105,12 +116,13 @@ def scan(
     judge = machine.judge()
     chosen = gate.chosen(judge.store)
     judge.check(chosen)
+    _check_keep(keep_duplicate, chosen)
     if cluster.engine == "ray":
         here = {"--json": json, "--jsonl": jsonl, "--csv": csv, "--report": report, "--sort": sort, "--db": db}
         here |= {"--sidecar": sidecar, "--watch": watch, "--limit": limit, "--fresh": fresh}
         refuse({**here, "--allow-missing": allow_missing}, "goes with the plain engine only.")
         search = Search(include or (), exclude or (), recursive, follow, hidden=looking.hidden)
-        wanted = ClusterScan(paths, search, cluster, everything, pixel_limit * 1_000_000, machine)
+        wanted = ClusterScan(paths, search, cluster, everything, pixel_limit * 1_000_000, machine, keep_duplicate)
         raise typer.Exit(run_on_cluster(wanted, chosen, quiet=quiet))
     refuse(cluster.given(), "goes with --engine ray only.")
     here_paths = local_paths(paths)
@@ -120,7 +132,12 @@ def scan(
         show = thumbnail if report else None
         roots = [path for path in here_paths if path.is_dir()]
         options = ScanOptions(
-            everything, fresh, _wants_details(json, jsonl, csv, report), show, pixel_limit * 1_000_000
+            everything,
+            fresh,
+            _wants_details(json, jsonl, csv, report),
+            show,
+            pixel_limit * 1_000_000,
+            keep=keep_duplicate,
         )
         job = _Job(
             Scan(judge, chosen, store, options),
@@ -143,6 +160,15 @@ def _sorter(folder: Path, mode: Action, roots: Sequence[Path], more: Sequence[st
     for ending in more:
         check_extension(ending)
     return Sorter(folder, mode, roots=roots, endings=tuple(dict.fromkeys((*ENDINGS, *more))))
+
+
+def _check_keep(keep: KeepDuplicate, gate: Gate) -> None:
+    """Raises KeepersError if the best is to be kept by a gate that reads no number."""
+    if keep == "best" and gate_number(gate) is None:
+        raise KeepersError(
+            "--keep-duplicate best keeps the image with the best number that the gate reads, but this gate reads none. "
+            "Name a gate that does, such as --gate 'accept: coherence.coherent >= 0.5', or another --keep-duplicate."
+        )
 
 
 def _title(paths: Sequence[Path]) -> str:
@@ -191,6 +217,7 @@ class _Job:
                 view.passed_over(entry)
             if self.sorter:
                 view.finished(self.sorter.finished)
+            self.scan.looking = view.looking
             try:
                 self._follow(plan, view, watch)
                 stopped = False
@@ -214,7 +241,8 @@ class _Job:
         return files, passed_over
 
     def _follow(self, plan: ScanPlan, view: ScanView, watch: bool) -> None:
-        self._take(self.scan.run(plan), view)
+        away = moved_away(self.sorter.folder, self.paths) if self.sorter else {}
+        self._take(self.scan.run(plan, away), view)
         seen = {found.path: (found.size, found.mtime_ns) for found in plan.files}
         while watch:
             time.sleep(WATCH_EVERY)
@@ -250,7 +278,10 @@ class _Job:
             return result
         if placed.told:
             view.parted(result.path, placed.told)
-        return replace(result, path=placed.target) if sorter.mode == "move" else result
+        if sorter.mode != "move":
+            return result
+        self.scan.moved(result.path, placed.target)
+        return replace(result, path=placed.target)
 
     def _may_move(self, result: Scanned) -> bool:
         """Whether a file may leave its place: if it was judged, or went without a model as the user allowed."""

@@ -16,6 +16,7 @@ from rich.table import Table
 from ...collection.scan import Scanned
 from ...collection.sorting.finish import Finished
 from ...core.pictures.walk import PassedOver
+from ...core.prediction import twins_of
 from ..console import console
 from ..exit_codes import escaped
 from ..not_judged import NotJudged
@@ -43,6 +44,8 @@ class ScanView:
         self.noted = Noted()
         self.stayed = 0
         """Files that a move left where they are because nobody judged them."""
+        self.duplicates = 0
+        """How many images have a better one that looks the same."""
         self._known = 0
         self._latest: deque[Scanned] = deque(maxlen=LATEST)
         self._started = time.monotonic()
@@ -101,12 +104,19 @@ class ScanView:
         for path, reason in finished.left:
             self.parted(path, reason)
 
+    def looking(self, done: int, total: int) -> None:
+        """Show how many files were looked at for near-duplicates, before there are results."""
+        if self._live:
+            self._progress.update(self._task, rate=f"looking at {done:,} of {total:,} for near-duplicates")
+            self._live.update(self._page())
+
     def add(self, result: Scanned) -> None:
         """Count and show one image."""
         outcome, telling = result.verdict.outcome, not result.known
         self.counts[outcome] += 1
         self._known += result.known
         self.noted.add(() if result.error else result.image.notes)
+        self.duplicates += bool(twins_of(result.answers).kept)
         if result.error:
             reason = result.verdict.reason.removeprefix("review: ").removeprefix(f"{result.path}: ")
             self.unread.append((str(result.path), result.error, reason))
@@ -134,6 +144,10 @@ class ScanView:
             table.add_row(coloured(result.verdict.outcome), escaped(result.path.name), _reason(result))
         return Group(table, self._progress)
 
+    def _show_duplicates(self) -> None:
+        if self.duplicates:
+            console.print(f"  {self.duplicates:,} are near-duplicates of a better image")
+
     def summary(self, taken_back: Sequence[Path] = ()) -> None:
         """What became of all images; every file is accounted for.
 
@@ -148,6 +162,7 @@ class ScanView:
             count = self.counts[outcome]
             share = f"{count / total:6.1%}" if total else ""
             console.print(f"  {coloured(outcome)}  {count:>8,}  {share}")
+        self._show_duplicates()
         self.not_judged.show()
         self.noted.show()
         if self.stayed:

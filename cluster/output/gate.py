@@ -16,13 +16,13 @@ from ...core.gates.truth import holds
 from ...core.gates.unjudged import Unjudged
 from ...core.judging.classifier import model_fingerprint
 from ...core.judging.judge import Judge
-from ...core.judging.near_duplicates import ALIKE, DUPLICATE, has_hash, with_known_duplicate
+from ...core.judging.near_duplicates import with_known_twin
 from ...core.prediction import Answer, Labels, Prediction
 from .output import OutputError, OutputSettings
 from .predictions import is_whole, unusable
 from .schema import ImageRow, ModelColumn
 
-LOOKED_AT = ("verdict", "reason", "error", "duplicate_of", "distance", "failures")
+LOOKED_AT = ("verdict", "reason", "error", "duplicate_of", "distance", "duplicates", "failures")
 """The columns read besides the predictions."""
 
 
@@ -100,7 +100,7 @@ class OutputGate:
         for column in self.models:
             answer = answers.get(column.model)
             if isinstance(answer, Prediction):
-                unknown = dict(self._unknown(answer, column, row))
+                unknown = dict(self._unknown(answer, column))
                 unsaid |= {
                     (column.model, label): Unjudged(column.model, "unasked", why, label)
                     for label, why in unknown.items()
@@ -108,16 +108,13 @@ class OutputGate:
                 answers[column.model] = _without(answer, unknown)
         return answers, unsaid
 
-    def _unknown(self, answer: Prediction, column: ModelColumn, row: ImageRow) -> Iterator[tuple[str, str]]:
+    def _unknown(self, answer: Prediction, column: ModelColumn) -> Iterator[tuple[str, str]]:
         """Labels that the gate reads but whose stored values are not precise enough to decide it, with the reason."""
         for label, links in self._asked.get(column.model, {}).items():
             if label not in answer.labels:
                 continue
-            low = answer.labels.range(answer.labels.index(label)).low
-            if label == DUPLICATE and has_hash(answer.labels) and answer.label == "ok" and row.distance is None:
-                if not _settled(links, 0.0, float(np.nextafter(ALIKE, 0))):
-                    yield label, f"{column.model} looked only for near-duplicates, {DUPLICATE} from {ALIKE:.2f} on"
-            elif column.floor is not None and column.model in self._sparse and _left_out(answer, column, label):
+            if column.floor is not None and column.model in self._sparse and _left_out(answer, column, label):
+                low = answer.labels.range(answer.labels.index(label)).low
                 high = float(np.nextafter(np.float32(column.floor), np.float32(-np.inf))) + answer.drift(label)
                 if not _settled(links, low, high):
                     yield label, f"the output keeps {column.model}.{label} only from {column.floor:g} on"
@@ -165,9 +162,10 @@ class OutputGate:
 def row_answers(row: ImageRow) -> dict[str, Answer]:
     """The models' answers about an image, with the near-duplicate that was found for it."""
     found = dict(row.answers)
-    for model, answer in row.answers.items() if row.distance is not None else ():
-        if isinstance(answer, Prediction) and row.distance is not None:
-            found[model] = with_known_duplicate(answer, row.distance, row.duplicate_of)
+    twin = row.twin
+    for model, answer in row.answers.items() if twin else ():
+        if twin and isinstance(answer, Prediction):
+            found[model] = with_known_twin(answer, twin)
     return found
 
 

@@ -4,15 +4,15 @@
 # pyarrow has no type stubs.
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
 
 from ..sources.parquet_file import is_foreign, open_parquet
 
-LATER = frozenset(("unjudged",))
-"""Lists that files of earlier versions lack; they are then empty."""
+LATER: Mapping[str, object] = {"unjudged": [], "duplicates": [], "quality": 0}
+"""What stands in columns that files of earlier versions lack."""
 MAY_BE_EMPTY = frozenset(("distance", "caption"))
 """Those of our own columns that may have null cells."""
 
@@ -36,7 +36,7 @@ def read_ours(file: Any, columns: Sequence[str] | None, known: pa.Schema, more: 
     table = found.read(columns=None if columns is None else [name for name in columns if name not in missing])
     table.validate(full=True)  # text is UTF-8, lists begin where others end
     for name in missing:
-        nothing = pa.array([[]] * len(table), known.field(name).type)
+        nothing = pa.array([LATER[name]] * len(table), known.field(name).type)
         table = table.add_column(min(known.get_field_index(name), table.num_columns), known.field(name), nothing)
     for name in set(known.names) & set(table.column_names) - MAY_BE_EMPTY:
         if _has_nulls(table[name]):

@@ -16,7 +16,8 @@ from ...core.errors import encodable
 from ...core.gates.gate import Verdict
 from ...core.gates.tree import Outcome
 from ...core.gates.unjudged import from_tables
-from ...core.prediction import Answer, Failure, Floats, Labels, Prediction, restored
+from ...core.judging.near_duplicates import Twin
+from ...core.prediction import Answer, Failure, Floats, Labels, Prediction, Twins, restored
 from ..sources.item import SourceItem
 
 FORMAT = 1
@@ -38,6 +39,7 @@ COLUMNS = pa.schema(
         ("content", _TEXT),  # sha256 of the image's bytes, hex; empty where they could not be read
         ("width", pa.int32()),
         ("height", pa.int32()),
+        ("quality", pa.int16()),  # how little compression has cost: 1 to 100, 101 for lossless, 0 unknown
         ("prompt", _TEXT),
         ("negative", _TEXT),
         ("seed", _TEXT),
@@ -48,8 +50,9 @@ COLUMNS = pa.schema(
         ("verdict", _TEXT),  # accept, review, reject
         ("reason", _TEXT),
         ("error", _TEXT),  # why the image is unreadable, as a code; empty otherwise
-        ("duplicate_of", _TEXT),  # the earlier image that looks the same; empty otherwise
+        ("duplicate_of", _TEXT),  # the better image that looks the same and is kept instead; empty otherwise
         ("distance", pa.int8()),  # in how many of 64 bits the two differ; null otherwise
+        ("duplicates", _TEXTS),  # all others that look the same, the better first; of very many, only the first
         ("caption", _TEXT),  # null if none was requested
         ("failures", pa.list_(_FAILURE)),  # of models that could not judge this image
         ("unjudged", pa.list_(_UNJUDGED)),  # what left the verdict open; empty if the gate reached it
@@ -100,8 +103,16 @@ class ImageRow:
     caption: str | None = None
     duplicate_of: str = ""
     distance: int | None = None
+    duplicates: tuple[str, ...] = ()
     key: bytes = b""
     """As stored; empty means the item's own."""
+
+    @property
+    def twin(self) -> Twin | None:
+        """Its place among its near-duplicates; None if it has none."""
+        if not self.duplicate_of and not self.duplicates:
+            return None
+        return Twin(self.distance or 0, Twins(self.duplicate_of, self.duplicates, max(1, len(self.duplicates))))
 
 
 def file_schema(models: Iterable[ModelColumn]) -> pa.Schema:
@@ -138,6 +149,7 @@ def _encoded(row: ImageRow, models: Sequence[ModelColumn]) -> dict[str, Any]:
         "content": image.content,
         "width": image.width,
         "height": image.height,
+        "quality": image.quality,
         "prompt": encodable(image.positive),
         "negative": encodable(image.negative),
         "seed": encodable(image.seed),
@@ -150,6 +162,7 @@ def _encoded(row: ImageRow, models: Sequence[ModelColumn]) -> dict[str, Any]:
         "error": row.error,
         "duplicate_of": row.duplicate_of,
         "distance": row.distance,
+        "duplicates": [encodable(name) for name in row.duplicates],
         "caption": None if row.caption is None else encodable(row.caption),
         "failures": [{"model": one.model, "code": one.code, "reason": encodable(one.reason)} for one in failures],
         "unjudged": [{name: encodable(value) for name, value in vars(one).items()} for one in row.verdict.unjudged],
@@ -176,12 +189,15 @@ def _decoded(row: Mapping[str, Any], models: Sequence[ModelColumn]) -> ImageRow:
     )
     texts = [row.get(name) or "" for name in ("prompt", "negative", "seed", "sampler", "generator", "source")]
     sides = row.get("width") or 0, row.get("height") or 0
-    image = SeenImage(row.get("content") or "", *sides, *texts, notes=tuple(row.get("notes") or ()))
+    notes, quality = tuple(row.get("notes") or ()), row.get("quality") or 0
+    image = SeenImage(row.get("content") or "", *sides, *texts, notes=notes, quality=quality)
     answers: dict[str, Answer] = {one["model"]: Failure(**one) for one in row.get("failures") or ()}
     answers |= {one.model: _unpacked(found, one) for one in models if (found := row[one.model]) is not None}
     verdict = Verdict(outcome(row.get("verdict") or ""), row.get("reason") or "", from_tables(row.get("unjudged")))
-    others = row.get("error") or "", answers, row.get("caption"), row.get("duplicate_of") or "", row.get("distance")
-    return ImageRow(item, image, verdict, *others, key=row.get("key") or b"")
+    twins = row.get("duplicate_of") or "", row.get("distance"), tuple(row.get("duplicates") or ())
+    return ImageRow(
+        item, image, verdict, row.get("error") or "", answers, row.get("caption"), *twins, row.get("key") or b""
+    )
 
 
 def _unpacked(found: Mapping[str, Any], column: ModelColumn) -> Prediction:

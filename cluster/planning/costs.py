@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from ...collection.scan import seen_image
+from ...collection.reading import seen_image
 from ...collection.store import SeenImage
 from ...core.errors import UnreadableImage
 from ...core.gates.gate import Gate, Verdict

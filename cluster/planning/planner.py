@@ -19,8 +19,8 @@ and unpacked. Measured in the same way, with objects of 2.2 MB."""
 LEAST_BLOCK = 32
 """The fewest images handed on together; two batches if those are larger."""
 JOIN = 0.00014
-"""Processor seconds per image for the search for near-duplicates at the end, with a million hashes of random bits.
-Comparing takes half of it, and grows with their number."""
+"""Seconds per image for the search for near-duplicates at the end, in one process, with 200,000 random fingerprints
+(`python -m keepers.benchmarks near_duplicates`)."""
 STARTUP = 15.0
 """Seconds until the engine takes its first image, plus those from the last image to the summary, without the loading of
 nets."""
@@ -178,7 +178,7 @@ def estimate(costs: Costs, cluster: Cluster, images: int) -> Estimate:
     bound, binding = _binding(loads, rate, by_cores, by_driver)
     on_gpus = any(one.gpu for one in found)
     fill = by_own * processor if on_gpus and by_own < float("inf") else 0.0
-    seconds = costs.startup + images / rate + images * costs.join / cluster.cores
+    seconds = costs.startup + images / rate + images * costs.join
     per_gpu = fill / cluster.gpus if fill else 0.0
     return Estimate(rate, seconds, bound, binding, loads, processor, fill, per_gpu)
 

@@ -1,125 +1,124 @@
-"""Near-duplicates among millions of images, found by a hash join.
+"""Near-duplicates among all images of an output, by the same comparison as in a plain scan.
 
-If two hashes of 64 bits differ in at most 6 bits, at least one of 7 bands is equal in both. So images meet once for
-each band that they share, and only those that meet are compared.
+Workers read what decides between images, file by file; one of them then compares all: about 200 bytes an image, and a
+time that grows near-linearly.
 """
 
 # pyright: reportUnknownParameterType=false, reportAttributeAccessIssue=false
 # pyarrow has no type stubs, and creates its functions at run time.
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
-from ...core.judging.near_duplicates import ALIKE, HASH_GROUP, count_bits
-from ...core.pictures.phash import BITS, join_words
+from ...core.gates.number import gate_number
+from ...core.judging.better import Merits, is_intermediate
+from ...core.judging.near_duplicates import Members, settle_places, words_in
 from ..output.manifest import Listing
 from ..output.output import MANIFEST, Output
-from ..output.schema import ModelColumn
+from ..output.schema import ModelColumn, from_table
 
-MOST = round((1 - ALIKE) * BITS)
-"""The most bits in which near-duplicates differ."""
-BANDS = MOST + 1
-_PLACES = 40
-"""The low bits of a rank, which hold the number of the earlier image; its distance is above them."""
-_NONE = np.iinfo(np.int64).max
-"""The rank of no image."""
-_TILE = 2048
-"""How many images are compared with as many others at once: 16 MB of distances."""
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
-Columns = Mapping[str, NDArray[Any]]
+    from .task import Task
+
+Columns = Mapping[str, "NDArray[Any]"]
+FACTS = ("key", "uri", "member", "width", "height", "quality", "mtime_ns")
+NONE = -1
+"""The distance of an image that is kept."""
 
 
-def hashes(output: Output, part: str, column: ModelColumn, listing: Listing) -> dict[str, NDArray[Any]]:
-    """The comparable images of one file: "number" in the manifest, and "bits". Raises OutputError."""
-    found = output.part(part, ["key", column.model])
+def compared(output: Output, part: str, column: ModelColumn, listing: Listing, task: Task) -> dict[str, Any]:
+    """The comparable images of one file: "number" in the manifest, "words", and what `Merits` takes.
+
+    Raises OutputError.
+    """
+    found = output.part(part, [*FACTS, column.model])
     numbers, _ = listing.find(found["key"])
     predicted = found[column.model].combine_chunks()
     ok = pc.equal(predicted.field("label"), "ok").fill_null(False)
     usable = pc.and_(pc.and_(predicted.is_valid(), ok), pa.array(numbers >= 0))
+    mine = found.filter(usable)
     values = predicted.filter(usable).field("values").flatten().to_numpy().reshape(-1, len(column.labels))
-    words = values[:, list(column.labels.members(HASH_GROUP))]
-    bits = np.array([join_words(row) for row in words], dtype=np.uint64)
-    return {"number": numbers[usable.to_numpy(zero_copy_only=False)], "bits": bits}
-
-
-def banded(images: Columns) -> dict[str, NDArray[Any]]:
-    """Each image once for each of its bands: "band", "number", "bits"."""
-    bits = images["bits"].astype(np.uint64)
-    bands = [_band(bits, place) for place in range(BANDS)]
-    repeated = {name: np.tile(images[name], BANDS) for name in ("number", "bits")}
-    return {"band": np.concatenate(bands), **repeated}
-
-
-def _band(bits: NDArray[np.uint64], place: int) -> NDArray[np.int64]:
-    """One of the bands, tagged with its position, so that equal bits in different bands do not meet."""
-    low, high = place * BITS // BANDS, (place + 1) * BITS // BANDS
-    found = (bits >> np.uint64(low)) & np.uint64((1 << (high - low)) - 1)
-    return (found | np.uint64(place << 32)).astype(np.int64)
-
-
-def meetings(images: Columns) -> dict[str, NDArray[Any]]:
-    """Of images that share a band, those with an earlier near-duplicate among them: "number" and "rank".
-
-    Ranks are ordered by distance, then by number: the smallest is that of the most similar image, and of several such
-    images, the earliest.
-    """
-    order = np.argsort(images["number"], kind="stable")
-    numbers, bits = images["number"][order], images["bits"][order].astype(np.uint64)
-    _, firsts, same = np.unique(bits, return_index=True, return_inverse=True)
-    ranks = numbers[firsts][same]  # equal hashes need no comparison: the nearest is the first of them, at distance 0
-    kinds = np.sort(firsts)
-    ranks[kinds] = _nearest(numbers[kinds], bits[kinds])
-    near = ranks < _NONE
-    return {"number": numbers[near], "rank": ranks[near]}
-
-
-def _nearest(numbers: NDArray[np.int64], bits: NDArray[np.uint64]) -> NDArray[np.int64]:
-    """The rank of the nearest earlier image of each, _NONE if there is none; `numbers` is sorted."""
-    ranks = np.full(len(numbers), _NONE)
-    for start in range(0, len(numbers), _TILE):
-        late = slice(start, start + _TILE)
-        for first in range(0, start + 1, _TILE):
-            early = slice(first, first + _TILE)
-            ranks[late] = np.minimum(ranks[late], _ranks(numbers, bits, late, early))
-    return ranks
-
-
-def _ranks(numbers: NDArray[np.int64], bits: NDArray[np.uint64], late: slice, early: slice) -> NDArray[np.int64]:
-    distances = count_bits(bits[late, None] ^ bits[None, early]).astype(np.int64)
-    ranks = (distances << _PLACES) | numbers[None, early]
-    counts = (distances <= MOST) & (numbers[None, early] < numbers[late, None])
-    return np.where(counts, ranks, _NONE).min(axis=1)
-
-
-def named_duplicates(output: Output, nearest: Columns) -> pa.Table:
-    """The nearest earlier image of each duplicate: "number", "distance" and its name, "earlier"; ordered by number.
-
-    Raises OutputError.
-    """
-    order = np.argsort(nearest["number"], kind="stable")
-    ranks = nearest["rank"][order].astype(np.int64)
-    earlier = ranks & ((1 << _PLACES) - 1)
-    names = dict(_names(output, np.unique(earlier)))
-    columns = {
-        "number": pa.array(nearest["number"][order].astype(np.int64)),
-        "distance": pa.array((ranks >> _PLACES).astype(np.int8)),
-        "earlier": pa.array([names[number] for number in earlier.tolist()], pa.string()),
+    names = map(_name, mine["uri"].to_pylist(), mine["member"].to_pylist())
+    chosen = usable.to_numpy(zero_copy_only=False)
+    return {
+        "number": numbers[chosen],
+        "words": words_in(values, column.labels),
+        "pixels": mine["width"].to_numpy().astype(np.int64) * mine["height"].to_numpy(),
+        "quality": mine["quality"].to_numpy(),
+        "intermediate": np.array([is_intermediate(name) for name in names], dtype=np.bool_),
+        "time_ns": mine["mtime_ns"].to_numpy(),
+        "gate": _gate_numbers(output, part, task)[chosen],
     }
-    return pa.table(columns)
+
+
+def _gate_numbers(output: Output, part: str, task: Task) -> NDArray[np.float64]:
+    """What the gate reads of each image of a file, if that decides which one is kept."""
+    found = gate_number(task.parsed) if task.keep == "best" else None
+    column = next((one for one in task.columns if found and one.model == found.value.model), None)
+    rows = output.part(part, [column.model] if column else ["key"])
+    if found is None or column is None:
+        return np.full(len(rows), np.nan)
+    return np.array([found.of(row.answers) for row in from_table(rows, [column])], dtype=np.float64)
+
+
+def joined(each: Sequence[Columns]) -> dict[str, Any]:
+    """The images of all files, in the order of the manifest. Images that are there twice count once."""
+    if not each:
+        return {}
+    whole = {name: np.concatenate([one[name] for one in each]) for name in each[0]}
+    _, firsts = np.unique(whole["number"], return_index=True)
+    return {name: column[firsts] for name, column in whole.items()}
+
+
+def groups(images: Columns, task: Task) -> list[Members]:
+    """The groups of near-duplicates among images, by their places."""
+    if not images:
+        return []
+    merits = Merits(images["pixels"], images["quality"], images["intermediate"], images["time_ns"])
+    return settle_places(images["words"], merits, task.keep, lambda places: images["gate"][list(places)])
+
+
+def named_duplicates(output: Output, images: Columns, found: Sequence[Members]) -> pa.Table:
+    """What becomes of the images of each group, ordered by number.
+
+    "number"; "duplicate_of", the name of the image that is kept instead, empty for that itself; "distance" to it, or
+    NONE; "duplicates", the names of the others. Raises OutputError.
+    """
+    numbers = images["number"] if found else np.zeros(0, dtype=np.int64)
+    names = dict(_names(output, np.unique(numbers[[place for members in found for place in members.places]])))
+    rows: list[tuple[int, str, int, list[str]]] = []
+    for members in found:
+        called = [names[int(numbers[place])] for place in members.places]
+        for place, twin in zip(members.places, members.twins(called), strict=True):
+            kept = twin.twins.kept
+            rows.append((int(numbers[place]), kept, twin.distance if kept else NONE, list(twin.twins.others)))
+    rows.sort()
+    types = {
+        "number": pa.int64(),
+        "duplicate_of": pa.string(),
+        "distance": pa.int8(),
+        "duplicates": pa.list_(pa.string()),
+    }
+    return pa.table({name: pa.array([row[at] for row in rows], kind) for at, (name, kind) in enumerate(types.items())})
+
+
+def _name(uri: str, member: str) -> str:
+    return f"{uri}#{member}" if member else uri
 
 
 def _names(output: Output, numbers: NDArray[np.int64]) -> Iterator[tuple[int, str]]:
     """The names of some inputs, file by file of the manifest."""
     first = 0
-    for part in output.parts(MANIFEST):
+    for part in output.parts(MANIFEST) if len(numbers) else ():
         found = output.part(part, ["uri", "member"], MANIFEST)
         inside = numbers[(numbers >= first) & (numbers < first + len(found))]
         for number, one in zip(inside.tolist(), found.take(pa.array(inside - first)).to_pylist(), strict=True):
-            yield number, f"{one['uri']}#{one['member']}" if one["member"] else one["uri"]
+            yield number, _name(one["uri"], one["member"])
         first += len(found)

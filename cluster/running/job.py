@@ -16,7 +16,7 @@ from ray.data import ActorPoolStrategy, DataContext, Dataset
 from ray.data.context import ShuffleStrategy
 from ray.exceptions import RayError
 
-from ...collection.scan import window_of
+from ...collection.reading import window_of
 from ...core.captions.recipe import CaptionRecipe
 from ...core.pictures.walk import Search
 from ..output.manifest import PART, Listed, Survey, survey, to_do, write_manifest
@@ -29,7 +29,7 @@ from .finish import count_all, settle_all
 from .pools import Pools, plan_pools
 from .settle import Counts
 from .stages import Classify, Look, Prepare, Write
-from .task import Task, refuse_likeness
+from .task import Task
 
 LEAST_ROWS, MOST_ROWS = 16, 1024
 """Rows of a written file: few if a net is slow, so that little is lost; many if it is fast."""
@@ -122,7 +122,7 @@ def run_scan(
             look_alone(task, pools, output, left)
     if task.compares:
         watcher.phase("near-duplicates")
-        settle_all(task, output, shared, inputs)
+        settle_all(task, output, shared)
     watcher.phase("accounting")
     counts = replace(count_all(output, shared), listed=inputs, skipped=inputs - todo)
     output.write(json.dumps(vars(counts)).encode(), SUMMARY)
@@ -147,7 +147,6 @@ def _with_models(task: Task, nodes: Sequence[ClusterNode], workers: Workers) -> 
     )
     task = replace(task, threads=pools.threads, precision=precision(task, pools.gpus))
     task = replace(task, models=try_models(task, models, pools.gpus))
-    refuse_likeness(task.parsed, task.models)
     return task, pools
 
 

@@ -4,8 +4,9 @@
 # pyarrow has no type stubs.
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from ..output.manifest import Listing, replace_part
 from ..output.schema import ImageRow, from_table, to_table
+from .duplicates import NONE
 
 if TYPE_CHECKING:
     from ..output.output import Output
@@ -32,7 +34,7 @@ class Counts:
     reject: int = 0
     error: int = 0
     duplicates: int = 0
-    """Images that repeat an earlier one, whatever their verdict."""
+    """Images in whose place a better one is kept, whatever their verdict."""
     captions: int = 0
     failed: int = 0
     """Readable images that some model could not judge, whatever their verdict."""
@@ -53,37 +55,41 @@ def settle_part(output: Output, part: str, write: Write, listing: Listing, found
 
     `found` is from `duplicates.named_duplicates`. Returns how many rows changed. Raises OutputError, WriteFailed.
     """
-    light = output.part(part, ["key", "duplicate_of", "distance"])
+    light = output.part(part, ["key", "duplicate_of", "distance", "duplicates"])
     numbers, _ = listing.find(light["key"])
-    names, distances = _nearest(found, numbers)
-    known = light["duplicate_of"].to_numpy(), light["distance"].fill_null(-1).to_numpy()
-    changed = (numbers >= 0) & ((names != known[0]) | (distances != known[1]))
+    twins = _twins(found, numbers)
+    known = zip(*(light[name].to_pylist() for name in ("duplicate_of", "distance", "duplicates")), strict=True)
+    changed = np.array([number >= 0 and one != old for number, one, old in zip(numbers, twins, known, strict=True)])
     if not changed.any():
         return 0
     whole = output.part(part)
     columns = write.columns
     old = from_table(whole.filter(pa.array(changed)), columns)
-    settled = zip(old, names[changed].tolist(), distances[changed].tolist(), strict=True)
-    new = [_decided(row, write, name, distance) for row, name, distance in settled]
+    new = [_decided(row, write, twins[place]) for row, place in zip(old, np.flatnonzero(changed), strict=True)]
     replace_part(output, part, pa.concat_tables([whole.filter(pa.array(~changed)), to_table(new, columns)]))
     return len(new)
 
 
-def _nearest(found: pa.Table, numbers: NDArray[np.int64]) -> tuple[NDArray[np.object_], NDArray[np.int64]]:
-    """The nearest earlier image of each input and its distance; "" and -1 if it repeats none."""
+_Twin = tuple[str, int | None, list[str]]
+"""The image that is kept instead, the distance to it, and the others; ("", None, []) for an image without twins."""
+
+
+def _twins(found: pa.Table, numbers: NDArray[np.int64]) -> list[_Twin]:
+    """What was found of each input."""
     known = found["number"].to_numpy()
-    names, distances = np.full(len(numbers), "", dtype=object), np.full(len(numbers), -1)
-    if len(known):
-        at = np.minimum(np.searchsorted(known, numbers), len(known) - 1)
-        there = known[at] == numbers
-        names[there] = found["earlier"].to_numpy(zero_copy_only=False)[at[there]]
-        distances[there] = found["distance"].to_numpy()[at[there]]
-    return names, distances
+    there = np.isin(numbers, known)
+    rows = iter(found.take(pa.array(np.searchsorted(known, numbers[there]))).to_pylist())
+    return [_twin(next(rows)) if one else ("", None, []) for one in there]
 
 
-def _decided(row: ImageRow, write: Write, earlier: str, distance: int) -> ImageRow:
-    settled = replace(row, duplicate_of=earlier, distance=distance if earlier else None)
-    return write.decided(settled)
+def _twin(row: Mapping[str, Any]) -> _Twin:
+    distance = row["distance"]
+    return row["duplicate_of"], None if distance == NONE else distance, row["duplicates"]
+
+
+def _decided(row: ImageRow, write: Write, twin: _Twin) -> ImageRow:
+    kept, distance, others = twin
+    return write.decided(replace(row, duplicate_of=kept, distance=distance, duplicates=tuple(others)))
 
 
 def count_part(output: Output, part: str, listing: Listing, missing: NDArray[np.bool_]) -> Counts:

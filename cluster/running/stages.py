@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from ...collection.scan import GIVE_UP, seen_image, window_of
+from ...collection.reading import GIVE_UP, seen_image, window_of
 from ...core.captions.writer import CaptionWriter, taggers
 from ...core.errors import KeepersError, UnreadableImage
 from ...core.gates.gate import not_judged
@@ -241,8 +241,8 @@ class Write:
         if row.error:
             return row
         answers = row.answers
-        if row.distance is not None:
-            answers = self._mind.as_duplicate(answers, row.distance, row.duplicate_of) or answers
+        if row.twin:
+            answers = self._mind.as_twin(answers, row.twin) or answers
         row = replace(row, verdict=self._mind.verdict(answers), caption=None)
         return self._captioned(row) if self._captions and row.verdict.outcome == "accept" else row
 

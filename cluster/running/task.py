@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Literal
 
 from ...core.captions.recipe import CaptionRecipe
-from ...core.errors import KeepersError
 from ...core.gates.gate import Gate
 from ...core.gates.tree import models_in
+from ...core.judging.better import KeepDuplicate
 from ...core.judging.judge import Registry
-from ...core.judging.near_duplicates import DUPLICATE, has_hash
 from ...core.pictures.open import PIXEL_LIMIT
 from ...core.prediction import Labels
 from ...core.runtime import Runtime
@@ -75,6 +74,8 @@ class Task:
     floor: float | None = 0.05
     """Values of taggers below it are not written; None writes all."""
     pixel_limit: int = PIXEL_LIMIT
+    keep: KeepDuplicate = "largest"
+    """Which of near-duplicates is kept."""
     registry: Registry = REGISTRY
 
     @cached_property
@@ -147,18 +148,3 @@ def compared_with(gate: Gate) -> Mapping[str, frozenset[str]]:
         both = frozenset(models_in(link))
         found |= {model: found.get(model, frozenset()) | both - {model} for model in both}
     return found
-
-
-def refuse_likeness(gate: Gate, models: Sequence[TriedModel]) -> None:
-    """Refuses a gate that compares the likeness to earlier images as a number. Raises KeepersError.
-
-    The likeness of the most similar earlier image would require comparing every image with every other. Here only
-    near-duplicates are looked for, and the label reports those.
-    """
-    compared = {one.model for one in models if one.compared and has_hash(one.labels)}
-    for value in gate.values:
-        if value.model in compared and value.label == DUPLICATE:
-            raise KeepersError(
-                f"{value} is known as a number only in a plain scan; with --engine ray, ask "
-                f'{value.model}.label == "{DUPLICATE}" (at most 6 of 64 bits differ).'
-            )

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, TypeGuard
+from typing import TYPE_CHECKING
 
 from ...collection.store import SeenImage
 from ...core.gates.gate import Decision, Verdict
 from ...core.judging.case import Case, Subject
-from ...core.judging.near_duplicates import has_hash, with_known_duplicate
+from ...core.judging.near_duplicates import Twin, comparable, with_known_twin
 from ...core.pictures.open import open_image
-from ...core.prediction import Answer, Failure, Floats, Prediction
+from ...core.prediction import Answer, Failure, Floats, Prediction, Twins
 from ..sources.item import SourceItem
 from .task import Task, compared_with
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+
+
+_SOME_TWIN = Twin(0, Twins("another image", count=1))
 
 
 @dataclass(frozen=True)
@@ -130,13 +133,13 @@ class Mind:
     def _any(self, answers: Mapping[str, Answer], found: Callable[[Decision], bool]) -> bool:
         if found(self.gate.decide(answers)):
             return True
-        twin = self.as_duplicate(answers, 0, "")
+        twin = self.as_twin(answers, _SOME_TWIN)
         return bool(twin) and found(self.gate.decide(twin))
 
-    def as_duplicate(self, answers: Mapping[str, Answer], distance: int, earlier: str) -> Mapping[str, Answer]:
-        """The answers about the same image if it were a duplicate of an earlier one; empty if it is not compared."""
+    def as_twin(self, answers: Mapping[str, Answer], twin: Twin) -> Mapping[str, Answer]:
+        """The answers about the same image with this place among near-duplicates; empty if it is not compared."""
         found = ((model, answers.get(model)) for model in self._compared)
-        twins = {model: with_known_duplicate(one, distance, earlier) for model, one in found if _comparable(one)}
+        twins = {model: with_known_twin(one, twin) for model, one in found if comparable(one)}
         return {**answers, **twins} if twins else {}
 
     def verdict(self, answers: Mapping[str, Answer]) -> Verdict:
@@ -148,11 +151,6 @@ class Mind:
         verdict = self.gate.decide(heard).verdict
         assert verdict is not None, "every model was asked"
         return verdict
-
-
-def _comparable(answer: Answer | None) -> TypeGuard[Prediction]:
-    """Failed pictures look alike without being duplicates, so they are left out."""
-    return isinstance(answer, Prediction) and has_hash(answer.labels) and answer.label == "ok"
 
 
 def _accepts(decision: Decision) -> bool:

@@ -47,7 +47,7 @@ def _finding(leaf: Leaf, answers: Answers) -> str:
 
 def _test_finding(test: WordTest, answers: Answers) -> str:
     answer = str(word(test, answers))
-    is_it = f"{test.model} is {one_line(answer)}"
+    is_it = f"{test.model} is {_label(test.model, answers)}"
     return is_it if answer in test.names else f"{is_it}, not {one_line(' or '.join(test.names))}"
 
 
@@ -91,5 +91,8 @@ def _words(leaves: Sequence[Leaf], answers: Answers) -> str:
 
 
 def _label(model: str, answers: Answers) -> str:
+    """A model's word; a near-duplicate also names the image that is kept in its place."""
     answer = answers.get(model)
-    return one_line(answer.label) if isinstance(answer, Prediction) else ""
+    if not isinstance(answer, Prediction):
+        return ""
+    return one_line(f"{answer.label} of {answer.twins.kept}" if answer.twins.kept else answer.label)

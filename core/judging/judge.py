@@ -16,7 +16,7 @@ from ..runtime import Runtime
 from .case import Case, Judged, Subject, predict_each
 from .classifier import Classifier, Prepared
 from .derive import Derived
-from .near_duplicates import Run
+from .near_duplicates import Run, Stream
 from .netless import Netless
 from .spot_checks import SpotChecks
 
@@ -144,11 +144,11 @@ class Judge:
         Models are asked in order of cost, each only about images whose outcome it can still change; with `everything`,
         every model of the gate is asked about every image. A prediction too imprecise to settle the outcome is made
         again at `exact`, and so is one image in 50: if it strays, the tolerance grows, and what that touches is decided
-        again. `run` remembers earlier images, for the search for near-duplicates.
+        again. `run` knows the other images, for the search for near-duplicates; by default, these are all.
         """
         with self._lock:
             cases = [Case(subject, self.checks) for subject in subjects]
-            run = Run() if run is None else run  # an empty Run is false
+            run = Stream() if run is None else run  # an empty one is false
             self._ask_in_turn(cases, gate, everything, run)
             self._spot_check(cases)
             while sum(case.widen() for case in cases):
@@ -220,7 +220,7 @@ class Judge:
             self._ask(model, [case for case in cases if case.blurred(model, gate)], "exact")
 
     def _compare(self, model: str, cases: Iterable[Case], run: Run) -> None:
-        """Show a model that looks for near-duplicates the images of this run, in order."""
+        """Fill in what a model that looks for near-duplicates says of the images of this run."""
         spec = self._spec(model)
         compare = spec.compare if spec else None
         for case in cases if compare else ():

@@ -2,7 +2,7 @@
 
     {"keepers": 1, "verdict": "accept", "reason": "...", "gate": "...",
      "scores": {model: {label: value or null}}, "labels": {model: label}, "failures": {model: reason}, "caption": "...",
-     "unjudged": [{"model": "...", "kind": "missing", "reason": "..."}]}
+     "unjudged": [{"model": "...", "kind": "missing", "reason": "..."}], "duplicate_of": "...", "duplicates": ["..."]}
 
 "keepers" is the version of this format and always present; everything else may be missing, which means empty. Values
 are rounded to six digits; null stands for a value that is not a number. Readers ignore unknown keys.
@@ -16,9 +16,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
+from ..errors import encodable
 from ..gates.gate import OUTCOMES, Outcome, Verdict
 from ..gates.unjudged import Unjudged, as_table, from_tables
-from ..prediction import Answers, Prediction
+from ..judging.near_duplicates import HASH_GROUP
+from ..prediction import Answers, Prediction, twins_of
 
 KEY = "keepers"
 """The keyword of the PNG text, and the prefix of the XMP property's namespace."""
@@ -45,6 +47,10 @@ class Record:
     caption: str = ""
     unjudged: tuple[Unjudged, ...] = ()
     """As in `Verdict.unjudged`."""
+    duplicate_of: str = ""
+    """The better image that looks the same and is kept instead, where one was found."""
+    duplicates: tuple[str, ...] = ()
+    """All others that look the same."""
 
     @property
     def given(self) -> Verdict | None:
@@ -62,7 +68,8 @@ def record_of(
     scores = {model: _scores(answer, top) for model, answer in given.items()}
     labels = {model: answer.label for model, answer in given.items() if answer.label}
     told = (verdict.outcome, verdict.reason) if verdict else ("", "")
-    return Record(*told, gate, scores, labels, failures, caption, verdict.unjudged if verdict else ())
+    unjudged, twins = verdict.unjudged if verdict else (), twins_of(answers)
+    return Record(*told, gate, scores, labels, failures, caption, unjudged, twins.kept, twins.others)
 
 
 def to_json(record: Record) -> str:
@@ -72,6 +79,8 @@ def to_json(record: Record) -> str:
     data |= {name: dict(value) for name in ("labels", "failures") if (value := getattr(record, name))}
     if record.unjudged:
         data["unjudged"] = [as_table(one) for one in record.unjudged]
+    if record.duplicates:
+        data["duplicates"] = list(map(encodable, record.duplicates))
     if record.scores:
         data["scores"] = {model: {k: _rounded(v) for k, v in row.items()} for model, row in record.scores.items()}
     return json.dumps(data, separators=(",", ":"), allow_nan=False)
@@ -95,18 +104,21 @@ def from_json(text: str) -> Record | None:
         labels=_strings(found.get("labels")),
         failures=_strings(found.get("failures")),
         unjudged=from_tables(found.get("unjudged")),
+        duplicates=_list(found.get("duplicates")),
         **texts,
     )
 
 
-_TEXTS = ("verdict", "reason", "gate", "caption")
+_TEXTS = ("verdict", "reason", "gate", "caption", "duplicate_of")
 
 
 def _scores(answer: Prediction, top: int) -> dict[str, float]:
-    """The highest values, in the order of the labels, so that equal answers give equal texts."""
-    names = answer.labels.names
-    kept = set(names) if len(names) <= top else {score.label for score in answer.top(top)}
-    return {name: float(value) for name, value in zip(names, answer.values, strict=True) if name in kept}
+    """The highest values, in the order of the labels, so that equal answers give equal texts; no fingerprint."""
+    hidden = {answer.labels.names[place] for place in answer.labels.members(HASH_GROUP)}
+    names = [name for name in answer.labels.names if name not in hidden]
+    ranked = [score.label for score in answer.top(len(answer.labels)) if score.label not in hidden]
+    kept = set(names if len(names) <= top else ranked[:top])
+    return {name: answer[name] for name in names if name in kept}
 
 
 def _rounded(value: float) -> float | None:
@@ -120,6 +132,10 @@ def _table(data: object) -> dict[str, object]:
 def _values(data: object) -> dict[str, float]:
     row = {label: math.nan if value is None else value for label, value in _table(data).items()}
     return {k: float(v) for k, v in row.items() if isinstance(v, float) or (type(v) is int and abs(v) < 1 << 53)}
+
+
+def _list(data: object) -> tuple[str, ...]:
+    return tuple(one for one in cast(list[object], data) if isinstance(one, str)) if isinstance(data, list) else ()
 
 
 def _strings(data: object) -> dict[str, str]:

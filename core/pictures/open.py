@@ -14,11 +14,13 @@ import struct
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageFile, UnidentifiedImageError
 
 from ..errors import UnreadableImage
+from .quality import UNKNOWN, quality_of
 
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000", "MPO", "PPM", "TGA", "QOI")
 """None that starts another program (EPS), holds a document (PDF) or has no business here (FITS, PSD, …)."""
@@ -71,16 +73,25 @@ def copy_picture(picture: Image.Image, *, name: str = "image", pixel_limit: int 
     return _decode(picture, name, pixel_limit, ())
 
 
-def image_size(data: bytes) -> tuple[int, int]:
-    """Width and height as stored, from the header alone; (0, 0) if it cannot be read."""
+class Header(NamedTuple):
+    """What a file says before its pixels are decoded."""
+
+    width: int = 0
+    height: int = 0
+    quality: int = UNKNOWN
+    """1 to 100, as of a JPEG; 101 for lossless files, 0 if it is not known (see `quality_of`)."""
+
+
+def image_header(data: bytes) -> Header:
+    """Size as stored and quality, from the header alone; all 0 if it cannot be read."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             picture, _ = _identify(data, "image")
             with picture:
-                return picture.size
+                return Header(*picture.size, quality_of(picture, len(data)))
     except UnreadableImage:
-        return 0, 0
+        return Header()
 
 
 def read_image_file(path: Path) -> bytes:

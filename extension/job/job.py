@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from ...core.errors import KeepersError
 from ...core.gates.gate import Gate, Verdict
-from ...core.judging.near_duplicates import Run
+from ...core.judging.near_duplicates import Stream
 from ...core.prediction import Answer, Prediction
 from ..options.choices import Choices, Policy
 from ..options.settings import Settings
@@ -97,7 +97,7 @@ class GenerationJob:
     """Whether the caller needs at least one image."""
     in_list: bool = False
     """Whether its result is appended to those of other jobs; it then has one infotext per image, even for none."""
-    run: Run = field(default_factory=Run)
+    run: Stream = field(default_factory=Stream)
     items: list[JobImage] = field(default_factory=list[JobImage])
     """In the order of generation."""
     batch: list[JobImage] = field(default_factory=list[JobImage])

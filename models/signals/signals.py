@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from ...core.judging.near_duplicates import DUPLICATE, HASH_GROUP, with_duplicate
-from ...core.pictures.phash import hash_words
+from ...core.pictures.phash import FINGERPRINT_WORDS, fingerprint_words
 from ...core.prediction import PROBABILITY, Floats, Labels, Range
 from ...core.spec import Build, ModelSpec, NetlessModel, Network
 from .detail import measure_blur, measure_noise
@@ -34,10 +34,7 @@ _RANGES = {
     "repetition": Range(0, 1, "likeness"),
     "lost": Range(0, 1, "share of pixels"),
     DUPLICATE: Range(0, 1, "likeness"),
-    "hash0": _WORD,
-    "hash1": _WORD,
-    "hash2": _WORD,
-    "hash3": _WORD,
+    **{f"hash{number}": _WORD for number in range(FINGERPRINT_WORDS)},
 }
 LABELS = Labels(
     names=tuple(_RANGES),
@@ -129,7 +126,7 @@ def measure(image: Image.Image) -> Floats:
         measure_repetition(levels),
         measure_lost(picture, levels),
         0.0,
-        *hash_words(small),
+        *fingerprint_words(small, halved),
     )
     found = np.array([0.0, *values], dtype=np.float32)
     found[0] = name_failure(found)[0] == "ok"
@@ -147,7 +144,8 @@ HELP = """\
 The label is "ok", or the first of: tiny, black, blank, solid, lost, noise, blur, clipped, tiled, duplicate.
 "lost" is a half, three quarters or a tile of one exact value, cut straight through texture.
 Transparent parts are seen on mid grey.
-"duplicate" compares with earlier images of the same run only, so it depends on their order.
+"duplicate" means that a better image of the same scan looks the same: a larger one, else a less compressed one, else
+one that is not named as an intermediate, else a newer one. Images that come one by one are compared with earlier ones.
 Limits: it knows nothing of content: a sharp picture of a hand with seven fingers is ok.
 Lost are also an exact black bar over a face, and a picture beside an empty half; bars, frames and pages are not.
 An exactly repeated wallpaper is reported as tiled. A smooth gradient is not reported as blurred, nor is a blurred
@@ -163,8 +161,8 @@ SPEC = ModelSpec(
     cost=0.01,
     gate='accept: signals.ok >= 0.5\nreview: signals.label in ("tiny", "tiled", "duplicate")',
     labels=lambda: LABELS,
+    version="3",
     netless=NetlessModel(LABELS, measure, name_failure),
     help=HELP,
     compare=with_duplicate,
-    version="2",
 )

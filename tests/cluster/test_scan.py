@@ -16,14 +16,11 @@ pytest.importorskip("ray")
 import pyarrow as pa
 import pyarrow.parquet as pq
 import ray
-from PIL import Image
 from ray.exceptions import RayError
 
-from keepers.cluster.output.manifest import survey
 from keepers.cluster.output.output import IMAGES, SETTINGS, Output, OutputError
 from keepers.cluster.output.schema import ImageRow
 from keepers.cluster.running.connect import ClusterError, ClusterNode, connected, worker_error
-from keepers.cluster.running.finish import NOBODY, nearest_earlier
 from keepers.cluster.running.job import Finished, Sources, Workers, run_scan
 from keepers.collection.scan import Scanned
 from keepers.collection.store import Store
@@ -177,8 +174,6 @@ def test_what_cannot_be_done_is_said_before_it_begins(
     nodes: tuple[ClusterNode, ...], models: Path, tmp_path: Path
 ) -> None:
     sources, out = [str(models)], tmp_path / "out"
-    with pytest.raises(KeepersError, match=r'ask signals\.label == "duplicate"'):
-        scan(nodes, task(models, "accept: signals.duplicate < 0.8"), sources, out)
     given = task(models, "accept: cheap.good >= 0.5")
     (models / "cheap.safetensors").rename(models / "cheap.away")
     try:
@@ -255,32 +250,6 @@ def test_weights_are_fetched_once(nodes: tuple[ClusterNode, ...], images: Path, 
     assert asked == ["/fetched.safetensors"]
     assert (models / "fetched.safetensors").stat().st_size == 5000
     assert {row.verdict.outcome for row in image_rows(tmp_path / "out").values() if not row.error} == {"accept"}
-
-
-def test_ray_joins_as_one_machine_does(
-    nodes: tuple[ClusterNode, ...], images: Path, models: Path, tmp_path: Path
-) -> None:
-    """Also where no image repeats another one, and where there is none to be compared."""
-    for name, count, failed in (("distinct", 3, 0), ("failed", 0, 2)):
-        (tmp_path / name).mkdir()
-        for number in range(count):
-            picture(number).save(tmp_path / name / f"{number}.png")
-        for number in range(failed):
-            Image.new("RGB", (64, 64), (number, 0, 0)).save(tmp_path / name / f"black{number}.png")
-    for folder, expected in ((images, 6), (tmp_path / "distinct", 0), (tmp_path / "failed", 0)):
-        out = tmp_path / f"out-{folder.name}"
-        scan(nodes, task(models, SIGNALS), [str(folder)], out)
-        output = Output.at(str(out))
-        here, joined = (nearest(output, small=small) for small in (True, False))
-        assert here == joined and len(here) == expected, folder
-
-
-def nearest(output: Output, *, small: bool) -> set[tuple[int, int]]:
-    """Number and rank of every near-duplicate, found in one of the two ways."""
-    column = output.require_settings().models[0]
-    blocks = ray.get(nearest_earlier(output, output.parts(), column, ray.put(survey(output)), small=small))
-    each = (zip(*(block.get(name, ()) for name in ("number", "rank")), strict=True) for block in blocks)
-    return {(int(number), int(rank)) for pairs in each for number, rank in pairs if number != NOBODY}
 
 
 def test_errors_of_workers_are_told_once(nodes: tuple[ClusterNode, ...]) -> None:

@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from keepers.collection import scan as scan_module
-from keepers.collection.scan import GIVE_UP, WINDOW, Scan, Scanned, ScanOptions
+from keepers.collection import reading
+from keepers.collection.reading import GIVE_UP, WINDOW
+from keepers.collection.scan import Scan, Scanned, ScanOptions
 from keepers.collection.store import Store
 from keepers.core.errors import StoreError, UnreadableImage
 from keepers.core.gates.gate import Gate
@@ -141,7 +142,7 @@ def test_a_picture_that_broke_off_in_the_middle_is_looked_at_again(
         raise UnreadableImage(name, "io", "the disk did not answer")
 
     with monkeypatch.context() as patch:
-        patch.setattr(scan_module, "open_image", breaks_off)
+        patch.setattr(reading, "open_image", breaks_off)
         assert set(outcomes(run(Work(), pictures)).values()) == {"review"}
     again = run(Work(), pictures)
     assert outcomes(again)["11.png"] == "accept" and not any(one.known for one in again)
@@ -278,13 +279,13 @@ def test_memory_holds_two_windows_at_most(pictures: Path, models: Path, monkeypa
     for n in range(WINDOW * 4):
         plain(n, 255 - n, 128).save(pictures / f"more{n:03}.png")
     opened: list[int] = []
-    real = scan_module.open_image
+    real = reading.open_image
 
     def counted(*args: object, **options: object) -> Image.Image:
         opened.append(1)
         return real(*args, **options)  # pyright: ignore[reportArgumentType]
 
-    monkeypatch.setattr(scan_module, "open_image", counted)
+    monkeypatch.setattr(reading, "open_image", counted)
     job = Scan(tiny.judge(Work(), models), GATE)
     for given, _ in enumerate(job.run(job.plan(walk_files(pictures))), start=1):
         assert len(opened) <= given + 2 * WINDOW
@@ -297,7 +298,7 @@ def test_a_dead_disk_stops_the_scan(pictures: Path, models: Path, monkeypatch: p
     def failing(path: Path) -> bytes:
         raise UnreadableImage(path, "io", "it cannot be read (Input/output error)")
 
-    monkeypatch.setattr(scan_module, "read_image_file", failing)
+    monkeypatch.setattr(reading, "read_image_file", failing)
     job = Scan(tiny.judge(Work(), models), GATE)
     with pytest.raises(UnreadableImage, match="the scan stops"):
         list(job.run(job.plan(walk_files(pictures))))

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from ...collection.union_find import UnionFind
 from ...core.errors import KeepersError
-from ...core.judging.near_duplicates import ALIKE, count_bits
+from ...core.judging.alike import ALIKE, count_bits
 from ...core.pictures.phash import BITS
 from .collect import Collected, Sample
 

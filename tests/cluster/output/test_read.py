@@ -25,7 +25,6 @@ from keepers.collection.store import SeenFile, SeenImage, Store
 from keepers.core.errors import GateError
 from keepers.core.gates.gate import Gate
 from keepers.core.judging.judge import Judge
-from keepers.core.judging.near_duplicates import Run, with_duplicate, with_known_duplicate
 from keepers.core.prediction import Failure, Prediction
 from keepers.core.runtime import Runtime
 from keepers.core.weights.store import WeightStore
@@ -345,30 +344,18 @@ def test_a_page_shows_no_number_that_was_left_out() -> None:
 # --- near-duplicates -----------------------------------------------------------------------------------------------
 
 
-def test_a_duplicate_that_is_known_is_as_one_that_was_found() -> None:
-    for bits in (0b1, 0b111111, 0b1111111, 0xFFFF):
-        run = Run()
-        with_duplicate(signal(0), run, "first.png")
-        found = with_duplicate(signal(bits), run, "second.png")
-        again = with_known_duplicate(signal(bits), bits.bit_count(), "first.png")
-        assert np.array_equal(found.values, again.values) and (found.label, found.notes) == (again.label, again.notes)
-    assert with_known_duplicate(signal(0, "black"), 0, "x").label == "black"
-    other = said(FULL, 0.5, 0.5)
-    assert with_known_duplicate(other, 0, "x") is other
-
-
 def test_duplicates_count_in_another_gate(judge: Judge) -> None:
     first = row(1, signal(0), gate="accept: signals.ok == 1")
     second = replace(row(2, signal(3), gate="accept: signals.ok == 1"), distance=2, duplicate_of="one.png")
     rows = [first, second]
     told = anew(judge, "accept: signals.label == 'ok'", rows, SIGNAL)
-    assert told == ["accept: signals is ok", "reject: signals is duplicate, not ok"]
+    assert told == ["accept: signals is ok", "reject: signals is duplicate of one.png, not ok"]
     assert [reason.partition(":")[0] for reason in anew(judge, "reject: signals.duplicate >= 0.95", rows, SIGNAL)] == [
         "accept",
         "reject",
     ]
     told = anew(judge, "reject: signals.duplicate >= 0.8", rows, SIGNAL)
-    assert told[0] == "review: signals looked only for near-duplicates, duplicate from 0.91 on"
+    assert told[0] == "accept: signals.duplicate 0.00 < 0.80; ok"
     assert told[1].startswith("reject: signals.duplicate 0.97 >= 0.80")
     answer = row_answers(second)["signals"]
     assert isinstance(answer, Prediction) and answer.notes == ("2 of 64 bits differ from one.png",)

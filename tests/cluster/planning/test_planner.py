@@ -120,7 +120,7 @@ def test_the_process_that_drives_the_job_is_a_limit_of_its_own() -> None:
 def test_the_search_for_near_duplicates_comes_after_the_scan() -> None:
     without, joined = (estimate(replace(PLAIN, join=cost), Cluster(4), 1000) for cost in (0.0, 0.008))
     assert joined.rate == without.rate
-    assert joined.seconds - without.seconds == pytest.approx(2)
+    assert joined.seconds - without.seconds == pytest.approx(8), "one process compares all"
 
 
 seconds = st.floats(1e-5, 1.0)
@@ -305,7 +305,7 @@ def test_plan_as_json() -> None:
     found = json.loads(done.stdout)
     assert found["hours"] * 3600 == pytest.approx(found["seconds"])
     costs = found["measured"]["costs"]
-    looking, joining = 100_000 / found["rate"], 100_000 * costs["join"] / 8
+    looking, joining = 100_000 / found["rate"], 100_000 * costs["join"]
     assert joining > 0
     assert found["seconds"] == pytest.approx(costs["startup"] + looking + joining)
     assert [load["stage"]["name"] for load in found["loads"]] == ["read and decode", "write"]

@@ -20,7 +20,7 @@ from keepers.cluster.running.stages import Classify, Look, Prepare, Write
 from keepers.cluster.running.task import Task
 from keepers.cluster.running.work import Work
 from keepers.cluster.sources.sources import list_items
-from keepers.collection.scan import window_of
+from keepers.collection.reading import window_of
 from keepers.collection.store import Store
 from keepers.core.captions.recipe import CaptionRecipe, Tagger
 from keepers.core.prediction import Prediction

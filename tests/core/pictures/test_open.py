@@ -14,7 +14,7 @@ import pytest
 from PIL import Image, PngImagePlugin
 
 from keepers.core.errors import UnreadableImage
-from keepers.core.pictures.open import PNG_SIGNATURE, image_size, open_image, read_image_file
+from keepers.core.pictures.open import PNG_SIGNATURE, image_header, open_image, read_image_file
 
 RANDOM = np.random.RandomState(1)
 PIXELS = RANDOM.randint(0, 256, (40, 60, 3)).astype(np.uint8)
@@ -173,9 +173,9 @@ def test_trailing_data_is_ignored() -> None:
 
 
 def test_the_size_comes_from_the_header() -> None:
-    assert image_size(PNG) == (60, 40)
-    assert image_size(PNG[:60]) == (60, 40)
-    assert image_size(b"nothing") == (0, 0)
+    assert image_header(PNG) == (60, 40, 101)
+    assert image_header(PNG[:60]) == (60, 40, 101)
+    assert image_header(b"nothing") == (0, 0, 0)
 
 
 def test_only_regular_files_are_read(tmp_path: Path) -> None:
