@@ -112,7 +112,7 @@ def test_colour_and_words_count(tmp_path: Path) -> None:
 
 def test_thumbnails_below_are_duplicates(tmp_path: Path, picture: Image.Image) -> None:
     save(picture, tmp_path / "a.png")
-    save(picture.resize((192, 128)), tmp_path / ".thumbnails" / "small.jpg", 9_000_000)
+    save(picture.resize((192, 128)), tmp_path / "thumbs" / "small.jpg", 9_000_000)
     assert duplicates(tmp_path) == {"small.jpg": "a.png"}
 
 
