@@ -63,3 +63,6 @@ REGISTRY = Registry(
     siglip_vector.SPEC,
     taste.SPEC,
 )
+
+EXPLAINED = ("faramir", "realism", "coherence")
+"""The models whose nets show where in a picture they found their answer."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from ..models.registry import EXPLAINED
 from .caption import KeepersCaption
 from .gate import KeepersGate
-from .heatmap import FAMILIES, KeepersHeatmap
+from .heatmap import KeepersHeatmap
 from .host.api import ComfyExtension, io
 from .host.host import register_folder
 from .judging.menus import taggers, variants
@@ -30,5 +31,5 @@ def all_nodes() -> list[type[io.ComfyNode]]:
     """The nodes in workflow order, without those for which the registry has no model."""
     nodes: list[type[io.ComfyNode]] = [KeepersScore, KeepersGate, KeepersSave, KeepersLoad, KeepersCaption]
     nodes += [KeepersTag, KeepersTagCategories] if taggers() else []
-    nodes += [KeepersHeatmap] if variants(FAMILIES) else []
+    nodes += [KeepersHeatmap] if variants(EXPLAINED) else []
     return [*nodes, KeepersRetryStart, KeepersRetryEnd, *model_nodes()]

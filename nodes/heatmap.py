@@ -11,7 +11,7 @@ import torch
 from ..core.errors import KeepersError
 from ..core.gates.unjudged import unanswered
 from ..core.heatmaps.heatmap import METHODS, Heatmap, Method, heatmaps, overlay
-from ..models.registry import REGISTRY
+from ..models.registry import EXPLAINED, REGISTRY
 from .host import host
 from .host.api import BLOCKED, io
 from .host.images import flaw, frames, picture
@@ -23,8 +23,6 @@ from .judging.refusals import refused_model
 if TYPE_CHECKING:
     from PIL import Image
 
-FAMILIES = ("realism", "faramir")
-"""The models whose nets can be explained."""
 OWN = "the answer"
 
 
@@ -34,7 +32,7 @@ class KeepersHeatmap(JudgingNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
         """The node as ComfyUI shows it."""
-        models = variants(FAMILIES)
+        models = variants(EXPLAINED)
         return list_schema(
             "KeepersHeatmap",
             "Heatmap (Keepers)",
@@ -70,7 +68,7 @@ class KeepersHeatmap(JudgingNode):
     @classmethod
     def validate_inputs(cls, model: Any = (None,), download: Any = (False,)) -> bool | str:
         """Refuse an unknown model or a missing model file before anything is generated."""
-        return refused_model(model, FAMILIES, download)
+        return refused_model(model, EXPLAINED, download)
 
     @classmethod
     def execute(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from ...core.errors import KeepersError, NotExplainable
 from ...core.gates.unjudged import unanswered
 from ...core.heatmaps.heatmap import heatmaps, overlay
-from ...models.registry import REGISTRY
+from ...models.registry import EXPLAINED, REGISTRY
 from ..host import host
 from ..options.choices import NONE
 from .job import GenerationJob, JobImage, one_line
@@ -15,15 +15,13 @@ from .job import GenerationJob, JobImage, one_line
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-FAMILIES = ("faramir", "realism")
-"""The models whose nets can be explained."""
 MOST = 64
 """The most heatmaps per job: each is a picture in memory, and an overnight batch has thousands."""
 
 
 def models_with_heatmaps() -> list[str]:
-    """Those of them that the registry has."""
-    return [model for model in FAMILIES if model in REGISTRY.ids()]
+    """The models that can be explained, as far as the registry has them."""
+    return [model for model in EXPLAINED if model in REGISTRY.ids()]
 
 
 def show(job: GenerationJob, p: Any, item: JobImage, picture: Image) -> None:

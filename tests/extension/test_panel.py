@@ -40,6 +40,10 @@ def test_the_panel_starts_with_the_defaults_of_a_request(host: Host) -> None:
     }
 
 
+def test_the_heatmap_menu_has_the_models_that_can_be_explained(host: Host) -> None:
+    assert by_name(host)["heatmap"].given["choices"] == ["none", "faramir", "realism", "coherence"]
+
+
 def test_every_field_has_an_id_of_its_own_in_each_tab(host: Host) -> None:
     ids = {field.elem_id for field in host.script.ui(False)}
     host.script.is_img2img = True

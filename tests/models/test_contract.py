@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from keepers.core.errors import MissingWeights
 from keepers.core.gates.gate import Gate
+from keepers.core.heatmaps.heatmap import can_explain
 from keepers.core.judging.classifier import Classifier, model_fingerprint
 from keepers.core.prediction import OLD_TOLERANCE, Prediction
 from keepers.core.runtime import Runtime
@@ -28,7 +29,7 @@ from keepers.core.weights import assign
 from keepers.core.weights.formats import read
 from keepers.core.weights.store import WeightStore
 from keepers.core.weights.weight_file import WeightFile
-from keepers.models.registry import REGISTRY
+from keepers.models.registry import EXPLAINED, REGISTRY
 from keepers.tests.models.layouts import Layout, place, read_layout
 from keepers.tests.models.tiny_models import MINE, TINY, Tiny
 from keepers.tests.parity.faramir_pictures import scene
@@ -265,6 +266,13 @@ def test_a_batch_of_three_is_three_singles(model: str, classifiers: Callable[[st
     bound = rounding(classifier.network.module, singles)
     assert np.abs(batch - singles).max() <= bound
     assert np.ptp(singles, axis=0).max() > 4 * bound, "equal answers for all pictures would prove nothing"
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_the_menus_of_heatmaps_hold_every_model_that_has_one(
+    model: str, classifiers: Callable[[str], Classifier]
+) -> None:
+    assert can_explain(classifiers(model)) == (family_of(model) in EXPLAINED)
 
 
 @pytest.mark.parametrize("model", MODELS)

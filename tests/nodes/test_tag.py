@@ -169,3 +169,12 @@ def test_heatmaps_are_of_the_images_size_also_inside_inference_mode(models: Path
         run(KeepersHeatmap, images=images, class_name=["nothing"], **asked)
     with pytest.raises(KeepersError, match="cannot be explained"):
         run(KeepersHeatmap, images=[batch("nan")], class_name=[OWN], **asked)
+
+
+def test_coherence_has_a_heatmap_too(models: Path) -> None:
+    menus = {each.id: each.options for each in KeepersHeatmap.GET_SCHEMA().inputs if each.id in ("model", "class_name")}
+    assert {"coherence", "faramir", "realism:tiny"} <= set(menus["model"])
+    assert {"coherent", "incoherent", "ai"} <= set(menus["class_name"])
+    asked: dict[str, Any] = {"model": ["coherence"], "method": ["grad-cam"], "strength": [0.5], **MACHINE}
+    found = outputs(KeepersHeatmap, run(KeepersHeatmap, images=[good(1)], class_name=["incoherent"], **asked))
+    assert list(found["mask"][0].shape) == [1, 96, 96] and found["label"] == ["incoherent"]
