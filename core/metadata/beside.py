@@ -25,11 +25,10 @@ def generation_beside(text: str) -> Generation | None:
     found = parse_infotext(text)
     if found and "Steps" in found.settings and any(name in found.settings for name in _COMPANIONS):
         return from_infotext(found)
-    if has_negative(text):
-        return Generation(*parse_prompts(text), source="a1111")
     said = Said.of({"parameters": text, **_lines(text)})
-    made = read_swarmui(said) or read_fooocus(said) or read_easydiffusion(said)
-    return replace(made, texts={"parameters": text}) if made else None
+    if made := read_swarmui(said) or read_fooocus(said) or read_easydiffusion(said):
+        return replace(made, texts={"parameters": text})
+    return Generation(*parse_prompts(text), source="a1111") if has_negative(text) else None
 
 
 def _lines(text: str) -> dict[str, str]:

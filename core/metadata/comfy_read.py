@@ -11,6 +11,8 @@ from .graphs.prompt import completed, parse_prompt
 from .graphs.workflow import parse_workflow
 from .record import KEY, from_json
 
+_PARSERS = {"prompt": parse_prompt, "workflow": parse_workflow}
+
 
 def read_comfy(texts: Mapping[str, str]) -> Generation | None:
     """What the texts "prompt" and "workflow" say of the picture. None if neither is a graph.
@@ -19,11 +21,15 @@ def read_comfy(texts: Mapping[str, str]) -> Generation | None:
     """
     notes: list[str] = []
     graphs: dict[str, Graph] = {}
-    for key, parse in (("prompt", parse_prompt), ("workflow", parse_workflow)):
-        if (text := texts.get(key, "")).lstrip()[:1] == "{":
+    for key, other in (("prompt", "workflow"), ("workflow", "prompt")):
+        if (text := texts.get(key, "")).lstrip()[:1] != "{":
+            continue
+        try:
+            graphs[key] = _PARSERS[key](text)
+        except BadPrompt as error:
             try:
-                graphs[key] = parse(text)
-            except BadPrompt as error:
+                graphs.setdefault(other, _PARSERS[other](text))  # some tools take one form for the other
+            except BadPrompt:
                 notes.append(str(error))
     if not graphs:
         return Generation(notes=tuple(notes)) if notes else None

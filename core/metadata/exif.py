@@ -12,7 +12,7 @@ from .raw import RawMetadata, decoded
 
 _USER_COMMENT, _EXIF_IFD = 0x9286, 0x8769
 _DESCRIPTION, _SOFTWARE = 0x010E, 0x0131
-_WINDOWS = {0x9C9C: "XPComment", 0x9C9B: "XPTitle", 0x9C9F: "XPSubject"}
+_WINDOWS = {0x9C9C: "XPComment", 0x9C9B: "XPTitle", 0x9C9F: "XPSubject", 0x9C9E: "XPKeywords"}
 _CAMERAS = (0x010F, 0x0110)
 """Make and Model. Without a keyword in front they are a camera's name, except for JSON of old SwarmUI versions."""
 _KEYED = re.compile(r"([A-Za-z][\w .-]{0,79}):\s{0,8}(?=[\[{\"])")
@@ -72,9 +72,17 @@ def user_comment(data: bytes) -> str:
     head, body = data[:8], data[8:]
     if head in (b"UNICODE\0", b"Unicode\0"):
         return _unicode(body).rstrip("\0")
-    if head in (b"ASCII\0\0\0", b"\0" * 8):
-        return decoded(body).rstrip("\0")
-    return decoded(data).rstrip("\0")
+    if head in (b"ASCII\0\0\0", b"JIS\0\0\0\0\0", b"\0" * 8):
+        return _unmarked(body)
+    return _unmarked(data.removeprefix(b"charset=Unicode "))
+
+
+def _unmarked(body: bytes) -> str:
+    """A text whose encoding is named wrongly or not at all: UTF-16 if every other byte of it is nought."""
+    tried = body[:_TRIED].rstrip(b"\0")
+    if body[:2] in (b"\xff\xfe", b"\xfe\xff") or 3 * tried.count(0) > len(tried):
+        return _unicode(body).rstrip("\0")
+    return decoded(body).rstrip("\0")
 
 
 def _unicode(body: bytes) -> str:

@@ -7,14 +7,16 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-_NEGATIVE = "Negative prompt:"
+_NEGATIVE = re.compile(r"\s{0,8}negative prompt:", re.IGNORECASE)
+_POSITIVE = re.compile(r"(?:positive )?prompt:\s{0,8}", re.IGNORECASE)
+"""What some programs put in front of the prompt."""
 _NAME = re.compile(r"(\w[\w \-/]{1,99}):[ \t]{0,8}")
 _QUOTED = re.compile(r'"(?:\\.|[^\\"])+"(?=,|\n|$)', re.DOTALL)
 _BARE = re.compile(r"[^,\n]*")
 """Together the hosts' own pattern, but names have a maximum length, so that every text takes linear time."""
 _STEPS = re.compile(r"\s{0,8}Steps:\s{0,8}\d{1,6}\s{0,8}(?:,|$)")
 _INLINE = re.compile(r"[ .,]{1,8}(?=Steps: \d{1,6}, ?(?:Sampler|Seed|CFG scale|Schedule type): )")
-_INLINE_NEGATIVE = re.compile(r"[ .,]{1,8}(?=Negative prompt: )")
+_INLINE_NEGATIVE = re.compile(r"[ .,]{1,8}(?=[Nn]egative [Pp]rompt: )")
 _LIMIT = 1 << 18
 _MOST_JSON = 16
 _JSON = json.JSONDecoder()
@@ -53,7 +55,7 @@ def parse_prompts(text: str) -> tuple[str, str]:
 
 def has_negative(text: str) -> bool:
     """Whether a line of the text begins a negative prompt, as infotexts have it."""
-    return any(line.lstrip().startswith(_NEGATIVE) for line in _lines(text))
+    return any(map(_NEGATIVE.match, _lines(text)))
 
 
 def _lines(text: str) -> list[str]:
@@ -105,6 +107,8 @@ def _unquoted(value: str) -> str:
 
 def _prompts(lines: list[str]) -> tuple[str, str]:
     lines = [line.strip() for line in lines]
-    at = next((i for i, line in enumerate(lines) if line.startswith(_NEGATIVE)), len(lines))
-    rest = [line.removeprefix(_NEGATIVE).strip() if line.startswith(_NEGATIVE) else line for line in lines[at:]]
-    return "\n".join(lines[:at]).strip(), "\n".join(rest).strip()
+    at = next((i for i, line in enumerate(lines) if _NEGATIVE.match(line)), len(lines))
+    rest = [_NEGATIVE.sub("", line, count=1).strip() if _NEGATIVE.match(line) else line for line in lines[at:]]
+    positive = "\n".join(lines[:at]).strip()
+    said = _POSITIVE.match(positive)
+    return positive[said.end() if said else 0 :], "\n".join(rest).strip()

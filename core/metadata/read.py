@@ -13,7 +13,7 @@ from PIL import Image
 from ..files import open_regular
 from .comfy_read import read_comfy
 from .exif import take_exif
-from .generation import Generation
+from .generation import PROGRAMS, Generation
 from .programs.a1111 import read_bare_prompt, read_infotext
 from .programs.civitai import read_civitai
 from .programs.drawthings import read_drawthings
@@ -40,14 +40,16 @@ _READERS: tuple[Reader, ...] = (
     read_fooocus,
     read_drawthings,
     read_midjourney,
-    read_civitai,
+    lambda said: _completed(read_civitai(said), said),
     read_infotext,
     read_easydiffusion,
-    lambda said: read_comfy(dict(_with_graphs(said))),
+    lambda said: _read_graphs(said),
     read_bare_prompt,
     read_plain,
 )
 """In this order: those that know a form by a keyword of its own first. The first that finds a program counts."""
+
+_GRAPHS = ("prompt", "workflow")
 
 
 def read_generation(source: Path | bytes | Image.Image) -> Generation:
@@ -64,7 +66,7 @@ def read_generation(source: Path | bytes | Image.Image) -> Generation:
     if not found.source and _take_hidden(raw, source):
         found = _interpret(raw)
     taken = raw.texts if found.source in ("easydiffusion", "other") else ()
-    for note in (*found.notes, *unknown_notes(raw.texts, bool(found.source), taken)):
+    for note in (*found.notes, *_why_empty(found), *unknown_notes(raw.texts, bool(found.source), taken)):
         raw.note(note)
     record = from_json(raw.texts.get(KEY, ""))
     named = found if found.source or KEY not in raw.texts else replace(found, source=KEY)
@@ -82,23 +84,50 @@ def _interpret(raw: RawMetadata) -> Generation:
     return Generation(notes=tuple(notes))
 
 
-def _with_graphs(said: Said) -> Iterator[tuple[str, str]]:
-    """The texts, and the graphs that stand inside others: wrapped into JSON, or where an infotext is expected."""
+def _read_graphs(said: Said) -> Generation | None:
+    return read_comfy({**said.texts, **dict(_graphs_within(said))})
+
+
+def _completed(found: Generation | None, said: Said) -> Generation | None:
+    """With what only the graph says that the Civitai generator ran: settings, and prompts if the site gives none."""
+    graph = _read_graphs(said) if found else None
+    if found is None or graph is None:
+        return found
+    sided = found.positive or found.negative
+    return replace(
+        found,
+        positive=found.positive if sided else graph.positive,
+        negative=found.negative if sided else graph.negative,
+        notes=found.notes if sided else (*found.notes, *graph.notes),
+        scheduler=found.scheduler or graph.scheduler,
+        model=found.model or graph.model,
+        width=found.width or graph.width,
+        height=found.height or graph.height,
+        loras=found.loras or graph.loras,
+    )
+
+
+def _why_empty(found: Generation) -> Iterator[str]:
+    """A note for a program that says everything but the prompt."""
+    if found.source and not found.positive and not found.notes:
+        only = ", only a negative one" if found.negative else ""
+        yield f"{PROGRAMS[found.source]} wrote no prompt into this file{only}"
+
+
+def _graphs_within(said: Said) -> Iterator[tuple[str, str]]:
+    """The graphs that stand inside other texts: wrapped into JSON, or where an infotext is expected."""
     for key, data in said.objects.items():
         for name, graph in _graphs(key, data).items():
             if name not in said.texts or name == key:
                 yield name, graph if isinstance(graph, str) else json.dumps(graph)
-    yield from said.texts.items()
 
 
 def _graphs(key: str, data: Mapping[str, object]) -> dict[str, object]:
-    if key in ("prompt", "workflow"):
-        return {}
     if any(isinstance(one, dict) and "class_type" in one for one in data.values()):
-        return {"prompt": data}
-    if "nodes" in data and "links" in data:
-        return {"workflow": data}
-    inside = ((name, data.get(name)) for name in ("prompt", "workflow"))
+        return {"prompt": data} if key not in _GRAPHS else {}
+    if "nodes" in data:
+        return {"workflow": data} if key not in _GRAPHS and "links" in data else {}
+    inside = ((name, data.get(name)) for name in _GRAPHS)
     return {name: one for name, one in inside if isinstance(one, dict) or (isinstance(one, str) and one[:1] == "{")}
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from .values import NOTHING, json_object
+from .values import JSON_LIMIT, NOTHING, json_object
 
 
 @dataclass(frozen=True)
@@ -18,7 +19,8 @@ class Said:
 
     @staticmethod
     def of(texts: Mapping[str, str]) -> Said:
-        """The texts, with those parsed that are JSON objects."""
+        """The texts, with those parsed that are JSON objects, or JSON texts that are such."""
+        texts = {key: _unquoted(value) for key, value in texts.items()}
         parsed = ((key, json_object(value)) for key, value in texts.items())
         return Said(texts, {key: found for key, found in parsed if found})
 
@@ -29,3 +31,14 @@ class Said:
     def first(self, *keywords: str) -> Iterator[str]:
         """The texts under these keywords, as far as they are there, in this order."""
         return (self.texts[keyword] for keyword in keywords if keyword in self.texts)
+
+
+def _unquoted(text: str) -> str:
+    """What a text says that some savers have written as JSON twice."""
+    if not text[:8].lstrip().startswith('"{') or len(text) > JSON_LIMIT:
+        return text
+    try:
+        found: object = json.loads(text)
+    except (ValueError, RecursionError, MemoryError):
+        return text
+    return found if isinstance(found, str) else text

@@ -8,8 +8,8 @@ _HARMLESS = frozenset((
     "artist", "author", "comment", "copyright", "creation_time", "creationtime", "creatortool", "date",
     "description", "digimageguid", "disclaimer", "dpi", "duration", "extension", "gamma", "generation_time",
     "icc_profile", "imagedescription", "jfif", "loop", "photoshop", "signed_hash", "software", "source", "srgb",
-    "timestamp", "title", "transparency", "usercomment", "version", "warning", "xmp", "xpcomment", "xpsubject",
-    "xptitle",
+    "timestamp", "title", "transparency", "usercomment", "version", "warning", "xmp", "xpcomment", "xpkeywords",
+    "xpsubject", "xptitle",
 ))  # fmt: skip
 """What cameras, editors and libraries write about a picture. Only JSON among it can be somebody's settings."""
 _PREFIXES = ("date:", "exif:", "icc:", "png:", "thumb::", "raw profile type", "xmp:", "photoshop:", "tiff:", "dc:")

@@ -13,16 +13,19 @@ from .xmp import record_in
 _LIMIT = 4 << 20
 _VALUE_LIMIT = 1 << 20
 _NAMES = {
-    "exif:UserComment": "UserComment",
-    "dc:description": "xmp",
-    "xmp:parameters": "parameters",
-    "xmp:CreatorTool": "CreatorTool",
-    "tiff:ImageDescription": "ImageDescription",
-    "iptcExt:DigImageGUID": "DigImageGUID",
-    "Iptc4xmpExt:DigImageGUID": "DigImageGUID",
+    "UserComment": "UserComment",
+    "description": "xmp",
+    "Description": "xmp",
+    "parameters": "parameters",
+    "prompt": "prompt",
+    "workflow": "workflow",
+    "CreatorTool": "CreatorTool",
+    "ImageDescription": "ImageDescription",
+    "DigImageGUID": "DigImageGUID",
 }
-"""By property: the keyword under which its text is kept."""
-_FOUND = re.compile(rf"<({'|'.join(_NAMES)})(?:\s[^<>]{{0,500}})?(?<!/)>|\b({'|'.join(_NAMES)})\s?=\s?([\"'])")
+"""By property: the keyword under which its text is kept. Savers choose prefixes as they like, so any counts."""
+_PROPERTY = rf"[A-Za-z]\w{{0,40}}:({'|'.join(_NAMES)})"
+_FOUND = re.compile(rf"<((?!rdf:){_PROPERTY})(?:\s[^<>]{{0,500}})?(?<!/)>|(?<![\w:/<]){_PROPERTY}\s?=\s?([\"'])")
 _TAG = re.compile(r"<[^<>]{0,500}>")
 
 
@@ -45,7 +48,7 @@ def _values(packet: str) -> Iterator[tuple[str, str]]:
     at, endless = 0, set[str]()
     while found := _FOUND.search(packet, at):
         at = found.end()
-        mark = found[3] or f"</{found[1]}>"
+        mark = found[4] or f"</{found[1]}>"
         end = -1 if mark in endless else packet.find(mark, at)
         if end < 0:
             endless.add(mark)
@@ -53,4 +56,9 @@ def _values(packet: str) -> Iterator[tuple[str, str]]:
         value = html.unescape(_TAG.sub("", packet[at : min(end, at + _VALUE_LIMIT)])).strip()
         at = end
         if value:
-            yield _NAMES[found[1] or found[2]], value
+            yield _keyword(found[2] or found[3], value), value
+
+
+def _keyword(name: str, value: str) -> str:
+    """The keyword of a property. A prompt that is no graph stands where an infotext is expected."""
+    return "parameters" if name == "prompt" and value[:1] != "{" else _NAMES[name]

@@ -14,6 +14,8 @@ COST_LIMIT = 2_000_000
 """Steps that the regular expressions of one graph may take at most."""
 _FIELD = re.compile(r"\{(\w{0,40})\}")
 
+_NUMBERED = re.compile(r"\[(\d{1,3})\]")
+
 CHANGES: Mapping[str, Callable[[str], str]] = {
     "uppercase": str.upper,
     "lowercase": str.lower,
@@ -47,6 +49,11 @@ def filled(template: str, values: Mapping[str, str], limit: int) -> str | None:
     if len(template) + sum(len(values[name]) for name in names) > limit:
         return None
     return _FIELD.sub(lambda found: values[found[1]], template)
+
+
+def bracketed(template: str, name: str) -> str:
+    """A template that has [2] for the input "arg2", with {arg2} instead; other braces are kept as they are."""
+    return _NUMBERED.sub(rf"{{{name}\1}}", template)
 
 
 def tidied(text: str) -> str:

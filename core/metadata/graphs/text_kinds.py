@@ -51,6 +51,8 @@ class Format(NamedTuple):
     """Fills the inputs into a template with {names}."""
 
     template: str
+    numbered: str = ""
+    """The beginning of the inputs' names where the template has numbers: [2] is the input "arg2"."""
 
 
 class Drawn(NamedTuple):
@@ -124,7 +126,7 @@ TEXT_KINDS: Mapping[str, TextKind] = {
     "Prompt (LoraManager)": Same(("text",)),
     "PromptUtilitiesConstString": Same(("string",)),
     "PromptUtilitiesConstStringMultiLine": Same(("string",)),
-    "PromptUtilitiesFormatString": Format("prompt"),
+    "PromptUtilitiesFormatString": Format("prompt", "arg"),
     "PromptUtilitiesJoinStringList": Join(("arg*",), "separator", ", ", True),
     "RegexExtract": Regex(True),
     "RegexReplace": Regex(False),
@@ -187,6 +189,7 @@ TEXT_KINDS: Mapping[str, TextKind] = {
     "easy positive": Drawn("positive"),
     "easy prompt": Same(("text",)),
     "easy promptConcat": Join(("prompt1", "prompt2"), "separator"),
+    "easy promptLine": Change("prompt", "line"),
     "easy promptReplace": Replace("prompt", _THREE),
     "easy showAnything": Same(("anything",)),
     "easy showAnythingLazy": Same(("anything",)),

@@ -9,7 +9,7 @@ from typing import cast
 from .carried import Side, at_input, at_output, by_type, side_of_name, side_of_output
 from .constants import constant
 from .graph import Graph, Link, Node
-from .operations import CHANGES, COST_LIMIT, compiled, filled, replaced, steps, tidied
+from .operations import CHANGES, COST_LIMIT, bracketed, compiled, filled, replaced, steps, tidied
 from .switches import Undecided, passed
 from .text_kinds import TEXT_KINDS, Change, Drawn, Format, Join, Regex, Replace, Same, Styled, TextKind
 
@@ -22,7 +22,7 @@ _DEPTH = 80
 _WRITERS = re.compile(
     r"tagger|caption|florence|blip|interrogat|descri|llm|gpt|gemini|claude|grok|ollama|qwen|vlm|_vl|joy|moondream|llava|"
     r"minicpm|chat|translat|enhanc|generat|openrouter|magic|superprompt|onebutton|random|wildcard|shuffle|upsampl|"
-    r"promptmaker|img2prompt|image2prompt|ocr|whisper|phi|KeepersTag|^JC(_|$)|portraitmaster|expan",
+    r"promptmaker|img2prompt|image2prompt|ocr|whisper|phi|KeepersTag|^JC(_|$)|portraitmaster|expan|preset|sampletags",
     re.IGNORECASE,
 )
 _HOLDS = re.compile(
@@ -35,6 +35,7 @@ _SWITCHED = {"true": "\n", "false": ""}
 _TURNS = ("seed", "temperature", "max_tokens", "max_new_tokens", "api_key", "url", "top_p", "model", "system_prompt")
 _WILDCARD = re.compile(r"__[\w*/\\-]+__|\{[^{}]*\|[^{}]*\}")
 _TOKEN = re.compile(r"\[[A-Za-z_]\w*\]")
+_USUAL = ("text", "prompt", "string")
 _OWN = ("KeepersCaption", "KeepersTag", "KeepersTagCategories")
 
 
@@ -110,7 +111,7 @@ class Texts:
 
     def _by_table(self, kind: TextKind, node: Node, slot: int, depth: int) -> str | None:
         if isinstance(kind, Same):
-            return self.of(node.inputs.get(kind.names[min(max(slot, 0), len(kind.names) - 1)]), None, depth + 1)
+            return self.of(_held(node, kind.names[min(max(slot, 0), len(kind.names) - 1)]), None, depth + 1)
         if isinstance(kind, Join):
             return self._joined(kind, node, depth)
         if isinstance(kind, Drawn):
@@ -131,9 +132,10 @@ class Texts:
         return separator.replace("\\n", "\n").join(held) if held else None
 
     def _drawn(self, kind: Drawn, node: Node, depth: int) -> str | None:
-        record, text = node.inputs.get(kind.record), self.of(node.inputs.get(kind.text), None, depth + 1)
+        record = node.inputs.get(kind.record)
         if isinstance(record, str) and record.strip():
             return record
+        text = self.of(_held(node, kind.text), None, depth + 1)
         if text is not None and (_TOKEN if kind.tokens else _WILDCARD).search(text):
             self.note(f"the prompt was drawn by {plain(node.kind)} from wildcards; the file does not hold what it drew")
             return None
@@ -148,7 +150,7 @@ class Texts:
 
     def _operated(self, kind: Replace | Regex | Change | Format, node: Node, depth: int) -> str | None:
         def get(name: str) -> str | None:
-            return self.of(node.inputs.get(name), None, depth + 1)
+            return self.of(_held(node, name) if name == _main(kind) else node.inputs.get(name), None, depth + 1)
 
         if isinstance(kind, Replace):
             return self._replaced(kind, node, get(kind.text), depth)
@@ -157,6 +159,8 @@ class Texts:
         if isinstance(kind, Format):
             values = {name: get(name) or "" for name, value in node.inputs.items() if value is not None}
             template = get(kind.template)
+            if template is not None and kind.numbered:
+                template = bracketed(template, kind.numbered)
             found = None if template is None else filled(template, values, self._left)
             return self._too_far(node) if found is None else found
         return self._changed(kind, node, get(kind.text))
@@ -204,10 +208,19 @@ class Texts:
         if kind.rule == "substring":
             start, end = (constant(self._graph, node.inputs.get(name)) for name in ("start", "end"))
             return text[start:end] if isinstance(start, int) and isinstance(end, int) else self._too_far(node)
+        if kind.rule == "line":
+            return self._line(node, text.split("\n"))
         if kind.rule == "lines":
             found = replaced(text, "\n", self.of(node.inputs.get("delimiter")) or "", self._left)
             return self._too_far(node) if found is None else found
         return self._pysssss(node, text)
+
+    def _line(self, node: Node, lines: list[str]) -> str | None:
+        """The one line that a node takes; of several, the file does not say which made the picture."""
+        first, count = (constant(self._graph, node.inputs.get(name)) for name in ("start_index", "max_rows"))
+        if isinstance(first, int) and (count == 1 or len(lines) == 1):
+            return lines[min(max(first, 0), len(lines) - 1)]
+        return self._too_far(node)
 
     def _pysssss(self, node: Node, text: str) -> str | None:
         second, third = (self.of(node.inputs.get(name, "")) for name in ("text_b", "text_c"))
@@ -283,6 +296,17 @@ def expanded(node: Node, part: str) -> list[str]:
         return [part] if part in node.inputs else []
     found = [(name[len(part) - 1 :], name) for name in node.inputs if name.startswith(part[:-1])]
     return [name for _, name in sorted(found, key=lambda pair: (len(pair[0]), pair[0]))]
+
+
+def _main(kind: Replace | Regex | Change | Format) -> str:
+    """The input with the text that is worked on."""
+    return kind.template if isinstance(kind, Format) else "string" if isinstance(kind, Regex) else kind.text
+
+
+def _held(node: Node, name: str) -> object:
+    """The value of an input; that of another with a usual name where it is missing, as in a workflow's bare values, or
+    where packs have nodes of one name."""
+    return node.inputs.get(name, next((node.inputs[other] for other in _USUAL if other in node.inputs), None))
 
 
 def plain(kind: str) -> str:

@@ -19,6 +19,8 @@ _FILE = re.compile(r"\.\w{2,11}$")
 _MODEL = re.compile(r"[A-Za-z](?=[^,]*[-\d])[\w .:/()-]{2,60}")
 _LETTERS = {"INT": "n", "FLOAT": "n", "BOOLEAN": "b", "STRING": "s", "COMBO": "s"}
 _PROMPTS = ("positive", "negative", "text", "prompt", "positive_prompt", "negative_prompt", "text_g", "text_l")
+_SHOWN = {"IMAGE", "LATENT", "MASK", "CONDITIONING", "MODEL", "VAE", "CLIP_VISION_OUTPUT", "VIDEO"}
+"""What nodes take that make a conditioning of something else than a text, or change one."""
 _WEIGHTS = re.compile(
     r"[^,\s]+\.(safetensors|ckpt|pth?|bin|gguf|sft|onnx)|none|mean|length|comfy|baked vae", re.IGNORECASE
 )
@@ -144,12 +146,19 @@ def _by_looks(entry: Mapping[str, Any], kept: list[Any], inputs: Sequence[Mappin
     takes = {str(socket.get("type")) for socket in inputs}
     texts = [value for value in kept if isinstance(value, str)]
     if gives and gives <= {"CONDITIONING", "STRING"}:
-        return {"text": texts[0]} if len(texts) == 1 and takes <= {"CLIP", "STRING"} else {}
+        return {"text": texts[0]} if len(texts) == 1 and _encodes(gives, takes, texts[0]) else {}
     if not gives & {"IMAGE", "VIDEO"} or takes & {"CONDITIONING", "MODEL", "CLIP", "VAE"}:
         return {}
     ours = bool(_SERVICE.search(str(entry.get("type"))))
     found = dict(_of_a_service(kept, ours))
     return found if len(found) > 1 or ours else {}
+
+
+def _encodes(gives: set[str], takes: set[str], text: str) -> bool:
+    """Whether the only text of a node can be what it encodes: it takes a text encoder, of whatever type."""
+    if takes <= {"CLIP", "STRING"}:
+        return True
+    return "CONDITIONING" in gives and takes.isdisjoint(_SHOWN) and not _FILE.search(text.strip())
 
 
 def _of_a_service(kept: list[Any], ours: bool) -> Iterator[tuple[str, object]]:

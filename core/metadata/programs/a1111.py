@@ -11,7 +11,10 @@ from ..infotext import Infotext, has_negative, parse_infotext, parse_prompts
 from ..said import Said
 from ..values import items, json_object, real, seed, size, table, text, whole
 
-PLACES = ("parameters", "UserComment", "comment", "Comment", "XPComment", "ImageDescription", "Description", "xmp")
+PLACES = (
+    "parameters", "UserComment", "comment", "Comment", "XPComment", "ImageDescription", "Description", "xmp",
+    "XPSubject", "XPTitle", "XPKeywords", "Title",
+)  # fmt: skip
 """Where an infotext stands, the usual place first; the rest are what other tools make of it when they convert."""
 _LORA = re.compile(r"<(?:lora|lyco|lycoris):([^:<>]{1,200})(?::([^:<>]{0,40}))?[^<>]{0,200}>")
 
@@ -67,14 +70,19 @@ def with_resources(found: Generation, resources: object) -> Generation:
 
 
 def _checkpoint(resources: list[Mapping[str, object]]) -> str:
-    kinds = ("checkpoint", "model")
-    return next((text(one.get("modelName")) for one in resources if text(one.get("type")).lower() in kinds), "")
+    return next((name for kind, name, _ in map(_resource, resources) if kind in ("checkpoint", "model") and name), "")
 
 
 def _networks(resources: list[Mapping[str, object]]) -> tuple[Lora, ...]:
     kinds = ("lora", "locon", "dora", "lycoris")
-    chosen = (one for one in resources if text(one.get("type")).lower() in kinds and one.get("modelName"))
-    return tuple(Lora(text(one.get("modelName")), real(one.get("weight", one.get("strength")))) for one in chosen)
+    return tuple(Lora(name, weight) for kind, name, weight in map(_resource, resources) if kind in kinds and name)
+
+
+def _resource(one: Mapping[str, object]) -> tuple[str, str, float | None]:
+    """Kind, name and weight. Some are named by address alone: "urn:air:sdxl:lora:civitai:12@34"."""
+    air = text(one.get("air"))
+    kind = text(one.get("type")) or ":".join(air.split(":")[3:4])
+    return kind.lower(), text(one.get("modelName")) or air, real(one.get("weight", one.get("strength")))
 
 
 def _loras(prompt: str, hashes: Mapping[str, str]) -> tuple[Lora, ...]:

@@ -9,15 +9,17 @@ from ..infotext import Infotext, parse_infotext
 from ..said import Said
 from ..values import items, plain_settings, real, seed, size, table, text, whole
 
+_OWN = {"Guidance Scale", "Strength", "Seed Mode"}
+"""Settings that no other program calls so."""
+
 
 def read_drawthings(said: Said) -> Generation | None:
     """The JSON, else the description."""
     if data := said.having("c", "uc"):
         return _from_json(data)
-    if "Draw Things" not in said.texts.get("CreatorTool", ""):
-        return None
-    found = next(filter(None, map(parse_infotext, said.first("xmp", "Description", "ImageDescription"))), None)
-    return _from_description(found) if found else None
+    named = any("Draw Things" in one for one in said.first("CreatorTool", "Software"))
+    found = filter(None, map(parse_infotext, said.first("xmp", "Description", "ImageDescription", "UserComment")))
+    return next((_from_description(one) for one in found if named or one.settings.keys() >= _OWN), None)
 
 
 def _from_json(data: Mapping[str, object]) -> Generation:

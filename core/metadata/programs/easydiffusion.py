@@ -23,7 +23,8 @@ _LABELS: Mapping[str, str] = {
     "use_lora_model": "LoRA model",
     "lora_alpha": "LoRA Strength",
 }
-_OWN = ("use_stable_diffusion_model", "num_inference_steps", "Stable Diffusion model")
+_OWN = ("use_stable_diffusion_model", "Stable Diffusion model")
+"""Other names, such as num_inference_steps, are those of libraries that many programs use."""
 
 
 def read_easydiffusion(said: Said) -> Generation | None:

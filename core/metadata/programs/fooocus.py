@@ -47,13 +47,13 @@ def _own(data: Mapping[str, object]) -> Generation:
 
 
 def _loras(data: Mapping[str, object]) -> Iterator[Lora]:
-    """Newer versions list name, weight and hash; older ones write `lora_combined_1: "name : 0.5"`."""
+    """Newer versions list name, weight and hash; older ones write `lora_combined_1: "name : 0.5"`, or `LoRA 1`."""
     listed = [items(one) for one in items(data.get("loras"))]
     for one in listed:
         if one and text(one[0]):
             yield Lora(text(one[0]), real(one[1]) if len(one) > 1 else None, text(one[2]) if len(one) > 2 else "")
     for key, value in data.items() if not listed else ():
-        if key.startswith("lora_combined_") and isinstance(value, str):
+        if key.startswith(("lora_combined_", "LoRA ")) and isinstance(value, str) and " : " in value:
             *_, name, weight = ("", *value.split(" : "))
             yield Lora(name.strip(), real(weight))
 
@@ -74,6 +74,7 @@ def _labelled(data: Mapping[str, object]) -> Generation:
         height,
         "fooocus",
         plain_settings(data),
+        loras=tuple(_loras(data)),
     )
 
 

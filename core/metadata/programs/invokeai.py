@@ -10,7 +10,8 @@ from ..said import Said
 from ..values import items, plain_settings, real, seed, table, text, whole
 
 _DREAM = re.compile(r'"(.*)"(.*)', re.DOTALL)
-_OPTION = re.compile(r"\s-(\w{1,20})[ \t]+([^\s]{1,100})")
+_UNQUOTED = re.compile(r"([^\"].*?)(\s-[a-zA-Z][ \t]{0,8}[\d.].*)", re.DOTALL)
+_OPTION = re.compile(r"\s-([a-zA-Z])[ \t]{0,8}([^\s]{1,100})")
 _BRACKETED = re.compile(r"\[([^\[\]]{0,20000})\]")
 
 
@@ -82,8 +83,9 @@ def _version_2(data: Mapping[str, object]) -> Generation:
 
 
 def _command_line(line: str) -> Generation | None:
-    """A line such as `"a fox [fog]" -s 50 -S 7 -W 512 -H 768 -C 5 -A k_lms`."""
-    found = _DREAM.match(line[: 1 << 18].lstrip())
+    """A line such as `"a fox [fog]" -s 50 -S 7 -W 512 -H 768 -C 5 -A k_lms`; older ones write `-s50 -S7`."""
+    line = line[: 1 << 16].strip()
+    found = _DREAM.match(line) or _UNQUOTED.match(line)
     if not found or not _OPTION.search(found[2]):
         return None
     positive, negative = _sides(found[1])
@@ -92,7 +94,7 @@ def _command_line(line: str) -> Generation | None:
         positive,
         negative,
         seed(get("S")),
-        get("A", ""),
+        get("A", "") or get("m", ""),
         "",
         whole(get("s")),
         real(get("C")),

@@ -14,12 +14,12 @@ def read_novelai(said: Said) -> Generation | None:
     texts: Mapping[str, object] = said.texts
     if not _is_ours(texts):
         texts = next(filter(_is_ours, said.objects.values()), NOTHING)
-    comment = table(texts.get("Comment")) if texts else _bare(said)
+    comment = (table(texts.get("Comment")) or table(texts.get("UserComment"))) if texts else _bare(said)
     if not comment and not texts:
         return None
     model, model_hash = name_and_hash(text(texts.get("Source")))
     return Generation(
-        _side(comment.get("v4_prompt")) or text(comment.get("prompt")) or text(texts.get("Description")),
+        _side(comment.get("v4_prompt")) or text(comment.get("prompt")) or _described(texts),
         _side(comment.get("v4_negative_prompt")) or text(comment.get("uc")) or text(comment.get("negative_prompt")),
         seed(comment.get("seed")),
         text(comment.get("sampler")),
@@ -34,6 +34,10 @@ def read_novelai(said: Said) -> Generation | None:
         model_hash=model_hash,
         notes=() if comment else ("NovelAI's settings are missing or cannot be read",),
     )
+
+
+def _described(texts: Mapping[str, object]) -> str:
+    return text(texts.get("Description")) or text(texts.get("ImageDescription"))
 
 
 def _is_ours(texts: Mapping[str, object]) -> bool:

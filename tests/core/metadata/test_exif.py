@@ -110,3 +110,16 @@ def test_a_camera_says_nothing() -> None:
 def test_unknown_json_is_told_by_name() -> None:
     found = read_generation(jpeg({0x010E: '{"layers": [1, 2]}'}))
     assert found.notes == ("metadata of unknown form under 'ImageDescription'",)
+
+
+@pytest.mark.parametrize("head", [b"", b"\0" * 8, b"ASCII\0\0\0", b"JIS\0\0\0\0\0", b"charset=Unicode "])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16-le", "utf-16-be"])
+def test_a_comment_under_a_wrong_name_or_none(head: bytes, encoding: str) -> None:
+    assert user_comment(head + TEXT.encode(encoding)) == TEXT
+
+
+@pytest.mark.parametrize("form", [json.dumps(GRAPH), json.dumps(json.dumps(GRAPH)), json.dumps({"prompt": GRAPH})])
+@pytest.mark.parametrize("word", ["prompt", "workflow"])
+def test_a_graph_written_twice_wrapped_or_under_the_other_name(form: str, word: str) -> None:
+    found = read_generation(jpeg({0x010F: f"{word}: {form}"}))
+    assert (found.source, found.positive, found.negative, found.notes) == ("comfyui", "a kingfisher", "fog", ())

@@ -228,3 +228,32 @@ def test_any_exif_gives_notes(data: bytes) -> None:
     image = picture()
     image.info["exif"] = b"Exif\0\0II*\0\x08\0\0\0" + data
     assert isinstance(read_generation(image), Generation)
+
+
+@pytest.mark.parametrize(
+    "text", ["Negative prompt: fog\nSteps: 8, Seed: 12, Size: 8x8", "Steps: 8, Seed: 12, Size: 8x8"]
+)
+def test_a_missing_prompt_is_told(tmp_path: Path, text: str) -> None:
+    found = read_generation(png(tmp_path / "a.png", parameters=text))
+    only = ", only a negative one" if "fog" in text else ""
+    assert (found.positive, found.seed) == ("", 12)
+    assert found.notes == (f"Stable Diffusion WebUI wrote no prompt into this file{only}",)
+    assert read_generation(png(tmp_path / "a.png", parameters=f"a fox\n{text}")).notes == ()
+
+
+def test_what_the_civitai_generator_leaves_to_its_graph(tmp_path: Path) -> None:
+    said: dict[str, object] = {"prompt": "a vixen", "seed": 3, "resources": [{"modelVersionId": 7, "strength": 1}]}
+    texts = {**basic(), "extraMetadata": json.dumps(said)}
+    found = read_generation(png(tmp_path / "a.png", parameters=json.dumps(texts)))
+    assert (found.source, found.positive, found.negative, found.seed) == ("civitai", "a vixen", "", 3)
+    assert (found.model, found.width, found.scheduler) == ("sd/furry.safetensors", 832, "normal")
+    texts["extraMetadata"] = json.dumps({"seed": 3})
+    found = read_generation(png(tmp_path / "a.png", parameters=json.dumps(texts)))
+    assert (found.source, found.positive, found.negative, found.seed) == ("civitai", "a red fox", "blurry", 3)
+
+
+def test_a_workflow_where_the_prompt_belongs(tmp_path: Path) -> None:
+    for texts in ({"prompt": WORKFLOW}, {"workflow": {"workflow": WORKFLOW}}):
+        written = {key: json.dumps(value) for key, value in texts.items()}
+        found = read_generation(png(tmp_path / "a.png", **written))
+        assert (found.positive, found.negative, found.seed, found.notes) == ("a wolf", "bad", 42, ())

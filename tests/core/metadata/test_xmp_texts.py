@@ -52,6 +52,17 @@ def test_elements_lists_and_attributes() -> None:
     }
 
 
+def test_prefixes_are_the_savers_own() -> None:
+    assert texts(packet(f"<sd:parameters>{html.escape(TEXT)}</sd:parameters>")) == {"parameters": TEXT}
+    assert texts(packet(f"<x1:prompt>{html.escape(TEXT)}</x1:prompt>")) == {"parameters": TEXT}
+    assert texts(packet("<comfy:prompt>{}</comfy:prompt><comfy:workflow>{}</comfy:workflow>")) == {
+        "prompt": "{}", "workflow": "{}",
+    }  # fmt: skip
+    assert texts(packet("") + '<rdf:Description tiff:Make="x" tiff:ImageDescription="a fox"/>') == {
+        "ImageDescription": "a fox"
+    }
+
+
 def test_the_first_text_that_is_not_empty_counts() -> None:
     both = "<dc:description> </dc:description><dc:description>one</dc:description><dc:description>two</dc:description>"
     assert texts(packet(both)) == {"xmp": "one"}

@@ -27,6 +27,11 @@ WORKED_OUT = {
     "tags": (node("StringFunction|pysssss", action="append", tidy_tags="yes", text_a="a red  fox", text_b="snow"),
              "a red fox, snow"),
     "format": (node("StringFormat", f_string="a {a} {b}", a="red", b=["u", 0]), "a red fox"),
+    "numbered": (node("PromptUtilitiesFormatString", prompt="a [1] [2]", arg1="red", arg2=["u", 0]), "a red fox"),
+    "one line": (node("easy promptLine", prompt="a dog\na red fox\na cat", start_index=1, max_rows=1), "a red fox"),
+    "recorded over a text of run time": (
+        node("ImpactWildcardProcessor", wildcard_text=["gone", 0], populated_text="a red fox", seed=1), "a red fox"),
+    "of another pack": (node("Wildcard Processor", prompt="a red fox", seed=1), "a red fox"),
     "recorded": (node("ImpactWildcardProcessor", wildcard_text="a {red|blue} fox", populated_text="a red fox", seed=1),
                  "a red fox"),
     "wildcards without any": (node("DPRandomGenerator", text="a red fox", seed=1), "a red fox"),
@@ -53,6 +58,8 @@ WRITTEN = {
     "SomeVLM": node("SomeVLM", image=["20", 0], preset_prompt="secret", seed=1),
     "EnhanceBy": node("EnhanceBy", text="secret", temperature=0.7),
     "DPRandomGenerator": node("DPRandomGenerator", text="a {secret|hidden} fox", seed=1),
+    "PromptUtilitiesLoadPreset": node("PromptUtilitiesLoadPreset", preset="animals : secret"),
+    "A Preset Box": node("A Preset Box", text="secret"),
     "KeepersTag": node("KeepersTag", images=["20", 0], model="jtp", first="secret", exclude="comic"),
     "KeepersCaption": node("KeepersCaption", images=["20", 0], template="secret"),
 }
@@ -132,3 +139,8 @@ def test_several_outputs() -> None:
     graph = loaded(t=node("Text String", text="a red fox", text_b="blurry", text_c="c", text_d="d"))
     graph["7"]["inputs"]["text"] = ["t", 1]
     assert (read(graph).positive, read(graph).negative) == ("a red fox", "blurry")
+
+
+def test_several_lines_are_not_one_prompt() -> None:
+    found = read(loaded(t=node("easy promptLine", prompt="a dog\na cat", start_index=0, max_rows=1000)))
+    assert (found.positive, found.notes) == ("", ("what easy promptLine made of the prompt was not worked out",))

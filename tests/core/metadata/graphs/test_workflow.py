@@ -225,3 +225,26 @@ def test_prompts_everywhere_with_one_prompt_keeps_its_side() -> None:
     nodes[0]["inputs"] = [socket for socket in nodes[0]["inputs"] if socket["name"] != "positive"]
     nodes[-1]["inputs"] = [{"name": "CONDITIONING", "type": "*", "link": link} for link in (30, 31)]
     check(read(nodes, [*LINKS[2:], [30, 6, 0, 30, 0, ""], [31, 7, 0, 30, 1, ""]]))
+
+
+def with_prompt_from(*more: Entry) -> Generation:
+    """A plain workflow whose prompt is the conditioning of node 20, link 21."""
+    return read(plain(*more, positive=21), [*LINKS, [21, 20, 0, 3, 0, ""]])
+
+
+def test_an_encoder_nobody_knows_by_its_only_text() -> None:
+    check(with_prompt_from(entry(20, "Strange Encode", ["a wolf"], outputs="CONDITIONING", chatglm=None)))
+    for node in (
+        entry(20, "Strange Encode", ["a wolf.cond"], outputs="CONDITIONING", chatglm=None),
+        entry(20, "Strange Encode", ["a wolf"], outputs="CONDITIONING", images=None),
+    ):
+        found = with_prompt_from(node)
+        assert found.positive == ""
+        assert found.notes == ("the prompt goes through Strange Encode, which gives a conditioning without a text",)
+
+
+def test_a_text_box_of_the_table_without_names() -> None:
+    box = entry(30, "Primitive string [Crystools]", ["a wolf"], outputs="STRING")
+    encode = entry(20, "CLIPTextEncode", [""], outputs="CONDITIONING", text=31)
+    found = read(plain(box, encode, positive=21), [*LINKS, [21, 20, 0, 3, 0, ""], [31, 30, 0, 20, 0, ""]])
+    check(found)

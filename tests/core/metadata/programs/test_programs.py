@@ -274,3 +274,65 @@ def test_no_metadata_makes_a_reader_fail(texts: dict[str, str]) -> None:
             assert isinstance(found.positive, str) and isinstance(found.model, str)
             assert found.seed is None or found.seed >= 0
             assert all(isinstance(value, str) for value in found.settings.values())
+
+
+DREAMS = {
+    "with blanks": '"an otter [frame]" -s 17 -S 91 -W 64 -H 32 -C 6.5 -A k_lms',
+    "glued": '"an otter [frame]" -s17 -b1 -W64 -H32 -C6.5 -mk_lms -S91',
+    "without quotes": "an otter [frame] -s17 -W64 -H32 -C6.5 -Ak_lms -S91",
+}
+
+
+@pytest.mark.parametrize("line", DREAMS.values(), ids=DREAMS)
+def test_dream_in_the_ways_it_was_written(line: str) -> None:
+    found = read_invokeai(said(Dream=line))
+    assert found and (found.positive, found.negative, found.seed, found.steps) == ("an otter", "frame", 91, 17)
+    assert (found.width, found.height, found.cfg, found.sampler) == (64, 32, 6.5, "k_lms")
+
+
+def test_names_of_libraries_are_not_easy_diffusions() -> None:
+    data = {"prompt": POSITIVE, "negative_prompt": NEGATIVE, "seed": 91, "num_inference_steps": 17, "model": "pond XL"}
+    assert read_easydiffusion(said(parameters=data)) is None
+    check(read_plain(said(parameters=data)), "other")
+
+
+def test_novelai_in_exif() -> None:
+    check(read_novelai(said(Software="NovelAI", UserComment=NOVELAI)), "novelai", model="")
+    found = read_novelai(said(Software="NovelAI", ImageDescription=POSITIVE))
+    assert found and found.positive == POSITIVE and found.notes
+
+
+def test_draw_things_by_its_own_settings() -> None:
+    text = f"{POSITIVE}\n-{NEGATIVE}\nSteps: 17, Sampler: DPM++, Guidance Scale: 7.0, Seed: 91, Model: pond XL"
+    own = f"{text}, Strength: 1.0, Seed Mode: Scale Alike"
+    check(read_drawthings(said(xmp=own)), "drawthings")
+    check(read_drawthings(said(ImageDescription=text, Software="Draw Things")), "drawthings")
+    assert read_drawthings(said(xmp=text)) is None
+
+
+def test_fooocus_before_2_2_numbers_its_loras() -> None:
+    found = read_fooocus(said(parameters={"Prompt": POSITIVE, "Base Model": "pond XL", "LoRA 1": "teacups : 0.5"}))
+    assert found and found.loras == (Lora("teacups", 0.5),)
+
+
+def test_civitai_resources_by_address() -> None:
+    air = "urn:air:sdxl:{}:civitai:12@34"
+    resources = [{"air": air.format("lora"), "weight": 0.6}, {"air": air.format("checkpoint")}]
+    found = read_infotext(said(parameters=f"{POSITIVE}\nSteps: 3, Seed: 4, Civitai resources: {json.dumps(resources)}"))
+    assert found and found.model == air.format("checkpoint")
+    assert found.loras == (Lora(air.format("lora"), 0.6),)
+
+
+@pytest.mark.parametrize("place", ["XPTitle", "XPSubject", "XPKeywords", "Title"])
+def test_infotext_in_the_fields_of_windows(place: str) -> None:
+    text = f"{POSITIVE}\nNegative prompt: {NEGATIVE}\nSteps: 17, Seed: 91, Model: pond XL"
+    check(read_infotext(said(**{place: text})), "a1111")
+
+
+@pytest.mark.parametrize("front", ["", "Prompt: ", "Positive prompt: "])
+@pytest.mark.parametrize("word", ["Negative prompt:", "Negative Prompt:", "negative prompt:"])
+def test_sides_of_an_infotext_in_whatever_case_they_are_named(front: str, word: str) -> None:
+    text = f"{front}{POSITIVE}\n{word} {NEGATIVE}\nSteps: 17, Seed: 91, Model: pond XL"
+    check(read_infotext(said(parameters=text)), "a1111")
+    bare = read_bare_prompt(said(UserComment=f"{front}{POSITIVE}\n{word} {NEGATIVE}"))
+    assert bare and (bare.positive, bare.negative) == (POSITIVE, NEGATIVE)
