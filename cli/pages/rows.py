@@ -28,8 +28,6 @@ class Row:
     """The address of the image as seen from the report, percent-encoded (see `link`)."""
     verdict: Shown
     reason: str = ""
-    unjudged: str = ""
-    """What could not be judged, in a few words; empty where the gate reached its verdict."""
     thumbnail: str = ""
     """A data URI (see `thumbnail`); empty lets the browser show the image itself."""
     width: int = 0
@@ -50,6 +48,8 @@ class Row:
     """Seconds since 1970; 0 when unknown."""
     duplicate_of: str = ""
     """The path of the image that this one repeats; empty when it repeats none."""
+    unjudged: str = ""
+    """What could not be judged, in a few words; empty where the gate reached its verdict."""
 
 
 @dataclass(frozen=True)

@@ -267,7 +267,7 @@ def _write(
         verdict = "accept" if turned.sign * score >= chosen.value else "reject"
         reason = f"{verdict}: {turned.value} {score:.3g}; you said {mark.mark}"
         picture, scores = thumbnails.get(mark.content, ""), {model: {name: float(score)}}
-        rows.append(Row(*places[mark.content], verdict, reason, picture, scores=scores))
+        rows.append(Row(*places[mark.content], verdict, reason, thumbnail=picture, scores=scores))
     date = time.strftime("%Y-%m-%dT%H:%M:%S")
     header = Header(str(turned.value), turned.gate(chosen), [ShownModel(model)], version=__version__, date=date)
     write_page(path, header, rows, _panels(turned, scale))

@@ -42,12 +42,12 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> str:
                 link(path, folder),
                 verdict,
                 f"{verdict}: m.a {score:.2f}",
-                thumbnail(picture) if k else "",
-                60,
-                90,
-                scores,
-                {"m": "even" if k % 2 == 0 else "odd"},
-                HOSTILE if k < 3 else f"a picture of number {k}",
+                thumbnail=thumbnail(picture) if k else "",
+                width=60,
+                height=90,
+                scores=scores,
+                labels={"m": "even" if k % 2 == 0 else "odd"},
+                prompt=HOSTILE if k < 3 else f"a picture of number {k}",
                 duplicate_of=str(folder / BYTES) if k == 2 else "",
             )
         )

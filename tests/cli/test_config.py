@@ -209,7 +209,10 @@ def test_db_and_preset_of_the_settings_are_used(file: Path, pictures: Path, tmp_
     assert (tmp_path / "mine.db").is_file()
     assert run("scan", pictures, "--gate", 'reject: signals.label != "duplicate"', "--json", report)[0] == 0
     assert json.loads(report.read_text("utf-8"))[0]["verdict"] == "reject"
-    assert run("scan", pictures, "--db", tmp_path / "other.db")[0] == 0
+    code, output = run("scan", pictures, "--db", tmp_path / "other.db")
+    assert code == 1
+    assert "coherence" in output  # a model of the preset that is set, and whose file is not here
+    assert run("scan", pictures, "--db", tmp_path / "other.db", "--allow-missing")[0] == 0  # signals decides
     assert (tmp_path / "other.db").is_file()
 
 
