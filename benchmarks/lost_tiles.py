@@ -1,4 +1,7 @@
-"""How many lost tiles `signals` finds, and how often it finds some where none are: LOST_COUNT pictures of each kind."""
+"""How many lost tiles `signals` finds, and how often it finds some where none are: LOST_COUNT pictures of each kind.
+
+LOST_FIRST is the seed of the first picture of each kind.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +13,8 @@ from keepers.models.signals.signals import LABELS, measure
 from keepers.tests.models.signals.layouts_and_losses import LOSSES, MEANT, Made, make
 
 COUNT = int(os.environ.get("LOST_COUNT", "5"))
-FIRST = 100_000
-"""A seed that no test uses."""
+FIRST = int(os.environ.get("LOST_FIRST", "100000"))
+"""The first seed: one that no test uses."""
 
 
 def found(kinds: Mapping[str, Made]) -> int:

@@ -4,30 +4,28 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
-from time import perf_counter
+from time import thread_time
 
 import numpy as np
 import torch
 from PIL import Image
 
-from keepers.core.judging.near_duplicates import Run
 from keepers.examples.pictures import ORDINARY, mountains
 from keepers.models.signals.lost import measure_lost
 from keepers.models.signals.signals import measure
 
 SIZE = (1024, 1536)
 ROUNDS = 15
-SEEN = 100_000
 
 
 def milliseconds(work: Callable[[], object]) -> float:
-    """The shortest time of one call after a warm-up call: the one least disturbed by other work on the machine."""
+    """The shortest time on the processor of one call after a warm-up call, so that other work disturbs it little."""
     work()
     times: list[float] = []
     for _ in range(ROUNDS):
-        start = perf_counter()
+        start = thread_time()
         work()
-        times.append(perf_counter() - start)
+        times.append(thread_time() - start)
     return 1000 * min(times)
 
 
@@ -39,7 +37,7 @@ def decode(file: io.BytesIO) -> Image.Image:
 
 
 def main() -> None:
-    """Print one line per picture, and the cost of the search for near-duplicates in a long run."""
+    """Print one line per picture."""
     torch.set_num_threads(1)
     pictures = {"mountains": mountains(SIZE)}
     pictures |= {name: ORDINARY[name]().resize(SIZE) for name in ("spheres", "fog", "night", "line_art", "film")}
@@ -55,10 +53,6 @@ def main() -> None:
         print(
             f"{name:10} signals {judging:5.1f} ms, of which lost tiles {lost:4.1f} ms; PNG decoding {decoding:5.1f} ms"
         )
-    run = Run()
-    for place, bits in enumerate(np.random.RandomState(0).randint(0, 2**63, SEEN, dtype=np.uint64)):
-        run.remember(bits, str(place))
-    print(f"near-duplicates among {SEEN:,} images: {milliseconds(lambda: run.nearest(np.uint64(1))):.2f} ms an image")
 
 
 if __name__ == "__main__":

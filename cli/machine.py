@@ -16,6 +16,7 @@ from ..models.registry import REGISTRY
 from .console import console
 from .exit_codes import escaped
 from .named import named_paths
+from .not_judged import how_to_get
 from .options import Fields, Setting, in_panel
 
 if TYPE_CHECKING:
@@ -86,9 +87,9 @@ def require_models(judge: Judge, models: Iterable[str], *, allow_missing: bool =
     if missing and not allow_missing:
         why = "\n".join(map(str, missing.values()))
         raise MissingWeights(f"{why}\n--download gets what is missing now; --allow-missing goes on without it.")
-    for model in missing:
+    for model, error in missing.items():
         told = f"[yellow]{escaped(model)} is not here: images that depend on it go to review.[/]"
-        console.print(f"{told} keepers fetch {escaped(model)}", soft_wrap=True)
+        console.print(f"{told} {escaped(how_to_get(model, str(error)))}", soft_wrap=True)
 
 
 ModelFolders = Annotated[Machine, Fields("folders")]

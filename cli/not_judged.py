@@ -50,5 +50,11 @@ class NotJudged:
         """The cause, and how to get a missing model, or the first image's reason as an example of a failure."""
         first = self._first[cause]
         if first.kind == "missing":
-            return f"{cause}: keepers fetch {first.model}" if first.model else cause
+            return f"{cause}: {how_to_get(first.model, first.reason)}" if first.model else cause
         return f"{cause}, as in: {first.reason}" if first.kind in ("failure", "unasked") else cause
+
+
+def how_to_get(model: str, reason: str) -> str:
+    """A command where the reason names it; else the reason, as a model that is made here is not to be fetched."""
+    command = f"keepers fetch {model}"
+    return command if reason.rstrip(".").endswith(command) else reason.removeprefix(f"{model} could not be judged: ")

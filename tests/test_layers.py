@@ -76,7 +76,8 @@ extension/extras extension/script
 extension/register
 
 cli/console cli/exit_codes cli/completion cli/named cli/options cli/recipe
-cli/gates cli/known_output cli/looking cli/machine cli/not_judged cli/noted cli/store cli/pages/
+cli/not_judged
+cli/gates cli/known_output cli/looking cli/machine cli/noted cli/store cli/pages/
 cli/captions/ cli/catalogue/ cli/evaluate/ cli/explain/ cli/likeness/ cli/metadata/ cli/prompts/ cli/report/ \
 cli/review/ cli/scan/ cli/taste/ cli/training/
 cli/commands

@@ -96,14 +96,21 @@ def _common(levels: NDArray[np.uint8], enough: int) -> Iterator[int]:
 
 def _opened(mask: NDArray[np.bool_], side: int) -> NDArray[np.bool_]:
     """Only what whole squares of so many cells cover."""
-    fits = _box_sums(mask, side) == side**2
-    return _box_sums(np.pad(fits, side - 1), side) > 0
+    fits = _over_squares(np.logical_and, mask, side)
+    around = np.zeros((mask.shape[0] + side - 1, mask.shape[1] + side - 1), dtype=bool)
+    around[side - 1 : mask.shape[0], side - 1 : mask.shape[1]] = fits
+    return _over_squares(np.logical_or, around, side)
 
 
-def _box_sums(mask: NDArray[np.bool_], side: int) -> NDArray[np.int32]:
-    """The counts in squares of so many cells, where these lie inside."""
-    sums = np.pad(mask, ((1, 0), (1, 0))).cumsum(0, dtype=np.int32).cumsum(1, dtype=np.int32)
-    return sums[side:, side:] - sums[side:, :-side] - sums[:-side, side:] + sums[:-side, :-side]
+def _over_squares(join: np.ufunc, mask: NDArray[np.bool_], side: int) -> NDArray[np.bool_]:
+    """All cells of each square of so many cells joined, by doubling; [H - side + 1, W - side + 1]."""
+    done = 1
+    while done < side:
+        step = min(done, side - done)
+        mask = join(mask[step:], mask[:-step])
+        mask = join(mask[:, step:], mask[:, :-step])
+        done += step
+    return mask
 
 
 def connected(mask: NDArray[np.bool_]) -> Iterator[NDArray[np.bool_]]:
@@ -135,8 +142,7 @@ def connected(mask: NDArray[np.bool_]) -> Iterator[NDArray[np.bool_]]:
 
 def _straightened(cells: NDArray[np.bool_], level: int) -> list[Area]:
     """The area with straight borders that these cells nearly are, if there is one."""
-    padded = np.pad(cells, 1).astype(np.int8)
-    across, down = np.abs(np.diff(padded, axis=1)).sum(0), np.abs(np.diff(padded, axis=0)).sum(1)
+    across, down = _changes(cells), _changes(cells.T)
     if np.sort(across)[-STRAIGHT:].sum() + np.sort(down)[-STRAIGHT:].sum() < 0.6 * (across.sum() + down.sum()):
         return []
     xs, ys = _lines(across), _lines(down)
@@ -153,6 +159,12 @@ def _straightened(cells: NDArray[np.bool_], level: int) -> list[Area]:
     straight = np.zeros_like(cells)
     straight[ys[0] : ys[-1], xs[0] : xs[-1]] = filled.repeat(np.diff(ys), 0).repeat(np.diff(xs), 1)
     return [Area(level, straight, borders)]
+
+
+def _changes(cells: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """How many cells of each upright line [W + 1] have the area on one side only."""
+    between = (cells[:, 1:] != cells[:, :-1]).sum(axis=0)
+    return np.concatenate([cells[:, :1].sum(axis=0), between, cells[:, -1:].sum(axis=0)])
 
 
 def _lines(changes: NDArray[np.int_]) -> NDArray[np.intp]:
@@ -176,8 +188,9 @@ def _outline(
     borders: list[Border] = []
     length = 0
     for upright, blocks, at, along, end in ((True, filled, xs, ys, shape[1]), (False, filled.T, ys, xs, shape[0])):
-        sides = np.pad(blocks, ((0, 0), (1, 1))).astype(np.int8)
-        for line, change in zip(at, np.diff(sides, axis=1).T, strict=True):
+        sides = blocks.astype(np.int8)
+        changes = np.column_stack([sides[:, 0], sides[:, 1:] - sides[:, :-1], -sides[:, -1]])
+        for line, change in zip(at, changes.T, strict=True):
             for start, stop, sign in _stretches(change):
                 first, last = int(along[start]), int(along[stop])
                 length += last - first

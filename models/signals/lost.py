@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from PIL import Image
 
 from ...core.prediction import Floats
 from .flat_areas import CELL, Area, Border, flat_areas
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-    from PIL import Image
 
 REACH = 24
 """Pixels on either side of a border that are looked at."""
@@ -56,9 +56,15 @@ def measure_lost(picture: Image.Image, grey: NDArray[np.uint8]) -> float:
       the mean difference across a line over that across its neighbours.
     `picture` is in mode L or RGB, `grey` [H, W] the same in mode L.
     """
+    judged: list[tuple[Area, Floats, list[Cut]]] = []
     areas = flat_areas(grey)
-    judged = [(area, colour, cuts) for area in areas for colour, cuts in _judged(area, picture)]
-    if not judged or not all(_through_texture(cuts) for _, _, cuts in judged):
+    middles = _middles(picture) if areas else grey
+    for area in areas:
+        for colour, cuts in _judged(area, picture, middles):
+            if not _through_texture(cuts):
+                return 0.0
+            judged.append((area, colour, cuts))
+    if not judged:
         return 0.0
     lost = np.stack([area.cells for area, _, _ in judged]).max(axis=0)
     cuts = [cut for _, _, of_area in judged for cut in of_area]
@@ -67,11 +73,17 @@ def measure_lost(picture: Image.Image, grey: NDArray[np.uint8]) -> float:
     return float(lost.mean())
 
 
-def _judged(area: Area, picture: Image.Image) -> list[tuple[Floats, list[Cut]]]:
+def _middles(picture: Image.Image) -> NDArray[np.uint8]:
+    """The pixel in the middle of each whole cell, [H // CELL, W // CELL, channels]."""
+    wide, high = (side // CELL for side in picture.size)
+    found = picture.resize((wide, high), Image.Resampling.NEAREST, (0, 0, wide * CELL, high * CELL))
+    return np.asarray(found).reshape(high, wide, -1)
+
+
+def _judged(area: Area, picture: Image.Image, middles: NDArray[np.uint8]) -> list[tuple[Floats, list[Cut]]]:
     """The colour of an area and its cuts, if it has one colour and all cuts are straight."""
-    rows, columns = (places[:: max(1, len(places) // 48)] for places in np.nonzero(area.cells))
-    middles = [picture.getpixel((int(x) * CELL + 4, int(y) * CELL + 4)) for y, x in zip(rows, columns, strict=True)]
-    inside = np.array(middles, dtype=np.float32).reshape(len(rows), -1)
+    places = np.flatnonzero(area.cells)
+    inside = middles.reshape(area.cells.size, -1)[places[:: max(1, len(places) // 48)]].astype(np.float32)
     colour = np.median(inside, axis=0)
     if (np.abs(inside - colour).max(axis=1) > 4).mean() > 0.05:
         return []
@@ -92,7 +104,9 @@ def _through_texture(cuts: list[Cut]) -> bool:
 
 def _cut(border: Border, colour: Floats, picture: Image.Image) -> Cut:
     pixels = _pieces(border, picture)
-    away = np.abs(pixels - colour).max(axis=3)
+    away = np.abs(pixels[..., 0] - colour[0])
+    for channel in range(1, len(colour)):  # far quicker than along an axis of three
+        np.maximum(away, np.abs(pixels[..., channel] - colour[channel]), out=away)
     places, steep = _steps(away)
     straight, best = _at_one_place(places, steep)
     textured = _texture(pixels, away, places).mean() if straight >= 0.75 else 0.0
