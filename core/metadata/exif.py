@@ -44,7 +44,15 @@ def _texts(tags: Mapping[int, object]) -> Iterator[tuple[str, str]]:
         elif tag in _WINDOWS and isinstance(value, bytes):
             yield _WINDOWS[tag], value.decode("utf-16-le", "replace").rstrip("\0")
         elif isinstance(value, str):
-            yield from _tag(tag, value.rstrip("\0"))
+            yield from _tag(tag, _utf_8(value).strip("\0"))
+
+
+def _utf_8(value: str) -> str:
+    """A text that Pillow took for Latin-1, as the standard has it; most programs write UTF-8."""
+    try:
+        return value.encode("latin-1").decode("utf-8")
+    except UnicodeError:
+        return value
 
 
 def _tag(tag: int, value: str) -> Iterator[tuple[str, str]]:

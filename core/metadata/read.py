@@ -41,7 +41,7 @@ _READERS: tuple[Reader, ...] = (
     read_drawthings,
     read_midjourney,
     lambda said: _completed(read_civitai(said), said),
-    read_infotext,
+    lambda said: _with_prompts(read_infotext(said), said),
     read_easydiffusion,
     lambda said: _read_graphs(said),
     read_bare_prompt,
@@ -89,7 +89,7 @@ def _read_graphs(said: Said) -> Generation | None:
 
 
 def _completed(found: Generation | None, said: Said) -> Generation | None:
-    """With what only the graph says that the Civitai generator ran: settings, and prompts if the site gives none."""
+    """With what only the graph in the file says: settings, and prompts if there are none so far."""
     graph = _read_graphs(said) if found else None
     if found is None or graph is None:
         return found
@@ -105,6 +105,11 @@ def _completed(found: Generation | None, said: Said) -> Generation | None:
         height=found.height or graph.height,
         loras=found.loras or graph.loras,
     )
+
+
+def _with_prompts(found: Generation | None, said: Said) -> Generation | None:
+    """An infotext with the prompts of the graph beside it, where it has none of its own."""
+    return found if found and (found.positive or found.negative) else _completed(found, said)
 
 
 def _why_empty(found: Generation) -> Iterator[str]:

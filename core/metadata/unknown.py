@@ -14,8 +14,9 @@ _HARMLESS = frozenset((
 """What cameras, editors and libraries write about a picture. Only JSON among it can be somebody's settings."""
 _PREFIXES = ("date:", "exif:", "icc:", "png:", "thumb::", "raw profile type", "xmp:", "photoshop:", "tiff:", "dc:")
 _PROGRAMS = frozenset((
-    "dream", "extras", "fooocus_scheme", "invokeai_graph", "invokeai_metadata", "invokeai_workflow", "keepers",
-    "parameters", "postprocessing", "prompt", "sd-metadata", "workflow",
+    "dream", "extras", "fooocus_scheme", "generation_data", "invokeai_graph", "invokeai_metadata",
+    "invokeai_workflow", "keepers", "parameters", "parameters-json", "postprocessing", "prompt", "sd-metadata",
+    "smproj", "workflow",
 ))  # fmt: skip
 """What is read, or belongs to what is read. If nothing was understood, it was not read."""
 _MOST = 8

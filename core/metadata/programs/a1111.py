@@ -46,13 +46,13 @@ def from_infotext(found: Infotext) -> Generation:
     hashes = table(get("Hashes", ""))
     resources = [table(one) for one in items(json_object(f'{{"all":{get("Civitai resources", "[]")}}}').get("all"))]
     return Generation(
-        found.positive,
-        found.negative,
+        _known(found.positive),
+        _known(found.negative),
         seed(get("Seed")),
         get("Sampler", ""),
         get("Schedule type", "") or get("Scheduler", ""),
         whole(get("Steps")),
-        real(get("CFG scale")),
+        real(get("CFG scale") or get("CFG Scale")),
         get("Model", "") or get("model", "") or _checkpoint(resources) or get("Model hash", ""),
         width,
         height,
@@ -61,6 +61,11 @@ def from_infotext(found: Infotext) -> Generation:
         model_hash=get("Model hash", "") or text(hashes.get("model")),
         loras=(*_loras(found.positive, _hashes(get("Lora hashes", ""), hashes)), *_networks(resources)),
     )
+
+
+def _known(prompt: str) -> str:
+    """A prompt; empty where a saver for ComfyUI wrote that nothing was wired to it."""
+    return "" if prompt == "unknown" else prompt
 
 
 def with_resources(found: Generation, resources: object) -> Generation:

@@ -10,14 +10,13 @@ from ..values import NOTHING, items, name_and_hash, plain_settings, real, seed, 
 
 
 def read_novelai(said: Said) -> Generation | None:
-    """The picture's own settings, or those that another tool has wrapped into one JSON object."""
-    texts: Mapping[str, object] = said.texts
-    if not _is_ours(texts):
-        texts = next(filter(_is_ours, said.objects.values()), NOTHING)
-    comment = (table(texts.get("Comment")) or table(texts.get("UserComment"))) if texts else _bare(said)
-    if not comment and not texts:
+    """The picture's own settings, or those that are wrapped into one JSON object, as in its WebP files."""
+    held = [one for one in (*said.objects.values(), said.texts) if _is_ours(one)]
+    comment = _comment(said, held) if held else _bare(said)
+    if not comment and not held:
         return None
-    model, model_hash = name_and_hash(text(texts.get("Source")))
+    texts: Mapping[str, object] = dict(pair for one in reversed(held) for pair in one.items())
+    model, model_hash = name_and_hash(text(texts.get("Source")) or _model(said.texts.get("Software", "")))
     return Generation(
         _side(comment.get("v4_prompt")) or text(comment.get("prompt")) or _described(texts),
         _side(comment.get("v4_negative_prompt")) or text(comment.get("uc")) or text(comment.get("negative_prompt")),
@@ -34,6 +33,16 @@ def read_novelai(said: Said) -> Generation | None:
         model_hash=model_hash,
         notes=() if comment else ("NovelAI's settings are missing or cannot be read",),
     )
+
+
+def _comment(said: Said, held: list[Mapping[str, object]]) -> Mapping[str, object]:
+    wrapped = [table(one.get("Comment")) for one in (*held, *said.objects.values())]
+    return next(filter(None, wrapped), NOTHING) or table(said.texts.get("UserComment"))
+
+
+def _model(software: str) -> str:
+    """The model that its WebP files name as the software."""
+    return software if software.startswith("NovelAI Diffusion") else ""
 
 
 def _described(texts: Mapping[str, object]) -> str:

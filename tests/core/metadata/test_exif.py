@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import struct
 from io import BytesIO
 from typing import Any
 
@@ -123,3 +124,16 @@ def test_a_comment_under_a_wrong_name_or_none(head: bytes, encoding: str) -> Non
 def test_a_graph_written_twice_wrapped_or_under_the_other_name(form: str, word: str) -> None:
     found = read_generation(jpeg({0x010F: f"{word}: {form}"}))
     assert (found.source, found.positive, found.negative, found.notes) == ("comfyui", "a kingfisher", "fog", ())
+
+
+@pytest.mark.parametrize("words", LANGUAGES)
+def test_a_description_in_utf_8(words: str) -> None:
+    """Exif has only ASCII there; programs write UTF-8, and some begin with noughts."""
+    text = f"{words}\nNegative prompt: fog\nSteps: 8, Sampler: Euler, Seed: 12".encode()
+    for data in (text, bytes(4) + text):
+        value = data + bytes(1)
+        block = b"MM\0*" + struct.pack(">IHHHIII", 8, 1, 0x010E, 2, len(value), 26, 0) + value
+        stream = BytesIO()
+        Image.new("RGB", (16, 16)).save(stream, "JPEG", exif=b"Exif\0\0" + block)
+        found = read_generation(stream.getvalue())
+        assert (found.positive, found.negative, found.seed) == (words, "fog", 12)

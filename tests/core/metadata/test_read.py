@@ -252,6 +252,15 @@ def test_what_the_civitai_generator_leaves_to_its_graph(tmp_path: Path) -> None:
     assert (found.source, found.positive, found.negative, found.seed) == ("civitai", "a red fox", "blurry", 3)
 
 
+def test_an_infotext_without_prompts_takes_them_from_the_graph(tmp_path: Path) -> None:
+    text = "unknown\nNegative prompt: unknown\nSteps: 3, Sampler: euler, Seed: 7"
+    found = read_generation(png(tmp_path / "a.png", parameters=text, prompt=json.dumps(basic())))
+    assert (found.source, found.positive, found.negative, found.seed) == ("a1111", "a red fox", "blurry", 7)
+    other = text.replace("unknown", "a dog", 1)
+    found = read_generation(png(tmp_path / "a.png", parameters=other, prompt=json.dumps(basic())))
+    assert (found.positive, found.negative) == ("a dog", "")
+
+
 def test_a_workflow_where_the_prompt_belongs(tmp_path: Path) -> None:
     for texts in ({"prompt": WORKFLOW}, {"workflow": {"workflow": WORKFLOW}}):
         written = {key: json.dumps(value) for key, value in texts.items()}

@@ -302,6 +302,14 @@ def test_novelai_in_exif() -> None:
     assert found and found.positive == POSITIVE and found.notes
 
 
+def test_novelai_in_webp() -> None:
+    """Its own WebP files name the model as the software, and wrap the settings without naming the program."""
+    inner = {"Comment": json.dumps({**NOVELAI, **V4}), "Generation_time": "2.5"}
+    found = read_novelai(said(Software="NovelAI Diffusion V9 0A1B2C3D", ImageDescription="cut off", UserComment=inner))
+    assert found and (found.positive, found.negative) == (f"{POSITIVE}\nduck, red scarf", f"{NEGATIVE}\nhat")
+    assert (found.seed, found.model, found.model_hash, found.notes) == (91, "NovelAI Diffusion V9", "0A1B2C3D", ())
+
+
 def test_draw_things_by_its_own_settings() -> None:
     text = f"{POSITIVE}\n-{NEGATIVE}\nSteps: 17, Sampler: DPM++, Guidance Scale: 7.0, Seed: 91, Model: pond XL"
     own = f"{text}, Strength: 1.0, Seed Mode: Scale Alike"
@@ -336,3 +344,8 @@ def test_sides_of_an_infotext_in_whatever_case_they_are_named(front: str, word: 
     check(read_infotext(said(parameters=text)), "a1111")
     bare = read_bare_prompt(said(UserComment=f"{front}{POSITIVE}\n{word} {NEGATIVE}"))
     assert bare and (bare.positive, bare.negative) == (POSITIVE, NEGATIVE)
+
+
+def test_an_infotext_with_nothing_wired_to_its_prompts() -> None:
+    found = read_infotext(said(parameters="unknown\nNegative prompt: unknown\nSteps: 3, CFG Scale: 8.0, Seed: 0"))
+    assert found and (found.positive, found.negative, found.cfg) == ("", "", 8.0)
