@@ -14,6 +14,7 @@ from ..core.gates.gate import Gate, Verdict
 from ..core.judging.case import Subject
 from ..core.metadata.read import read_generation
 from ..core.metadata.record import record_of, to_json
+from ..core.pictures.open import view_notes
 from ..core.prediction import Answer
 from ..models.presets import PRESETS
 from .host import host
@@ -28,6 +29,8 @@ from .sorting import MARK, Sorted
 
 NO_CAPTION = "Keepers captions"
 """The key that says why there is no caption."""
+NOTES = "Keepers notes"
+"""The key that says how models saw the picture."""
 logger = logging.getLogger("keepers")
 
 
@@ -72,6 +75,8 @@ class KeepersExtras(scripts_postprocessing.ScriptPostprocessing):
         picture = pp.image
         judged = host.judge().judge([Subject(lambda: picture)], gate, everything=True)[0]
         _tell(pp, gate, judged.answers, judged.verdict)
+        if noted := "; ".join(view_notes(picture)):
+            pp.info[NOTES] = noted
         caption = _caption(pp, choices)
         record = record_of(judged.answers, judged.verdict, str(gate), caption)
         sort = bool(fields.get("sort", False))

@@ -190,7 +190,7 @@ def _decode(picture: Image.Image, label: str, pixel_limit: int, notes: tuple[str
     result, more = _eight_bits(picture, label)
     info = {key: value for key, value in picture.info.items() if key in ("icc_profile", "exif", "transparency")}
     result = result if result is not picture else picture.copy()
-    result.info = {**info, "keepers_notes": (*notes, *more, *_view_notes(result))}
+    result.info = {**info, "keepers_notes": (*notes, *more, *view_notes(result))}
     return result
 
 
@@ -199,7 +199,7 @@ def _frame_notes(picture: Image.Image) -> tuple[str, ...]:
     return (f"first of {frames} frames",) if frames > 1 else ()
 
 
-def _view_notes(picture: Image.Image) -> Iterator[str]:
+def view_notes(picture: Image.Image) -> Iterator[str]:
     """How models see a picture that their originals treat in an unexpected way.
 
     A picture that shows nothing still has colours, and some models judge them as if they were visible.

@@ -47,7 +47,7 @@ def judge_subjects(given: Sequence[Subject], gate: Gate, how: host.RunOptions, *
     check_loaded(answer for each in judged for answer in each.answers.values())
     text = str(gate)
     both = zip(judged, given, strict=True)
-    return Scores(tuple(Scored(each.answers, subject.flaw, each.verdict, text) for each, subject in both))
+    return Scores(tuple(Scored(each.answers, subject.flaw, each.verdict, text, each.notes) for each, subject in both))
 
 
 def check_loaded(answers: Iterable[Answer]) -> None:

@@ -36,6 +36,8 @@ class Scored:
     verdict: Verdict | None = None
     gate: str = ""
     """The gate of the verdict, in its canonical form."""
+    notes: tuple[str, ...] = ()
+    """As in `Judged`: how models saw the file."""
 
     @property
     def outcome(self) -> str:
@@ -151,8 +153,8 @@ def summary(scores: Scores) -> str:
 
 
 def report(scores: Scores) -> str:
-    """The counts, then a line for every image with its verdict and reason."""
-    lines = [f"{index}: {one.reason}" for index, one in enumerate(scores.images)]
+    """The counts, then a line for every image with its verdict, its reason and what is to be noted."""
+    lines = ["; ".join([f"{index}: {one.reason}", *one.notes]) for index, one in enumerate(scores.images)]
     return "\n".join([summary(scores), *lines])
 
 

@@ -56,6 +56,21 @@ def test_extras_score_and_sort(host: Host) -> None:
     assert texts["postprocessing"].startswith("Keepers: reject, Keepers reason: ")
 
 
+def test_extras_note_how_models_saw_the_picture(host: Host) -> None:
+    from modules import scripts
+
+    operation = scripts.postprocessing_scripts_data[0].script_class()
+    turned = Image.new("RGBA", (32, 32), (*GOOD, 128))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    turned.info["exif"] = exif.tobytes()
+    for picture, told in ((turned, ("partly transparent", "EXIF rotation")), (plain(*GOOD, size=32), ())):
+        pp = host.postprocessing.PostprocessedImage(picture)
+        operation.process(pp, enabled=True, preset="custom", gate=GATE)
+        assert all(part in pp.info["Keepers notes"] for part in told)
+        assert ("Keepers notes" in pp.info) == bool(told)
+
+
 def test_extras_caption_with_the_hosts_own_rules(host: Host) -> None:
     pp, _ = extras(host, GOOD, "a", enabled=True, preset="custom", gate=GATE, tagger="words")
     assert pp.caption == "good"

@@ -269,6 +269,16 @@ def test_load_of_a_broken_file_is_for_review_and_nothing_is_lost(comfy: Any, tmp
         assert "1 could not be judged" in found["report"]
 
 
+def test_load_notes_how_models_saw_a_picture(comfy: Any, tmp_path: Path) -> None:
+    folder = tmp_path / "output" / "keepers"
+    folder.mkdir(parents=True, exist_ok=True)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (64, 64), "red").save(folder / "turned.png", exif=exif)
+    found = outputs(KeepersLoad, run(KeepersLoad, **LOAD | {"gate": ["accept: signals.side > 1"]}))
+    assert "EXIF rotation is not applied" in found["report"].splitlines()[1]
+
+
 def test_load_stays_inside_and_sees_new_files(comfy: Any) -> None:
     with pytest.raises(OutsideFolder):
         run(KeepersLoad, **LOAD | {"folder": ["../.."]})
