@@ -48,6 +48,8 @@ class Member:
     """[1, FINGERPRINT_WORDS]; None for a failed picture, which is not compared."""
     prediction: Prediction | None = None
     """Where no store keeps it."""
+    notes: tuple[str, ...] = ()
+    """What decoding it has shown, where no store keeps it."""
 
 
 @dataclass
@@ -140,8 +142,8 @@ class Comparison:
 
     def _add(self, name: str, found: Found, image: SeenImage, answer: Prediction) -> None:
         words = fingerprint(answer) if comparable(answer) else None
-        kept = None if self.store else answer
-        self.members[name] = Member(found, image.content, image.width * image.height, image.quality, words, kept)
+        kept = (None, ()) if self.store else (answer, image.notes)
+        self.members[name] = Member(found, image.content, image.width * image.height, image.quality, words, *kept)
 
     def settle(self, numbers: Callable[[Sequence[Member]], list[float]] = lambda some: [math.nan] * len(some)) -> None:
         """Compare all members, and remember the result in `settled`.

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..core.errors import KeepersError
+from ..core.errors import KeepersError, one_line
 from ..core.gates.gate import Gate, Verdict
 from ..core.gates.number import gate_number
 from ..core.judging.better import KeepDuplicate
@@ -266,15 +266,18 @@ class Scan:
         """A file with its known verdict, with its known content, or with its bytes."""
         if known is not None and self._stands(known, str(found.path)):
             return Loaded(found, known.content, known=known)
-        member = self.comparison.members.get(str(found.path)) if self.comparison and self.store else None
-        if member is not None:
+        member = self.comparison.members.get(str(found.path)) if self.comparison else None
+        if member is not None and self.store:
             return Loaded(member.found, member.content, pixels=member.pixels, called=str(found.path))
-        return load(found)
+        loaded = load(found)
+        if member is not None and member.content == loaded.content:
+            loaded.image = replace(loaded.image, notes=member.notes)
+        return loaded
 
     def _stands(self, known: SeenVerdict, name: str) -> bool:
         """Whether a verdict still holds: it depends on which image is kept, and names that one."""
         kept, content = self.comparison.kept_instead(name) if self.comparison else ("", "")
-        return known.duplicate_of == content and (not kept or kept in known.reason)
+        return known.duplicate_of == content and (not kept or one_line(kept) in known.reason)
 
     def _subjects(self, window: Sequence[Loaded], pool: ThreadPoolExecutor) -> list[tuple[Loaded, Subject]]:
         """What the judge gets; decoding starts for pictures that a model still has to see."""
@@ -384,7 +387,7 @@ class Scan:
             files=[SeenFile(one.found.path, one.found.size, one.found.mtime_ns, one.content) for one, _ in new],
             images=[loaded.image for loaded, judged in new if judged.fresh or not judged.verdict.judged],
             predictions=[(loaded.content, answer) for loaded, judged in new for answer in judged.fresh.values()],
-            verdicts=[self._verdict(loaded, judged, now) for loaded, judged in new],
+            verdicts=[one for each in new if not (one := self._verdict(*each, now)).of_a_copy],
             thumbnails=[(loaded.content, loaded.thumbnail) for loaded, _ in new if loaded.thumbnail],
         )
 

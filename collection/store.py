@@ -88,6 +88,14 @@ class SeenVerdict:
     """The content of the image that was kept in its place, on which the verdict depends; empty if it was kept."""
 
     @property
+    def of_a_copy(self) -> bool:
+        """Whether the image that was kept has the same bytes.
+
+        Verdicts are stored by content: that of the kept one is, and that of its copy follows from it.
+        """
+        return self.duplicate_of == self.content
+
+    @property
     def verdict(self) -> Verdict:
         """The verdict; an outcome that nobody knows is review."""
         known: Outcome | None = next((one for one in OUTCOMES if one == self.outcome), None)

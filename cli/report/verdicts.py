@@ -100,7 +100,8 @@ class Verdicts:
         kept = [one.kept_instead(str(found.path))[1] for one in self._comparisons.values()]
         verdict = seen.verdict
         if seen.content in (*kept, seen.duplicate_of) and (gate := _parsed(seen.gate)):
-            verdict = gate.decide(answers).verdict or verdict
+            verdict = self._decided(gate, {**self._stored(gate, seen.content), **answers})
+            verdict = seen.verdict if not (verdict.judged or seen.final) else verdict  # says why numbers are missing
         elif seen.duplicate_of not in (kept or [""]):  # another one was kept than would be by the usual order
             compared = {}
         return Judged(found, seen.content, verdict, seen.error, compared)
@@ -135,6 +136,11 @@ class Verdicts:
         else:
             models = [*self.gate.models, *filter(None, map(self.judge.base, self.gate.models))]
         return {model: self.fingerprints[model] for model in models if model in self.fingerprints}
+
+    def _stored(self, gate: Gate, content: str) -> Mapping[str, Prediction]:
+        models = [model for text in gate.models for model in (text, self.judge.base(text)) if model]
+        wanted = {model: self.fingerprints[model] for model in models if model in self.fingerprints}
+        return self.store.predictions([content], wanted).get(content, {})
 
     def _decided(self, gate: Gate, answers: Mapping[str, Answer]) -> Verdict:
         """The verdict from the stored predictions; review if one is missing."""

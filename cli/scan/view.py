@@ -15,6 +15,7 @@ from rich.table import Table
 
 from ...collection.scan import Scanned
 from ...collection.sorting.finish import Finished
+from ...core.errors import one_line
 from ...core.pictures.walk import PassedOver
 from ...core.prediction import twins_of
 from ..console import console
@@ -22,7 +23,7 @@ from ..exit_codes import escaped
 from ..not_judged import NotJudged
 from ..noted import Noted
 
-COLOURS = {"accept": "green", "review": "yellow", "reject": "red"}
+COLOURS = {"accept": "green", "review": "yellow", "reject": "red", "error": "magenta"}
 LATEST = 8
 """Rows of the live table."""
 LISTED = 20
@@ -113,13 +114,12 @@ class ScanView:
     def add(self, result: Scanned) -> None:
         """Count and show one image."""
         outcome, telling = result.verdict.outcome, not result.known
-        self.counts[outcome] += 1
+        self.counts["error" if result.error else outcome] += 1
         self._known += result.known
         self.noted.add(() if result.error else result.image.notes)
         self.duplicates += bool(twins_of(result.answers).kept)
         if result.error:
-            reason = result.verdict.reason.removeprefix("review: ").removeprefix(f"{result.path}: ")
-            self.unread.append((str(result.path), result.error, reason))
+            self.unread.append((str(result.path), result.error, _why(result)))
         elif not result.verdict.judged:
             telling = self.not_judged.add(result.verdict)
         self._latest.append(result)
@@ -146,7 +146,8 @@ class ScanView:
 
     def _show_duplicates(self) -> None:
         if self.duplicates:
-            console.print(f"  {self.duplicates:,} are near-duplicates of a better image")
+            are = "is a near-duplicate" if self.duplicates == 1 else "are near-duplicates"
+            console.print(f"  {self.duplicates:,} {are} of a better image")
 
     def summary(self, taken_back: Sequence[Path] = ()) -> None:
         """What became of all images; every file is accounted for.
@@ -158,7 +159,7 @@ class ScanView:
         rate = f", {total / seconds:.1f} a second" if seconds > 1 else ""
         known = f" ({self._known:,} known from earlier scans)" if self._known else ""
         console.print(f"[bold]{total:,} images[/]{known} in {duration(seconds)}{rate}")
-        for outcome in ("accept", "review", "reject"):
+        for outcome in ("accept", "review", "reject", *(["error"] if self.counts["error"] else [])):
             count = self.counts[outcome]
             share = f"{count / total:6.1%}" if total else ""
             console.print(f"  {coloured(outcome)}  {count:>8,}  {share}")
@@ -193,7 +194,13 @@ def coloured(outcome: str) -> str:
 
 
 def _reason(result: Scanned) -> str:
-    return escaped(result.verdict.reason.removeprefix(f"{result.verdict.outcome}: "))
+    return escaped(_why(result))
+
+
+def _why(result: Scanned) -> str:
+    """The reason without the outcome and the path, which are shown beside it."""
+    reason = result.verdict.reason.removeprefix(f"{result.verdict.outcome}: ")
+    return reason.removeprefix(f"{one_line(str(result.path))}: ")
 
 
 def duration(seconds: float) -> str:

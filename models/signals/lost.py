@@ -39,7 +39,7 @@ class Cut:
     """As `Border.at`, to about 4 pixels."""
 
 
-def measure_lost(picture: Image.Image, grey: NDArray[np.uint8]) -> float:
+def measure_lost(picture: Image.Image, grey: NDArray[np.uint8], alpha: Image.Image | None = None) -> float:
     """The share of a picture that is lost: a half, three quarters, or tiles of one exact value; 0 if nothing is.
 
     An area of one value (`flat_areas`) is lost if all its borders are straight and cut through texture:
@@ -54,11 +54,15 @@ def measure_lost(picture: Image.Image, grey: NDArray[np.uint8]) -> float:
     - borders that go on as seams beyond the area: a collage with an empty cell. A seam is told as the blockiness of
       JPEG is (Wang, Sheikh, Bovik, "No-reference perceptual quality assessment of JPEG compressed images", 2002): by
       the mean difference across a line over that across its neighbours.
-    `picture` is in mode L or RGB, `grey` [H, W] the same in mode L.
+    Transparent areas are not looked at: no decoder leaves them.
+    `picture` is in mode L or RGB, `grey` [H, W] the same in mode L, `alpha` its opacity, None where all is opaque.
     """
     judged: list[tuple[Area, Floats, list[Cut]]] = []
     areas = flat_areas(grey)
     middles = _middles(picture) if areas else grey
+    if areas and alpha is not None:
+        seen = _middles(alpha)[:, :, 0] > 0
+        areas = [area for area in areas if seen[area.cells].any()]
     for area in areas:
         for colour, cuts in _judged(area, picture, middles):
             if not _through_texture(cuts):

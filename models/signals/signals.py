@@ -10,6 +10,7 @@ from PIL import Image
 
 from ...core.judging.near_duplicates import DUPLICATE, HASH_GROUP, with_duplicate
 from ...core.pictures.phash import FINGERPRINT_WORDS, fingerprint_words
+from ...core.pictures.preprocess import has_alpha
 from ...core.prediction import PROBABILITY, Floats, Labels, Range
 from ...core.spec import Build, ModelSpec, NetlessModel, Network
 from .detail import measure_blur, measure_noise
@@ -90,7 +91,7 @@ def flatten(image: Image.Image) -> Image.Image:
     """The picture in mode L or RGB, composited on mid grey, so that colours hidden by transparency do not count."""
     if image.mode in ("L", "RGB"):
         return image
-    if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
+    if has_alpha(image):
         coloured = image.convert("RGBA")
         ground = Image.new("RGBA", coloured.size, (128, 128, 128, 255))
         return Image.alpha_composite(ground, coloured).convert("RGB")
@@ -124,7 +125,7 @@ def measure(image: Image.Image) -> Floats:
         measure_blur(np.asarray(small)),
         measure_clipping(halved.reduce(2)),
         measure_repetition(levels),
-        measure_lost(picture, levels),
+        measure_lost(picture, levels, image.convert("RGBA").getchannel("A") if has_alpha(image) else None),
         0.0,
         *fingerprint_words(small, halved),
     )
@@ -143,7 +144,7 @@ def build(build: Build) -> Network:  # noqa: ARG001 (the contract of every model
 HELP = """\
 The label is "ok", or the first of: tiny, black, blank, solid, lost, noise, blur, clipped, tiled, duplicate.
 "lost" is a half, three quarters or a tile of one exact value, cut straight through texture.
-Transparent parts are seen on mid grey.
+Transparent parts are seen on mid grey, and are never lost.
 "duplicate" means that a better image of the same scan looks the same: a larger one, else a less compressed one, else
 one that is not named as an intermediate, else a newer one. Images that come one by one are compared with earlier ones.
 Limits: it knows nothing of content: a sharp picture of a hand with seven fingers is ok.
@@ -161,7 +162,7 @@ SPEC = ModelSpec(
     cost=0.01,
     gate='accept: signals.ok >= 0.5\nreview: signals.label in ("tiny", "tiled", "duplicate")',
     labels=lambda: LABELS,
-    version="3",
+    version="4",
     netless=NetlessModel(LABELS, measure, name_failure),
     help=HELP,
     compare=with_duplicate,

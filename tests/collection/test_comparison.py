@@ -134,6 +134,30 @@ def test_equal_files_are_told_apart_again_and_again(tmp_path: Path, picture: Ima
             assert results(tmp_path / "in", store)["a.png"].verdict.outcome == "accept"
 
 
+def test_the_kept_one_of_equal_files_has_the_stored_verdict(tmp_path: Path, picture: Image.Image) -> None:
+    """Also where the names are not UTF-8, and are shown escaped."""
+    folder = tmp_path / "in"
+    save(picture, folder / "a\udcff.png", 2_000_000)
+    save(picture, folder / "b.png", 1_000_000)
+    save(half(picture), folder / "c.png")
+    with Store(tmp_path / "k.db") as store:
+        first = results(folder, store)
+        assert twins_of(first["b.png"].answers).kept == str(folder / "a\udcff.png")
+        stored = store.newest_verdicts({one.image.content for one in first.values()})
+        outcomes = {name: stored[one.image.content].outcome for name, one in first.items()}
+        assert outcomes == {"a\udcff.png": "accept", "b.png": "accept", "c.png": "review"}
+        assert {name for name, one in results(folder, store).items() if one.known} == {"a\udcff.png", "c.png"}
+
+
+def test_notes_come_without_a_store_too(tmp_path: Path, picture: Image.Image) -> None:
+    clear = picture.convert("RGBA")
+    clear.putpixel((0, 0), (0, 0, 0, 0))
+    save(clear, tmp_path / "a.png")
+    job = scan()
+    (alone,) = job.run(job.plan(found(tmp_path)))
+    assert any("transparent" in note for note in alone.image.notes)
+
+
 def test_a_better_picture_that_comes_later_replaces_the_one_before(tmp_path: Path, picture: Image.Image) -> None:
     save(half(picture), tmp_path / "in" / "a.png")
     with Store(tmp_path / "k.db") as store:

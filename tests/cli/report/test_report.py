@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 import sqlite3
 import sys
 from collections import Counter
@@ -24,9 +25,11 @@ from keepers.collection.mark_store import MarkStore
 from keepers.collection.store import SeenImage, Store
 from keepers.core.files import content_hash
 from keepers.core.prediction import Prediction
+from keepers.examples.pictures import ORDINARY
 from keepers.models.faramir.labels import LABELS as FARAMIR
 from keepers.tests.cli.pages.test_page import Scripts
 from keepers.tests.cluster.output.world import FULL, SPARSE, content, damage, item_of, row, said, write
+from keepers.tests.models.tiny_models import TINY
 from keepers.tests.train.taste.test_tune import Done, run
 from keepers.tests.train.taste.world import World, picky, world
 
@@ -47,8 +50,6 @@ def pictures_of(path: Path) -> list[str]:
 
 def scanned(folder: Path, db: Path) -> None:
     """Pictures, one of them black, one repeated, one broken; scanned with the gate that needs no files."""
-    from keepers.examples.pictures import ORDINARY
-
     folder.mkdir()
     for name in ("mountains", "night", "fog"):
         ORDINARY[name]().save(folder / f"{name}.png")
@@ -128,6 +129,32 @@ def test_each_image_has_the_verdict_that_was_given_last(store: Path) -> None:
     verdicts = {Path(path).name: v for path, v in zip(data["rows"]["path"], data["rows"]["verdict"], strict=True)}
     assert verdicts["night.png"] == 2 and verdicts["mountains.png"] == 0
     assert "# 5 images" in data["header"]["gate"] and "# 1 images\nreject: signals.ok == 1" in data["header"]["gate"]
+
+
+def test_of_equal_files_one_is_kept_in_the_report_too(tmp_path: Path) -> None:
+    """Their verdict is stored once, by content, and the copy's may need the numbers of a net."""
+    gate = 'reject: coherence.coherent < 0\nreview: signals.label == "duplicate"\naccept: signals.ok >= 0.5'
+    TINY["coherence"].write(tmp_path / "models")
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "broken.png").write_bytes(b"no image")
+    for name, time in (("a.png", 2_000_000), ("b.png", 1_000_000)):
+        ORDINARY["fog"]().save(tmp_path / "in" / name)
+        os.utime(tmp_path / "in" / name, (time, time))
+    for models, told in (("none", "coherence could not be judged: coherence_model"), ("models", "signals")):
+        options = "--db", tmp_path / "k.db", "--models", tmp_path / models, "--allow-missing"
+        done = run("scan", tmp_path / "in", "--gate", gate, *options)
+        asked = run("report", tmp_path / "in", "--db", tmp_path / "k.db", "-o", tmp_path / "page.html")
+        data = page_of(tmp_path / "page.html")
+        reasons = texts(data, "reason")
+        assert all(told in one and "not asked" not in one for one in (reasons[0], reasons[1])), reasons
+        judged = models == "models"
+        assert data["rows"]["verdict"] == ([0, 1, 3] if judged else [1, 1, 3])
+        assert ("duplicate of" in reasons[0], "duplicate of" in reasons[1]) == (False, judged)
+        counts = {"accept": int(judged), "review": 2 - judged, "error": 1}
+        for outcome, count in counts.items():  # the scan and the report count alike
+            assert f"{outcome} {count}" in done.stderr and (not count or f"{outcome} {count}" in asked.stderr)
+        assert "broken.png: this is not an image" in done.stderr
+        assert f"broken.png: {tmp_path}" not in done.stderr, "the path is said once"
 
 
 def test_a_limit_is_shared_among_the_verdicts_and_told(store: Path) -> None:

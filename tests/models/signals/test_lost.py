@@ -160,3 +160,15 @@ def test_a_disc_is_no_flat_area() -> None:
     y, x = np.mgrid[:512, :512]
     grey[np.hypot(x - 256, y - 256) < 200] = 0
     assert flat_areas(grey) == []
+
+
+def test_what_is_transparent_was_not_lost() -> None:
+    """A picture was cut out straight, or stands on a larger canvas; an opaque tile in it is lost all the same."""
+    picture = ORDINARY["mountains"]().convert("RGBA").resize((768, 512))
+    picture.paste((0, 0, 0, 0), (0, 0, 768, 208))
+    assert label(picture) == "ok"
+    picture.paste((128, 128, 128, 255), (256, 304, 512, 512))
+    assert label(picture) == "lost"
+    opaque = ORDINARY["mountains"]().convert("RGBA").resize((768, 512))
+    opaque.paste((128, 128, 128, 255), (0, 0, 768, 208))
+    assert label(opaque) == "lost"
