@@ -42,7 +42,7 @@ PROGRAMS: Mapping[str, str] = {
 }
 """The sources by the names that people know. "a1111" is a form that Forge, SD.Next and many others write as well."""
 
-READER = 5
+READER = 6
 """The version of the reader. What an older one found is read again: raise it when the same file gives other values."""
 
 

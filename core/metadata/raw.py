@@ -44,7 +44,7 @@ class RawMetadata:
         if self._total > _TOTAL_LIMIT or len(self.texts) >= _COUNT_LIMIT:
             self.note("more texts than are read")
         elif key not in self.texts:
-            self.texts[key] = text if isinstance(text, str) else decoded(text)
+            self.texts[key] = (text if isinstance(text, str) else decoded(text)).rstrip("\0")
 
     def note(self, text: str) -> None:
         """Adds a note, but only once."""

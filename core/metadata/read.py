@@ -50,6 +50,7 @@ _READERS: tuple[Reader, ...] = (
 """In this order: those that know a form by a keyword of its own first. The first that finds a program counts."""
 
 _GRAPHS = ("prompt", "workflow")
+_WRAPPED = ("parameters", "invokeai_metadata", "sd-metadata", "Dream", "generation_data", "UserComment", "Description")
 
 
 def read_generation(source: Path | bytes | Image.Image) -> Generation:
@@ -76,12 +77,19 @@ def read_generation(source: Path | bytes | Image.Image) -> Generation:
 def _interpret(raw: RawMetadata) -> Generation:
     """What the first program says that is found. Notes of others, about what they could not read, are kept."""
     said, notes = Said.of(raw.texts), list[str]()
-    for read in _READERS:
-        if found := read(said):
-            if found.source:
-                return replace(found, notes=(*notes, *found.notes))
-            notes += found.notes
+    for one in (said, _wrapped(said)):
+        for read in _READERS if one.texts else ():
+            if found := read(one):
+                if found.source:
+                    return replace(found, notes=(*notes, *found.notes))
+                notes += found.notes
     return Generation(notes=tuple(notes))
+
+
+def _wrapped(said: Said) -> Said:
+    """The texts that a converter has put into one JSON object, as they stood in the file before."""
+    named = {key: text for data in said.objects.values() for key, text in data.items() if isinstance(text, str)}
+    return Said.of({key: named[key] for key in _WRAPPED if key in named})
 
 
 def _read_graphs(said: Said) -> Generation | None:

@@ -21,7 +21,7 @@ _LORA = re.compile(r"<(?:lora|lyco|lycoris):([^:<>]{1,200})(?::([^:<>]{0,40}))?[
 
 def read_infotext(said: Said) -> Generation | None:
     """The first infotext that has settings."""
-    places = (*PLACES, "postprocessing", "extras")
+    places = (key for key in (*PLACES, "postprocessing", "extras") if key not in said.objects)
     return next((from_infotext(found) for one in said.first(*places) if (found := parse_infotext(one))), None)
 
 

@@ -266,3 +266,13 @@ def test_a_workflow_where_the_prompt_belongs(tmp_path: Path) -> None:
         written = {key: json.dumps(value) for key, value in texts.items()}
         found = read_generation(png(tmp_path / "a.png", **written))
         assert (found.positive, found.negative, found.seed, found.notes) == ("a wolf", "bad", 42, ())
+
+
+def test_texts_that_a_converter_wrapped_into_json(tmp_path: Path) -> None:
+    invoke = json.dumps({"positive_prompt": "a fox", "negative_prompt": "fog", "seed": 12})
+    infotext = "a fox\nNegative prompt: fog\nSteps: 8, Sampler: Euler, Seed: 12"
+    for inner, source in (({"parameters": infotext}, "a1111"), ({"invokeai_metadata": invoke}, "invokeai")):
+        comment = json.dumps({**inner, "Software": "x"}) + chr(0) * 2
+        found = read_generation(png(tmp_path / "a.png", Comment=comment))
+        assert (found.source, found.positive, found.negative, found.seed) == (source, "a fox", "fog", 12)
+        assert found.notes == ()
