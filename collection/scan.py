@@ -269,9 +269,10 @@ class Scan:
         member = self.comparison.members.get(str(found.path)) if self.comparison else None
         if member is not None and self.store:
             return Loaded(member.found, member.content, pixels=member.pixels, called=str(found.path))
-        loaded = load(found)
-        if member is not None and member.content == loaded.content:
-            loaded.image = replace(loaded.image, notes=member.notes)
+        loaded = load(member.found if member else found)
+        if member is not None:
+            loaded.called = str(found.path)
+            loaded.image = replace(loaded.image, notes=member.notes or loaded.image.notes)
         return loaded
 
     def _stands(self, known: SeenVerdict, name: str) -> bool:

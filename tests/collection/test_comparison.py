@@ -180,6 +180,18 @@ def test_a_running_scan_tells_again_what_new_files_change(tmp_path: Path, pictur
     assert told == [("b.png", "accept"), ("a.png", "review")]
 
 
+def test_a_file_that_was_moved_is_judged_where_it_is_now(tmp_path: Path, picture: Image.Image) -> None:
+    """A folder is watched and sorted by move, without a store."""
+    save(half(picture), tmp_path / "in" / "a.png")
+    job = scan()
+    (first,) = job.run(job.plan(found(tmp_path / "in")))
+    first.path.rename(tmp_path / "away.png")
+    job.moved(first.path, tmp_path / "away.png")
+    save(picture, tmp_path / "in" / "b.png")
+    told = [(one.path.name, one.verdict.outcome) for one in job.run(job.plan(found(tmp_path / "in")))]
+    assert told == [("b.png", "accept"), ("away.png", "review")]
+
+
 def test_each_picture_is_decoded_once_where_no_net_is_asked(
     tmp_path: Path, picture: Image.Image, monkeypatch: pytest.MonkeyPatch
 ) -> None:
