@@ -17,6 +17,11 @@ from keepers.tests import tiny
 from keepers.tests.tiny import DRIFT, Work
 
 
+def is_up(view: torch.Tensor) -> bool:
+    """Whether a picture's number is moved up."""
+    return bool(zlib.crc32(view.numpy().tobytes()) % 2)
+
+
 class Drifting(torch.nn.Module):
     """A tiny net whose numbers are off by `times` the stated drift, one way or the other, picture by picture."""
 
@@ -26,7 +31,7 @@ class Drifting(torch.nn.Module):
 
     def forward(self, views: torch.Tensor) -> torch.Tensor:
         values = self.net(views)
-        signs = [1.0 if zlib.crc32(view.numpy().tobytes()) % 2 else -1.0 for view in views]
+        signs = [1.0 if is_up(view) else -1.0 for view in views]
         moved = self.times * DRIFT * torch.tensor(signs)
         return values + torch.stack([moved, -moved], 1)
 

@@ -78,3 +78,10 @@ class Gathered:
 def unread(row: Row, code: str) -> Unread:
     """An image that could not be read, for a list that already names it."""
     return Unread(row.path, code, row.reason.removeprefix("review: ").removeprefix(f"{row.path}: "))
+
+
+def passing(count: int) -> str:
+    """That so many verdicts are not final, as a sentence; empty for none."""
+    if count == 1:
+        return "1 verdict is not final: the next scan looks at it again."
+    return f"{count:,} verdicts are not final: the next scan looks at them again." if count else ""

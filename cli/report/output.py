@@ -11,6 +11,7 @@ from ...cluster.output.gate import OutputGate, clear_answers
 from ...cluster.output.output import Output
 from ...cluster.output.parts import RowPlace, image_rows, picked, pieces
 from ...cluster.output.schema import COLUMNS, outcome
+from ...cluster.output.strayed import filled
 from ...cluster.sources.item import SourceItem, path_of
 from ...cluster.sources.read_item import ItemReader
 from ...collection.store import Store
@@ -23,7 +24,7 @@ from ..pages.results import Ranges, shown_row
 from ..pages.rows import Row, Shown, address_link, link
 from .choice import Choice
 from .counted import counted
-from .gathered import Gathered, Wish, unread
+from .gathered import Gathered, Wish, passing, unread
 
 UNFINISHED = "The scan was not finished: near-duplicates are not looked for yet."
 
@@ -70,11 +71,19 @@ def from_output(output: Output, gate: Gate | None, judge: Judge, store: Store | 
         gate=str(gate or settings.gate),
         rows=[replace(one.row, thumbnail=pictures.get(place, "")) for place, one in enumerate(shown)],
         totals=choice.counts(),
-        note=" ".join(filter(None, (choice.omission(len(shown)), "" if output.finished else UNFINISHED))),
+        note=" ".join(filter(None, (choice.omission(len(shown)), *_notes(output, anew=asked is not None)))),
         models=ranges.asked(judge, {one.model: one.fingerprint for one in settings.models}),
         unread=[unread(one.row, one.error) for one in shown if one.error],
         not_judged=not_judged,
     )
+
+
+def _notes(output: Output, *, anew: bool) -> Iterator[str]:
+    """What the verdicts of an output still lack."""
+    if not output.finished:
+        yield UNFINISHED
+    if not anew:
+        yield passing(sum(int(filled(found["unsure"]).sum()) for _, found in pieces(output, ("unsure",))))
 
 
 def _own_verdicts(output: Output) -> Iterator[tuple[Shown, str, Verdict, _Chosen]]:

@@ -25,11 +25,10 @@ from ..pages.results import Ranges, shown_row
 from ..pages.rows import Row, Shown, Unread, link
 from .choice import Choice
 from .counted import counted
-from .gathered import Gathered, Wish, unread
+from .gathered import Gathered, Wish, passing, unread
 from .verdicts import Judged, Verdicts
 
 GONE = "no longer there"
-PASSING = "verdicts are not final: the next scan looks at them again."
 T = TypeVar("T")
 
 
@@ -60,7 +59,7 @@ def from_store(store: Store, paths: Sequence[Path], gate: Gate | None, judge: Ju
         gate=str(gate) if gate else _gates(verdicts.gates),
         rows=_with_pictures(chosen, rows) if wish.pictures else rows,
         totals=choice.counts(),
-        note=" ".join(filter(None, (choice.omission(len(rows)), _passing(verdicts.passing.total())))),
+        note=" ".join(filter(None, (choice.omission(len(rows)), passing(verdicts.passing.total())))),
         models=ranges.asked(judge, {model: verdicts.fingerprints.get(model, "") for model in ranges.found}),
         counts=verdicts.left_out,
         unread=broken,
@@ -128,11 +127,6 @@ def _chunks(entries: Iterable[T]) -> Iterator[list[T]]:
 def _counts(left_out: Counter[str]) -> str:
     told = ", ".join(f"{count:,} {why}" for why, count in left_out.items())
     return f" ({told})" if told else ""
-
-
-def _passing(count: int) -> str:
-    one = "1 verdict is not final: the next scan looks at it again."
-    return "" if not count else one if count == 1 else f"{count:,} {PASSING}"
 
 
 def _gates(found: Counter[str]) -> str:

@@ -90,7 +90,7 @@ def run(job: ClusterScan, gate: Gate, *, quiet: bool) -> int:
 def _code(finished: Finished, *, captions: bool) -> int:
     counts = finished.counts
     without = captions and counts.accept > counts.captions
-    lost = counts.error or counts.unjudged or counts.missing or without
+    lost = counts.error or counts.unjudged or counts.unsure or counts.missing or without
     return exit_codes.UNJUDGED if lost else exit_codes.OK
 
 

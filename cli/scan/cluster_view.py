@@ -141,6 +141,14 @@ class ClusterView:
             console.print(f"  not judged by one of the models: {counts.failed:,} (column failures)")
         if counts.error:
             console.print("  errors could not be read, so their verdict is review (column error)")
+        for line in finished.strayed:
+            console.print(f"[yellow]{escaped(line)}[/]", soft_wrap=True)
+        if counts.unsure:
+            console.print(
+                f"[yellow]{counts.unsure:,} were judged by such numbers, and may be wrong (column unsure):[/] run the "
+                "same command again to judge them anew",
+                soft_wrap=True,
+            )
         for name in finished.damaged:
             console.print(f"[yellow]{escaped(name)} could not be read: set aside, its images were looked at again[/]")
         if counts.missing:

@@ -6,20 +6,21 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from ...core.judging.spot_checks import Off
 from ...core.pictures.walk import PassedBy, Search
 from ..sources.item import SourceItem
 from ..sources.sources import list_items
 from .output import IMAGES, MANIFEST, DamagedPart, Output
 from .schema import MANIFEST_COLUMNS
+from .strayed import STRAYED, filled, furthest, strays
 
 PART = 10_000
 """Inputs in a file of the manifest."""
@@ -121,25 +122,30 @@ class Survey:
     """[inputs]: which still have to be scanned."""
     damaged: tuple[str, ...] = ()
     """Files that could not be read and were set aside; their images are scanned again."""
+    strayed: Mapping[str, Off] = field(default_factory=dict[str, Off])
+    """By model, the fast number furthest from the exact one, where that is further than stated."""
 
 
 def survey(output: Output, *, forget: bool = True) -> Survey:
     """Compares an output with its manifest, and repairs it.
 
     Removed from the output are: rows of inputs that have changed, duplicate rows (the workers of a killed command may
-    still write after the next one starts), files that cannot be read, and, if `forget`, rows with an error that may be
-    gone now, such as a model that failed. Raises OutputError, WriteFailed.
+    still write after the next one starts), files that cannot be read, and, if `forget`, rows that are not final: with
+    an error that may be gone now, such as a model that failed, or a verdict that hangs on numbers trusted too much.
+    Raises OutputError, WriteFailed.
     """
     listing = Listing.read(output)
     missing = np.ones(len(listing), dtype=bool)
     damaged: list[str] = []
+    strayed: list[Off] = []
     for name in output.parts():
         try:
-            keys = output.part(name, ["key", "error", "failures"])
+            keys = output.part(name, ["key", "error", "failures", *STRAYED, "unsure"])
         except DamagedPart:
             output.set_aside(name)
             damaged.append(name)
             continue
+        strayed += strays(keys)
         numbers, same = listing.find(keys["key"])
         transient = _passing(keys)
         listed = numbers >= 0
@@ -147,14 +153,14 @@ def survey(output: Output, *, forget: bool = True) -> Survey:
         stands[stands] = _first(numbers[stands], missing)
         if not (stands | ~listed).all():
             replace_part(output, name, output.part(name).filter(pa.array(stands | ~listed)))
-    return Survey(listing, missing, tuple(damaged))
+    models = output.settings.models if output.settings else ()
+    return Survey(listing, missing, tuple(damaged), furthest(strayed, models))
 
 
 def _passing(rows: pa.Table) -> NDArray[np.bool_]:
-    """Which rows may turn out otherwise the next time: the file could not be read, or a model failed."""
+    """Which rows may turn out otherwise the next time: not read, a model failed, or fast numbers trusted too much."""
     error = rows["error"].to_numpy()
-    failed = pc.list_value_length(rows["failures"]).to_numpy() > 0  # pyright: ignore[reportAttributeAccessIssue]  made at import
-    return np.isin(error, TRANSIENT) | (failed & (error == ""))
+    return np.isin(error, TRANSIENT) | ((filled(rows["failures"]) | filled(rows["unsure"])) & (error == ""))
 
 
 def _first(numbers: NDArray[np.int64], missing: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from ..sources.parquet_file import is_foreign, open_parquet
 
-LATER: Mapping[str, object] = {"unjudged": [], "duplicates": [], "quality": 0}
+LATER: Mapping[str, object] = {"unjudged": [], "duplicates": [], "quality": 0, "strayed": [], "unsure": []}
 """What stands in columns that files of earlier versions lack."""
 MAY_BE_EMPTY = frozenset(("distance", "caption"))
 """Those of our own columns that may have null cells."""

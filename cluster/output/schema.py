@@ -17,6 +17,7 @@ from ...core.gates.gate import Verdict
 from ...core.gates.tree import Outcome
 from ...core.gates.unjudged import from_tables
 from ...core.judging.near_duplicates import Twin
+from ...core.judging.spot_checks import Off
 from ...core.prediction import Answer, Failure, Floats, Labels, Prediction, Twins, restored
 from ..sources.item import SourceItem
 
@@ -25,6 +26,8 @@ FORMAT = 1
 
 _TEXT, _TEXTS = pa.string(), pa.list_(pa.string())
 _FAILURE = pa.struct([("model", _TEXT), ("code", _TEXT), ("reason", _TEXT)])
+_OFF = pa.struct([("model", _TEXT), ("label", _TEXT), ("fast", pa.float64()), ("exact", pa.float64())])
+_OFF_NAMES = ("model", "label", "fast", "exact")
 _UNJUDGED = pa.struct([("model", _TEXT), ("kind", _TEXT), ("reason", _TEXT), ("label", _TEXT)])
 COLUMNS = pa.schema(
     [
@@ -56,6 +59,8 @@ COLUMNS = pa.schema(
         ("caption", _TEXT),  # null if none was requested
         ("failures", pa.list_(_FAILURE)),  # of models that could not judge this image
         ("unjudged", pa.list_(_UNJUDGED)),  # what left the verdict open; empty if the gate reached it
+        ("strayed", pa.list_(_OFF)),  # fast numbers further off than stated, of images also computed exactly
+        ("unsure", _TEXTS),  # models whose fast numbers no longer bear the verdict; it is looked at again next time
     ]
 )
 """The columns of every file; a column for each model follows (see `ModelColumn.type`)."""
@@ -106,6 +111,10 @@ class ImageRow:
     duplicates: tuple[str, ...] = ()
     key: bytes = b""
     """As stored; empty means the item's own."""
+    strayed: tuple[Off, ...] = ()
+    """Fast numbers that were further off than stated."""
+    unsure: tuple[str, ...] = ()
+    """Models whose fast numbers no longer bear the verdict: it is not final."""
 
     @property
     def twin(self) -> Twin | None:
@@ -166,6 +175,8 @@ def _encoded(row: ImageRow, models: Sequence[ModelColumn]) -> dict[str, Any]:
         "caption": None if row.caption is None else encodable(row.caption),
         "failures": [{"model": one.model, "code": one.code, "reason": encodable(one.reason)} for one in failures],
         "unjudged": [{name: encodable(value) for name, value in vars(one).items()} for one in row.verdict.unjudged],
+        "strayed": [{name: getattr(off, name) for name in _OFF_NAMES} for off in row.strayed],
+        "unsure": list(row.unsure),
         **{one.model: _packed(row.answers.get(one.model), one) for one in models},
     }
 
@@ -195,9 +206,9 @@ def _decoded(row: Mapping[str, Any], models: Sequence[ModelColumn]) -> ImageRow:
     answers |= {one.model: _unpacked(found, one) for one in models if (found := row[one.model]) is not None}
     verdict = Verdict(outcome(row.get("verdict") or ""), row.get("reason") or "", from_tables(row.get("unjudged")))
     twins = row.get("duplicate_of") or "", row.get("distance"), tuple(row.get("duplicates") or ())
-    return ImageRow(
-        item, image, verdict, row.get("error") or "", answers, row.get("caption"), *twins, row.get("key") or b""
-    )
+    strayed = tuple(Off(item.name, **one) for one in row.get("strayed") or ())
+    others = row.get("key") or b"", strayed, tuple(row.get("unsure") or ())
+    return ImageRow(item, image, verdict, row.get("error") or "", answers, row.get("caption"), *twins, *others)
 
 
 def _unpacked(found: Mapping[str, Any], column: ModelColumn) -> Prediction:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -11,10 +12,13 @@ import ray.data
 from ray.data import Dataset
 from ray.exceptions import RayError
 
+from ...core.judging.spot_checks import Off
 from ..output.manifest import Survey
 from ..output.output import Output
 from ..output.schema import ModelColumn
+from ..output.strayed import STRAYED, furthest, strays, tolerances
 from .connect import worker_error
+from .distrust import distrust_part
 from .duplicates import compared, groups, joined, named_duplicates
 from .settle import Counts, count_part, settle_part
 from .stages import Write
@@ -31,8 +35,7 @@ def settle_all(task: Task, output: Output, shared: Any) -> None:
     try:
         reading: Any = ray.remote(_compared)
         comparing: Any = ray.remote(_found)
-        shares = [parts[first::AT_ONCE] for first in range(min(AT_ONCE, len(parts)))]
-        each = [reading.remote(output, share, column, shared, task) for share in shares]
+        each = [reading.remote(output, share, column, shared, task) for share in _shares(parts)]
         work = partial(_settle_parts, task, output, shared, comparing.remote(output, task, *each))
         for _ in _over(parts, work).iter_rows():
             pass
@@ -49,6 +52,36 @@ def _compared(
 def _found(output: Output, task: Task, *each: Mapping[str, Any]) -> Any:
     images = joined([one for one in each if one])
     return named_duplicates(output, images, groups(images, task))
+
+
+def distrust_all(task: Task, output: Output) -> dict[str, Off]:
+    """Trusts the output's fast numbers less if some strayed. Returns the furthest off by model. Raises KeepersError."""
+    parts = output.parts()
+    reading: Any = ray.remote(_strayed)
+    try:
+        each: list[list[Off]] = ray.get([reading.remote(output, share) for share in _shares(parts)])
+        found = furthest(itertools.chain.from_iterable(each), task.columns)
+        if found:
+            for _ in _over(parts, partial(_distrust_parts, task, output, tolerances(found, task.columns))).iter_rows():
+                pass
+    except RayError as error:
+        raise worker_error(error) from error
+    return found
+
+
+def _strayed(output: Output, parts: Sequence[str]) -> list[Off]:
+    return [off for part in parts for off in strays(output.part(part, STRAYED))]
+
+
+def _distrust_parts(
+    task: Task, output: Output, wider: Mapping[str, float], batch: Mapping[str, Any]
+) -> Mapping[str, Any]:
+    write = Write(task, output.where)
+    return {"changed": [distrust_part(output, part, write, wider) for part in batch["part"]]}
+
+
+def _shares(parts: Sequence[str]) -> list[Sequence[str]]:
+    return [parts[first::AT_ONCE] for first in range(min(AT_ONCE, len(parts)))]
 
 
 def _over(parts: Sequence[str], work: Any) -> Dataset:

@@ -21,11 +21,12 @@ from ...core.captions.recipe import CaptionRecipe
 from ...core.pictures.walk import Search
 from ..output.manifest import PART, Listed, Survey, survey, to_do, write_manifest
 from ..output.output import IMAGES, MANIFEST, SETTINGS, SUMMARY, Output, OutputError, OutputSettings
+from ..output.strayed import tolerances
 from ..planning.inline import inline
 from ..planning.planner import LEAST_BLOCK
 from .alone import look_alone
 from .connect import ClusterNode, precision, prepare_nodes, task_result, try_models, version, worker_error
-from .finish import count_all, settle_all
+from .finish import count_all, distrust_all, settle_all
 from .pools import Pools, plan_pools
 from .settle import Counts
 from .stages import Classify, Look, Prepare, Write
@@ -93,6 +94,8 @@ class Finished:
     counts: Counts
     damaged: Sequence[str] = ()
     """Files of the output that could not be read and were set aside; their images were scanned again."""
+    strayed: Sequence[str] = ()
+    """Which fast numbers of the output were further off than stated, a line for each model."""
 
 
 def run_scan(
@@ -110,6 +113,7 @@ def run_scan(
     watcher.phase("listing")
     inputs = _list(output, sources, watcher)
     state = _survey(output)
+    task = replace(task, tolerances=tolerances(state.strayed, task.columns))
     todo = int(state.missing.sum())
     watcher.begin(todo, inputs - todo, pools)
     shared = ray.put(state)
@@ -124,9 +128,11 @@ def run_scan(
         watcher.phase("near-duplicates")
         settle_all(task, output, shared)
     watcher.phase("accounting")
+    strayed = {} if task.precision == "exact" else distrust_all(task, output)
     counts = replace(count_all(output, shared), listed=inputs, skipped=inputs - todo)
-    output.write(json.dumps(vars(counts)).encode(), SUMMARY)
-    return Finished(counts, state.damaged)
+    output.write(json.dumps({**vars(counts), "strayed": [off._asdict() for off in strayed.values()]}).encode(), SUMMARY)
+    told = [off.told(task.tried[model].labels) for model, off in strayed.items()]
+    return Finished(counts, state.damaged, told)
 
 
 def _adjust() -> None:

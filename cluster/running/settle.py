@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from ..output.manifest import Listing, replace_part
 from ..output.schema import ImageRow, from_table, to_table
+from ..output.strayed import filled
 from .duplicates import NONE
 
 if TYPE_CHECKING:
@@ -40,6 +40,8 @@ class Counts:
     """Readable images that some model could not judge, whatever their verdict."""
     unjudged: int = 0
     """Readable images that could not be judged, and are for review."""
+    unsure: int = 0
+    """Images, of earlier scans too, whose verdicts hang on fast numbers that are trusted less by now."""
 
     def __add__(self, other: Counts) -> Counts:
         return Counts(*(getattr(self, one.name) + getattr(other, one.name) for one in fields(Counts)))
@@ -94,8 +96,9 @@ def _decided(row: ImageRow, write: Write, twin: _Twin) -> ImageRow:
 
 def count_part(output: Output, part: str, listing: Listing, missing: NDArray[np.bool_]) -> Counts:
     """What a file holds of this scan's inputs. Raises OutputError."""
-    found = output.part(part, ["key", "verdict", "error", "duplicate_of", "caption", "failures", "unjudged"])
+    found = output.part(part, ["key", "verdict", "error", "duplicate_of", "caption", "failures", "unjudged", "unsure"])
     numbers, same = listing.find(found["key"])
+    unsure = int((filled(found["unsure"]) & (numbers >= 0)).sum())
     new = (numbers >= 0) & same
     new[new] = missing[numbers[new]]
     mine = found.filter(pa.array(new))
@@ -105,7 +108,7 @@ def count_part(output: Output, part: str, listing: Listing, missing: NDArray[np.
     duplicates = int((mine["duplicate_of"].to_numpy() != "").sum())
     captions = len(mine) - mine["caption"].null_count
     failed = sum(1 for code, failures in zip(error, mine["failures"].to_pylist(), strict=True) if failures and not code)
-    open_ = pc.list_value_length(mine["unjudged"]).to_numpy() > 0  # pyright: ignore[reportAttributeAccessIssue]  made at import
+    open_ = filled(mine["unjudged"])
     accept, review, reject = outcomes
     told = duplicates, captions, failed, int((open_ & ~error).sum())
-    return Counts(0, 0, accept, review, reject, int(error.sum()), *told)
+    return Counts(0, 0, accept, review, reject, int(error.sum()), *told, unsure)

@@ -127,7 +127,7 @@ class Classify:
         self._derived = Derived.load(self._spec, self._store, self._runtime)
         self._net = self._load()
         self._exact = self._net if task.precision == "exact" else None
-        self._checks = SpotChecks()
+        self._checks = SpotChecks(dict(task.tolerances))
         captions = task.recipe if model in task.taggers else None
         self._captions = CaptionWriter(captions, taggers([self._spec])) if captions else None
 
@@ -170,7 +170,9 @@ class Classify:
         for work, fast in zip(works, before, strict=True):
             exact = self._mind.answers(work).get(self._model)
             if isinstance(fast, Prediction) and fast.tolerance and isinstance(exact, Prediction):
-                self._checks.compare(work.item.name, fast, exact)
+                off = self._checks.compare(work.item.name, fast, exact)
+                if off.times(fast.labels) > 1:  # said of every such image, whatever is allowed by now
+                    work.strayed = (*work.strayed, off)
 
     def _spot_check(self, works: Sequence[Work]) -> None:
         """Ask some images exactly too; where that fails, the fast answer stays."""
@@ -234,7 +236,8 @@ class Write:
     def row(self, work: Work) -> ImageRow:
         """One image as it is written if it repeats no other."""
         verdict = not_judged(flawed(work.flaw, work.error))
-        return self.decided(ImageRow(work.item, work.image, verdict, work.error, self._mind.answers(work)))
+        row = ImageRow(work.item, work.image, verdict, work.error, self._mind.answers(work), strayed=work.strayed)
+        return self.decided(row)
 
     def decided(self, row: ImageRow) -> ImageRow:
         """The row with the verdict that follows from its answers, and with a caption if it is accepted."""
@@ -245,6 +248,16 @@ class Write:
             answers = self._mind.as_twin(answers, row.twin) or answers
         row = replace(row, verdict=self._mind.verdict(answers), caption=None)
         return self._captioned(row) if self._captions and row.verdict.outcome == "accept" else row
+
+    def sure(self, row: ImageRow) -> bool:
+        """Whether exact numbers within the tolerances of the row's could give it no other verdict or caption."""
+        if row.error:
+            return True
+        tagged = [(row.answers.get(one.model), one) for one in self.columns if one.model in self._task.taggers]
+        near = self._captions.near if self._captions else lambda _: False
+        return self._mind.sure(row.answers) and not any(
+            isinstance(answer, Prediction) and near(_at_most(answer, column)) for answer, column in tagged
+        )
 
     def _captioned(self, row: ImageRow) -> ImageRow:
         """The row with its caption, or with a note why it has none."""
@@ -268,6 +281,11 @@ def _prepare(work: Work, case: Case, task: Task, model: str) -> None:
         work.hear(case.answers[model])
     else:
         work.views = tuple(view.numpy() for view in prepared)
+
+
+def _at_most(answer: Prediction, column: ModelColumn) -> Prediction:
+    """A tagger's stored answer with the largest values that it may have had: those below the floor are not kept."""
+    return replace(answer, values=np.maximum(answer.values, np.float32(column.floor or 0)))
 
 
 def _tensors(work: Work) -> Prepared:

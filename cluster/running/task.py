@@ -73,6 +73,8 @@ class Task:
     """torch's threads in a worker that runs a net on the processor; 0 leaves the choice to torch."""
     floor: float | None = 0.05
     """Values of taggers below it are not written; None writes all."""
+    tolerances: Mapping[str, float] = field(default_factory=dict[str, float])
+    """By model, where the output knows that fast numbers were further off than stated."""
     pixel_limit: int = PIXEL_LIMIT
     keep: KeepDuplicate = "largest"
     """Which of near-duplicates is kept."""

@@ -10,6 +10,7 @@ from ...collection.store import SeenImage
 from ...core.gates.gate import Decision, Verdict
 from ...core.judging.case import Case, Subject
 from ...core.judging.near_duplicates import Twin, comparable, with_known_twin
+from ...core.judging.spot_checks import Off
 from ...core.pictures.open import open_image
 from ...core.prediction import Answer, Failure, Floats, Prediction, Twins
 from ..sources.item import SourceItem
@@ -49,6 +50,8 @@ class Work:
     """Why it cannot be judged, whatever a model answers."""
     data: bytes = b""
     """The file, as long as a model may still need it."""
+    strayed: tuple[Off, ...] = ()
+    """Fast numbers that were further off than stated."""
     views: tuple[Floats, ...] = ()
     """The views for the net of the next stage; empty if it is not asked."""
 
@@ -144,13 +147,21 @@ class Mind:
 
     def verdict(self, answers: Mapping[str, Answer]) -> Verdict:
         """The verdict and reason, from only those answers that a plain scan would have asked for."""
+        verdict = self._decided(answers).verdict
+        assert verdict is not None, "every model was asked"
+        return verdict
+
+    def sure(self, answers: Mapping[str, Answer]) -> bool:
+        """Whether the answers' tolerances leave one verdict, alone and as a duplicate."""
+        twin = self.as_twin(answers, _SOME_TWIN)
+        return all(self._decided(one).verdict is not None for one in (answers, twin) if one)
+
+    def _decided(self, answers: Mapping[str, Answer]) -> Decision:
         heard: dict[str, Answer] = {}
         for model in self.task.in_turn:
             if model in answers and (self.task.everything or model in self.gate.decide(heard).models):
                 heard[model] = answers[model]
-        verdict = self.gate.decide(heard).verdict
-        assert verdict is not None, "every model was asked"
-        return verdict
+        return self.gate.decide(heard)
 
 
 def _accepts(decision: Decision) -> bool:

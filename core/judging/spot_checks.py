@@ -5,13 +5,14 @@ An image that is asked again because a threshold is near is a check as well, at 
 
 from __future__ import annotations
 
+import math
 import zlib
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
 
-from ..prediction import Prediction
+from ..prediction import Labels, Prediction
 
 ONE_IN = 50
 """One image in so many is computed exactly too."""
@@ -19,22 +20,36 @@ SPARE = 2.0
 """The tolerance is set to so many times the worst that was seen."""
 
 
-class Strayed(NamedTuple):
-    """A fast number that was further from the exact one than its tolerance allows."""
+class Off(NamedTuple):
+    """A fast number and the exact one, of the label where they are furthest apart in terms of what is stated."""
 
     image: str
     model: str
     label: str
     fast: float
     exact: float
-    allowed: float
-    allowed_now: float
 
-    def __str__(self) -> str:
+    @classmethod
+    def between(cls, image: str, fast: Prediction, exact: Prediction) -> Off:
+        """Of two predictions of one image."""
+        drifts = np.array([fast.labels.drift(index) for index in range(len(fast.labels))])
+        with np.errstate(invalid="ignore", divide="ignore"):
+            times = np.abs(fast.values.astype(np.float64) - exact.values) / drifts
+        worst = int(np.where(np.isfinite(drifts) & np.isfinite(times), times, 0.0).argmax())
+        return cls(image, fast.model, fast.labels.names[worst], float(fast.values[worst]), float(exact.values[worst]))
+
+    def times(self, labels: Labels) -> float:
+        """How many times the stated drift the two are apart; 0 where none is stated, or a number is none."""
+        drift, apart = labels.drift(labels.index(self.label, self.model)), abs(self.fast - self.exact)
+        return apart / drift if math.isfinite(apart) and 0 < drift < math.inf else 0.0
+
+    def told(self, labels: Labels, allowed: float = 1.0) -> str:
+        """As a line for a person; `allowed` is how many times the stated drift was allowed so far."""
+        drift = labels.drift(labels.index(self.label, self.model))
         return (
             f"{self.model}.{self.label} was {self.fast:.4g} at fast and is exactly {self.exact:.4g}"
             f"{f' ({self.image})' if self.image else ''}: off by {abs(self.fast - self.exact):.2g} where "
-            f"{self.allowed:.2g} is allowed. From here on {self.allowed_now:.2g} is allowed."
+            f"{allowed * drift:.2g} is allowed. From here on {SPARE * self.times(labels) * drift:.2g} is allowed."
         )
 
 
@@ -49,21 +64,15 @@ class SpotChecks:
     untold: list[str] = field(default_factory=list[str])
     """What nobody was told yet, as lines for a person."""
 
-    def compare(self, image: str, fast: Prediction, exact: Prediction) -> None:
+    def compare(self, image: str, fast: Prediction, exact: Prediction) -> Off:
         """Compare two predictions of one image, and widen the tolerance if they are too far apart."""
         self.compared += 1
-        drifts = np.array([fast.labels.drift(index) for index in range(len(fast.labels))])
-        with np.errstate(invalid="ignore", divide="ignore"):
-            times = np.abs(fast.values.astype(np.float64) - exact.values) / drifts
-        times = np.where(np.isfinite(drifts) & np.isfinite(times), times, 0.0)
-        worst = int(times.argmax())
-        allowed = max(fast.tolerance, self.tolerances.get(fast.model, 0.0))
-        if times[worst] <= allowed:
-            return
-        self.tolerances[fast.model] = wider = SPARE * float(times[worst])
-        label, drift = fast.labels.names[worst], float(drifts[worst])
-        values = float(fast.values[worst]), float(exact.values[worst])
-        self.untold.append(str(Strayed(image, fast.model, label, *values, allowed * drift, wider * drift)))
+        off = Off.between(image, fast, exact)
+        allowed, times = max(fast.tolerance, self.tolerances.get(fast.model, 0.0)), off.times(fast.labels)
+        if times > allowed:
+            self.tolerances[fast.model] = SPARE * times
+            self.untold.append(off.told(fast.labels, allowed))
+        return off
 
     def widened(self, prediction: Prediction) -> Prediction:
         """The prediction, with the tolerance that its model's fast numbers turned out to need."""

@@ -18,15 +18,21 @@ from safetensors.numpy import load_file
 
 from keepers.cli import exit_codes
 from keepers.cli.report.choice import Choice
+from keepers.cli.report.gathered import Wish
+from keepers.cli.report.output import from_output
 from keepers.cluster.output.predictions import is_whole
 from keepers.cluster.output.schema import ImageRow, ModelColumn
 from keepers.cluster.sources.item import SourceItem
 from keepers.collection.mark_store import MarkStore
 from keepers.collection.store import SeenImage, Store
 from keepers.core.files import content_hash
+from keepers.core.gates.gate import Gate
+from keepers.core.judging.judge import Judge
 from keepers.core.prediction import Prediction
+from keepers.core.weights.store import WeightStore
 from keepers.examples.pictures import ORDINARY
 from keepers.models.faramir.labels import LABELS as FARAMIR
+from keepers.models.registry import REGISTRY
 from keepers.tests.cli.pages.test_page import Scripts
 from keepers.tests.cluster.output.world import FULL, SPARSE, content, damage, item_of, row, said, write
 from keepers.tests.models.tiny_models import TINY
@@ -421,3 +427,13 @@ def test_labels_are_written_with_their_places_in_an_output(moved: tuple[World, P
     assert paths == {one: f"s3://bucket/{n:03d}-{one[:4]}.png" for n, one in enumerate(made.contents)}
     with Store(made.db) as store:
         assert len(MarkStore(store).current()) == 160
+
+
+def test_verdicts_of_an_output_that_are_not_final_are_told(tmp_path: Path) -> None:
+    rows = [row(n, said(FULL, 0.9, 0.1), unsure=("nice",) if n < 2 else ()) for n in range(5)]
+    output = write(tmp_path / "out", rows, (FULL,))
+    output.write(b"{}", "summary.json")
+    judge, wish = Judge(REGISTRY, WeightStore([tmp_path])), Wish(tmp_path, pictures=False)
+    note = from_output(output, None, judge, None, wish).note
+    assert note == "2 verdicts are not final: the next scan looks at them again."
+    assert from_output(output, Gate.parse("accept: nice.bad >= 0"), judge, None, wish).note == ""

@@ -109,6 +109,21 @@ def test_workers_of_a_running_cluster_have_another_folder(tmp_path: Path, monkey
     assert all(folder.is_absolute() for folder in task.weights.folders)
 
 
+def test_verdicts_that_hang_on_stray_numbers_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[tuple[int, str]] = []
+    for unsure, strayed in ((2, ["dear.good was 0.9 at fast"]), (0, ["dear.good was 0.9 at fast"]), (0, [])):
+        finished = Finished(Counts(listed=4, accept=4, unsure=unsure), strayed=strayed)
+        monkeypatch.setattr("keepers.cluster.running.connect.connected", lambda _: nullcontext(()))
+        monkeypatch.setattr("keepers.cluster.running.job.run_scan", lambda *_, finished=finished: finished)
+        found = CliRunner().invoke(app, ["scan", "a", "--engine", "ray", "--out", "out"])
+        told.append((found.exit_code, found.output))
+    assert [code for code, _ in told] == [3, 0, 0]
+    assert ["dear.good was 0.9 at fast" in said for _, said in told] == [True, True, False]
+    said = told[0][1]
+    assert "2 were judged by such numbers, and may be wrong" in said and "run the same command again" in said, said
+    assert not any("may be wrong" in said for _, said in told[1:])
+
+
 def test_clusters_that_cannot_be_joined() -> None:
     mismatch = RuntimeError("Version mismatch: The cluster was started with:\\n    Ray: 2.9.0\\n    Python: 3.10.1")
     assert "another version of Ray or Python" in advice("10.0.0.1:6379", mismatch)
