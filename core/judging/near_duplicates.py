@@ -157,8 +157,13 @@ def has_hash(labels: Labels) -> bool:
 
 
 def comparable(prediction: object) -> TypeGuard[Prediction]:
-    """Whether an answer takes part in the search: failed pictures look alike without being duplicates."""
-    return isinstance(prediction, Prediction) and has_hash(prediction.labels) and prediction.label == "ok"
+    """Whether an answer takes part in the search: failed pictures look alike without being duplicates.
+
+    Nor does one without its fingerprint: a record in a file holds no more than some of the numbers.
+    """
+    if not (isinstance(prediction, Prediction) and has_hash(prediction.labels) and prediction.label == "ok"):
+        return False
+    return bool(np.isfinite(prediction.values[list(prediction.labels.members(HASH_GROUP))]).all())
 
 
 def fingerprint(prediction: Prediction) -> Words:

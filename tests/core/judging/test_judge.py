@@ -19,7 +19,7 @@ from keepers.core.errors import Cancelled, GateError, UnreadableImage
 from keepers.core.gates.gate import Gate, Verdict
 from keepers.core.judging.case import Subject
 from keepers.core.judging.judge import Judge
-from keepers.core.judging.near_duplicates import Run
+from keepers.core.judging.near_duplicates import Run, Stream
 from keepers.core.pictures.preprocess import Preprocess
 from keepers.core.prediction import Failure, Prediction, argmax_label
 from keepers.core.runtime import Runtime, move
@@ -300,7 +300,7 @@ def test_an_empty_run_is_the_callers_all_the_same(judge: Judge) -> None:
         seen.append(run)
         return answer
 
-    run = Run()
+    run = Stream()
     assert not len(run)
     with_spec(judge, "cheap", compare=compare).judge(subjects(WHITE), Gate.parse("accept: cheap.good > 0"), run=run)
     assert seen and all(one is run for one in seen)
