@@ -58,7 +58,7 @@ def never(given):
 
 def spec(name, cost):
     file = WeightFile(name=f"{name}.safetensors", licence="none")
-    return ModelSpec(name, name, "", "", "none", never, (file,), cost, labels=lambda: Labels(("good", "bad")))
+    return ModelSpec(name, name, "", "", "none", never, (file,), cost, labels=lambda: Labels(("good", "bad"), drifts=(("", 0.02),)))
 
 registry = Registry(spec("cheap", 1), spec("dear", 100))
 judge = Judge(registry, WeightStore([Path(models)]), Runtime(precision=precision))
