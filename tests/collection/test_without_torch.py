@@ -58,7 +58,8 @@ def never(given):
 
 def spec(name, cost):
     file = WeightFile(name=f"{name}.safetensors", licence="none")
-    return ModelSpec(name, name, "", "", "none", never, (file,), cost, labels=lambda: Labels(("good", "bad"), drifts=(("", 0.02),)))
+    labels = Labels(("good", "bad"), drifts=(("", 0.02),))
+    return ModelSpec(name, name, "", "", "none", never, (file,), cost, labels=lambda: labels)
 
 registry = Registry(spec("cheap", 1), spec("dear", 100))
 judge = Judge(registry, WeightStore([Path(models)]), Runtime(precision=precision))
