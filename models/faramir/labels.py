@@ -40,7 +40,7 @@ A class's logit is its raw logit times the sigmoid of its gate; the thirty logit
 inputs of the decision.
 """
 
-DRIFTS = (("decision", 0.04), ("accept", 0.08), ("reject", 0.08), ("aesthetic", 0.3))
+DRIFTS = (("decision", 0.1), ("accept", 0.08), ("reject", 0.08), ("aesthetic", 0.3))
 """How far bfloat16 may move the numbers of a group; see benchmarks/drift.py. Logits have no bounds, hence no drift."""
 LABELS = Labels(
     *cast("tuple[tuple[str, ...], tuple[str, ...], tuple[Range, ...]]", tuple(zip(*COLUMNS, strict=True))), DRIFTS
