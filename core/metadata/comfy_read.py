@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from .generation import Generation
 from .graphs.find import find_in
@@ -39,18 +40,4 @@ def read_comfy(texts: Mapping[str, str]) -> Generation | None:
         graph = graphs["workflow"]
     record = from_json(texts.get(KEY, ""))
     found = find_in(graph, record.caption if record else "")
-    return Generation(
-        found.positive,
-        found.negative,
-        found.seed,
-        found.sampler,
-        found.scheduler,
-        found.steps,
-        found.cfg,
-        found.model,
-        found.width,
-        found.height,
-        "comfyui",
-        loras=found.loras,
-        notes=(*notes, *found.notes),
-    )
+    return replace(found, notes=(*notes, *found.notes))

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from . import values
 from .record import Record
 
 Source = Literal[
@@ -86,3 +87,41 @@ class Generation:
     loras: tuple[Lora, ...] = ()
     record: Record | None = None
     """Our own record in the file."""
+
+
+def stated(
+    source: Source,
+    *,
+    positive: object = "",
+    negative: object = "",
+    seed: object = None,
+    sampler: object = "",
+    scheduler: object = "",
+    steps: object = None,
+    cfg: object = None,
+    model: object = "",
+    width: object = None,
+    height: object = None,
+    settings: Mapping[str, str] | None = None,
+    model_hash: object = "",
+    loras: tuple[Lora, ...] = (),
+    notes: tuple[str, ...] = (),
+) -> Generation:
+    """What a program has stated, from values as its JSON or texts hold them: one of a wrong type counts as absent."""
+    return Generation(
+        values.text(positive),
+        values.text(negative),
+        values.seed(seed),
+        values.text(sampler),
+        values.text(scheduler),
+        values.whole(steps),
+        values.real(cfg),
+        values.text(model),
+        values.whole(width),
+        values.whole(height),
+        source,
+        settings or {},
+        notes=notes,
+        model_hash=values.text(model_hash),
+        loras=loras,
+    )

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from .values import JSON_LIMIT, NOTHING, json_object
+from .values import NOTHING, json_object, json_value
 
 
 @dataclass(frozen=True)
@@ -35,10 +34,5 @@ class Said:
 
 def _unquoted(text: str) -> str:
     """What a text says that some savers have written as JSON twice."""
-    if not text[:8].lstrip().startswith('"{') or len(text) > JSON_LIMIT:
-        return text
-    try:
-        found: object = json.loads(text)
-    except (ValueError, RecursionError, MemoryError):
-        return text
+    found = json_value(text) if text[:8].lstrip().startswith('"{') else None
     return found if isinstance(found, str) else text

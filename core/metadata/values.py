@@ -18,13 +18,17 @@ _HASHED = re.compile(r"(.{1,200}?)\s+([0-9A-F]{8,16})")
 
 def json_object(text: str) -> Mapping[str, object]:
     """The JSON object that a text is; empty for anything else, JSON that is nested too deeply included."""
-    if len(text) > JSON_LIMIT or text.lstrip()[:1] != "{":
-        return NOTHING
+    return table(json_value(text)) if text.lstrip()[:1] == "{" else NOTHING
+
+
+def json_value(text: str) -> object:
+    """The JSON that a text is; None if it is none, is longer than `JSON_LIMIT`, or nested too deeply."""
+    if len(text) > JSON_LIMIT:
+        return None
     try:
-        data: object = json.loads(text)
+        return json.loads(text)
     except (ValueError, RecursionError, MemoryError):
-        return NOTHING
-    return table(data)
+        return None
 
 
 def table(value: object) -> Mapping[str, object]:

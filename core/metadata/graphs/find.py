@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Collection, Iterator
-from typing import NamedTuple
 
-from ..generation import Lora
+from ..generation import Generation
 from .carried import at_input
 from .constants import number, word
 from .graph import Graph, Node
@@ -26,24 +25,7 @@ _WIDTHS = ("width", "empty_latent_width", "latent_width", "image_width")
 _HEIGHTS = ("height", "empty_latent_height", "latent_height", "image_height")
 
 
-class ComfyFound(NamedTuple):
-    """What a graph says about the picture; None or empty where it says nothing."""
-
-    positive: str = ""
-    negative: str = ""
-    seed: int | None = None
-    sampler: str = ""
-    scheduler: str = ""
-    steps: int | None = None
-    cfg: float | None = None
-    model: str = ""
-    width: int | None = None
-    height: int | None = None
-    loras: tuple[Lora, ...] = ()
-    notes: tuple[str, ...] = ()
-
-
-def find_in(graph: Graph, caption: str = "") -> ComfyFound:
+def find_in(graph: Graph, caption: str = "") -> Generation:
     """Searches a graph. `caption` is that of our own record in the file.
 
     Of several samplers in a row (refiner, high-resolution pass, detailer), the first one that has a prompt counts: it
@@ -51,10 +33,10 @@ def find_in(graph: Graph, caption: str = "") -> ComfyFound:
     """
     found = made(graph)
     if found is None:
-        return ComfyFound(notes=("no node that makes pictures was found in the ComfyUI graph",))
+        return Generation(source="comfyui", notes=("no node that makes pictures was found in the ComfyUI graph",))
     sampler, positive, negative, notes = _first_with_prompt(graph, found, caption)
     settings = list(_settings(graph, sampler))
-    return ComfyFound(
+    return Generation(
         positive,
         negative,
         _seed(graph, settings),
@@ -64,8 +46,9 @@ def find_in(graph: Graph, caption: str = "") -> ComfyFound:
         _number(graph, settings, ("cfg", "cfg_conds", "guidance_scale", "cfg_scale", "true_gs")),
         model_of(graph, sampler),
         *_size(graph, sampler),
-        loras_of(graph, sampler),
-        tuple(notes),
+        "comfyui",
+        loras=loras_of(graph, sampler),
+        notes=tuple(notes),
     )
 
 

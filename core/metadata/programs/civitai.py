@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ..generation import Generation
+from ..generation import Generation, stated
 from ..said import Said
-from ..values import plain_settings, real, seed, table, text, whole
+from ..values import plain_settings, table, text
 from .a1111 import with_resources
 
 
@@ -14,18 +14,17 @@ def read_civitai(said: Said) -> Generation | None:
     data = table(outer.get("extraMetadata"))
     if not data:
         return None
-    made = Generation(
-        text(data.get("prompt")),
-        text(data.get("negativePrompt")),
-        seed(data.get("seed")),
-        text(data.get("sampler")),
-        "",
-        whole(data.get("steps")),
-        real(data.get("cfgScale")),
-        text(data.get("model")) or text(data.get("baseModel")),
-        whole(data.get("width")),
-        whole(data.get("height")),
+    made = stated(
         "civitai",
-        plain_settings(data),
+        positive=data.get("prompt"),
+        negative=data.get("negativePrompt"),
+        seed=data.get("seed"),
+        sampler=data.get("sampler"),
+        steps=data.get("steps"),
+        cfg=data.get("cfgScale"),
+        model=text(data.get("model")) or text(data.get("baseModel")),
+        width=data.get("width"),
+        height=data.get("height"),
+        settings=plain_settings(data),
     )
     return with_resources(made, data.get("resources"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from ..generation import Generation, Lora
+from ..generation import Generation, Lora, stated
 from ..infotext import Infotext, parse_infotext
 from ..said import Said
 from ..values import items, plain_settings, real, seed, size, table, text, whole
@@ -24,19 +24,18 @@ def read_drawthings(said: Said) -> Generation | None:
 
 def _from_json(data: Mapping[str, object]) -> Generation:
     width, height = size(data.get("size"))
-    return Generation(
-        text(data.get("c")),
-        text(data.get("uc")),
-        seed(data.get("seed")),
-        text(data.get("sampler")),
-        "",
-        whole(data.get("steps")),
-        real(data.get("scale")),
-        text(data.get("model")),
-        width,
-        height,
+    return stated(
         "drawthings",
-        plain_settings(data),
+        positive=data.get("c"),
+        negative=data.get("uc"),
+        seed=data.get("seed"),
+        sampler=data.get("sampler"),
+        steps=data.get("steps"),
+        cfg=data.get("scale"),
+        model=data.get("model"),
+        width=width,
+        height=height,
+        settings=plain_settings(data),
         loras=tuple(_loras(data)),
     )
 

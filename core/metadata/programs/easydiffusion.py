@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from itertools import zip_longest
 
-from ..generation import Generation, Lora
+from ..generation import Generation, Lora, stated
 from ..said import Said
-from ..values import file_name, items, plain_settings, real, seed, text, whole
+from ..values import file_name, items, plain_settings, real, text
 
 _LABELS: Mapping[str, str] = {
     "prompt": "Prompt",
@@ -32,19 +32,19 @@ def read_easydiffusion(said: Said) -> Generation | None:
     data = next((one for one in (said.texts, *said.objects.values()) if any(key in one for key in _OWN)), None)
     if data is None or not _get(data, "prompt") or text(_get(data, "prompt"))[:1] == "{":
         return None
-    return Generation(
-        text(_get(data, "prompt")),
-        text(_get(data, "negative_prompt")),
-        seed(_get(data, "seed")),
-        text(_get(data, "sampler_name")),
-        text(_get(data, "scheduler_name")),
-        whole(_get(data, "num_inference_steps")),
-        real(_get(data, "guidance_scale")),
-        file_name(text(_get(data, "use_stable_diffusion_model"))),
-        whole(_get(data, "width")),
-        whole(_get(data, "height")),
+    return stated(
         "easydiffusion",
-        plain_settings(data),
+        positive=_get(data, "prompt"),
+        negative=_get(data, "negative_prompt"),
+        seed=_get(data, "seed"),
+        sampler=_get(data, "sampler_name"),
+        scheduler=_get(data, "scheduler_name"),
+        steps=_get(data, "num_inference_steps"),
+        cfg=_get(data, "guidance_scale"),
+        model=file_name(text(_get(data, "use_stable_diffusion_model"))),
+        width=_get(data, "width"),
+        height=_get(data, "height"),
+        settings=plain_settings(data),
         loras=tuple(_loras(data)),
     )
 

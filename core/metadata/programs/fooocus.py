@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from ..generation import Generation, Lora
+from ..generation import Generation, Lora, stated
 from ..infotext import parse_infotext
 from ..said import Said
-from ..values import items, plain_settings, real, seed, size, text, whole
+from ..values import items, plain_settings, real, size, text
 from .a1111 import PLACES, from_infotext
 
 _WEIGHTED = re.compile(r"\s*(-?[\d.]{1,20})\s+-\s+(.{1,300})", re.DOTALL)
@@ -28,20 +28,20 @@ def read_fooocus(said: Said) -> Generation | None:
 
 def _own(data: Mapping[str, object]) -> Generation:
     width, height = size(data.get("resolution"))
-    return Generation(
-        text(data.get("prompt")),
-        text(data.get("negative_prompt")),
-        seed(data.get("seed")),
-        text(data.get("sampler")),
-        text(data.get("scheduler")),
-        whole(data.get("steps")),
-        real(data.get("guidance_scale")),
-        text(data.get("base_model")),
-        width,
-        height,
+    return stated(
         "fooocus",
-        plain_settings(data),
-        model_hash=text(data.get("base_model_hash")),
+        positive=data.get("prompt"),
+        negative=data.get("negative_prompt"),
+        seed=data.get("seed"),
+        sampler=data.get("sampler"),
+        scheduler=data.get("scheduler"),
+        steps=data.get("steps"),
+        cfg=data.get("guidance_scale"),
+        model=data.get("base_model"),
+        width=width,
+        height=height,
+        settings=plain_settings(data),
+        model_hash=data.get("base_model_hash"),
         loras=tuple(_loras(data)),
     )
 
@@ -61,38 +61,38 @@ def _loras(data: Mapping[str, object]) -> Iterator[Lora]:
 def _labelled(data: Mapping[str, object]) -> Generation:
     """Versions before 2.2, and Fooocus-MRE, name the settings as their page does."""
     width, height = size(data.get("Resolution"))
-    return Generation(
-        text(data.get("Prompt")),
-        text(data.get("Negative Prompt")),
-        seed(data.get("Seed")),
-        text(data.get("Sampler")),
-        text(data.get("Scheduler")),
-        whole(data.get("Steps")),
-        real(data.get("Guidance Scale")) or real(data.get("CFG")),
-        text(data.get("Base Model")),
-        width,
-        height,
+    return stated(
         "fooocus",
-        plain_settings(data),
+        positive=data.get("Prompt"),
+        negative=data.get("Negative Prompt"),
+        seed=data.get("Seed"),
+        sampler=data.get("Sampler"),
+        scheduler=data.get("Scheduler"),
+        steps=data.get("Steps"),
+        cfg=real(data.get("Guidance Scale")) or real(data.get("CFG")),
+        model=data.get("Base Model"),
+        width=width,
+        height=height,
+        settings=plain_settings(data),
         loras=tuple(_loras(data)),
     )
 
 
 def _ruined(data: Mapping[str, object]) -> Generation:
-    return Generation(
-        text(data.get("Prompt")),
-        text(data.get("Negative")),
-        seed(data.get("seed")),
-        text(data.get("sampler_name")),
-        text(data.get("scheduler")),
-        whole(data.get("steps")),
-        real(data.get("cfg")),
-        text(data.get("base_model_name")),
-        whole(data.get("width")),
-        whole(data.get("height")),
+    return stated(
         "ruinedfooocus",
-        plain_settings(data),
-        model_hash=text(data.get("base_model_hash")),
+        positive=data.get("Prompt"),
+        negative=data.get("Negative"),
+        seed=data.get("seed"),
+        sampler=data.get("sampler_name"),
+        scheduler=data.get("scheduler"),
+        steps=data.get("steps"),
+        cfg=data.get("cfg"),
+        model=data.get("base_model_name"),
+        width=data.get("width"),
+        height=data.get("height"),
+        settings=plain_settings(data),
+        model_hash=data.get("base_model_hash"),
         loras=tuple(_hashed(data)),
     )
 

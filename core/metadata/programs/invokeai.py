@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
-from ..generation import Generation, Lora
+from ..generation import Generation, Lora, stated
 from ..said import Said
-from ..values import items, plain_settings, real, seed, table, text, whole
+from ..values import items, plain_settings, real, table, text, whole
 
 _DREAM = re.compile(r'"(.*)"(.*)', re.DOTALL)
 _UNQUOTED = re.compile(r"([^\"].*?)(\s-[a-zA-Z][ \t]{0,8}[\d.].*)", re.DOTALL)
@@ -26,20 +26,19 @@ def read_invokeai(said: Said) -> Generation | None:
 
 def _present(data: Mapping[str, object]) -> Generation:
     model = table(data.get("model"))
-    return Generation(
-        _both(data, "positive"),
-        _both(data, "negative"),
-        seed(data.get("seed")),
-        text(data.get("scheduler")),
-        "",
-        whole(data.get("steps")) or whole(data.get("num_steps")),
-        real(data.get("cfg_scale")) or real(data.get("guidance")),
-        _name(model) or text(data.get("model")),
-        whole(data.get("width")),
-        whole(data.get("height")),
+    return stated(
         "invokeai",
-        plain_settings(data),
-        model_hash=text(model.get("hash")),
+        positive=_both(data, "positive"),
+        negative=_both(data, "negative"),
+        seed=data.get("seed"),
+        sampler=data.get("scheduler"),
+        steps=whole(data.get("steps")) or whole(data.get("num_steps")),
+        cfg=real(data.get("cfg_scale")) or real(data.get("guidance")),
+        model=_name(model) or text(data.get("model")),
+        width=data.get("width"),
+        height=data.get("height"),
+        settings=plain_settings(data),
+        model_hash=model.get("hash"),
         loras=tuple(_loras(data)),
     )
 
@@ -65,20 +64,19 @@ def _version_2(data: Mapping[str, object]) -> Generation:
     image = table(data.get("image"))
     parts = [text(table(one).get("prompt")) for one in items(image.get("prompt"))]
     positive, negative = _sides("\n".join(filter(None, parts)) or text(image.get("prompt")))
-    return Generation(
-        positive,
-        negative,
-        seed(image.get("seed")),
-        text(image.get("sampler")),
-        "",
-        whole(image.get("steps")),
-        real(image.get("cfg_scale")),
-        text(data.get("model_weights")) or text(data.get("model")),
-        whole(image.get("width")),
-        whole(image.get("height")),
+    return stated(
         "invokeai",
-        plain_settings({**data, **image}),
-        model_hash=text(data.get("model_hash")),
+        positive=positive,
+        negative=negative,
+        seed=image.get("seed"),
+        sampler=image.get("sampler"),
+        steps=image.get("steps"),
+        cfg=image.get("cfg_scale"),
+        model=text(data.get("model_weights")) or text(data.get("model")),
+        width=image.get("width"),
+        height=image.get("height"),
+        settings=plain_settings({**data, **image}),
+        model_hash=data.get("model_hash"),
     )
 
 
@@ -90,18 +88,16 @@ def _command_line(line: str) -> Generation | None:
         return None
     positive, negative = _sides(found[1])
     get = {one[1]: one[2] for one in _OPTION.finditer(found[2])}.get
-    return Generation(
-        positive,
-        negative,
-        seed(get("S")),
-        get("A", "") or get("m", ""),
-        "",
-        whole(get("s")),
-        real(get("C")),
-        "",
-        whole(get("W")),
-        whole(get("H")),
+    return stated(
         "invokeai",
+        positive=positive,
+        negative=negative,
+        seed=get("S"),
+        sampler=get("A", "") or get("m", ""),
+        steps=get("s"),
+        cfg=get("C"),
+        width=get("W"),
+        height=get("H"),
     )
 
 

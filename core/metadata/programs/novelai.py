@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from ..generation import Generation
+from ..generation import Generation, stated
 from ..said import Said
-from ..values import NOTHING, items, name_and_hash, plain_settings, real, seed, table, text, whole
+from ..values import NOTHING, items, name_and_hash, plain_settings, table, text
 
 
 def read_novelai(said: Said) -> Generation | None:
@@ -17,19 +17,21 @@ def read_novelai(said: Said) -> Generation | None:
         return None
     texts: Mapping[str, object] = dict(pair for one in reversed(held) for pair in one.items())
     model, model_hash = name_and_hash(text(texts.get("Source")) or _model(said.texts.get("Software", "")))
-    return Generation(
-        _side(comment.get("v4_prompt")) or text(comment.get("prompt")) or _described(texts),
-        _side(comment.get("v4_negative_prompt")) or text(comment.get("uc")) or text(comment.get("negative_prompt")),
-        seed(comment.get("seed")),
-        text(comment.get("sampler")),
-        text(comment.get("noise_schedule")),
-        whole(comment.get("steps")),
-        real(comment.get("scale")),
-        model,
-        whole(comment.get("width")),
-        whole(comment.get("height")),
+    return stated(
         "novelai",
-        plain_settings(comment),
+        positive=_side(comment.get("v4_prompt")) or text(comment.get("prompt")) or _described(texts),
+        negative=_side(comment.get("v4_negative_prompt"))
+        or text(comment.get("uc"))
+        or text(comment.get("negative_prompt")),
+        seed=comment.get("seed"),
+        sampler=comment.get("sampler"),
+        scheduler=comment.get("noise_schedule"),
+        steps=comment.get("steps"),
+        cfg=comment.get("scale"),
+        model=model,
+        width=comment.get("width"),
+        height=comment.get("height"),
+        settings=plain_settings(comment),
         model_hash=model_hash,
         notes=() if comment else ("NovelAI's settings are missing or cannot be read",),
     )

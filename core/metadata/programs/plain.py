@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ..generation import Generation
+from ..generation import Generation, stated
 from ..said import Said
-from ..values import plain_settings, real, seed, text, whole
+from ..values import plain_settings, text
 
 _PROMPT = ("prompt", "positive_prompt", "positiveprompt", "positive")
 _NEGATIVE = ("negative_prompt", "negativeprompt", "negative", "uc")
@@ -30,17 +30,17 @@ def _from(data: Mapping[str, object]) -> Generation | None:
     prompt = text(get(_PROMPT))
     if not prompt or prompt[0] in "{[":
         return None
-    return Generation(
-        prompt,
-        text(get(_NEGATIVE)),
-        seed(get(("seed", "noise_seed"))),
-        text(get(_SAMPLER)),
-        text(get(("scheduler",))),
-        whole(get(_STEPS)),
-        real(get(_CFG)),
-        text(get(_MODEL)),
-        whole(get(("width",))),
-        whole(get(("height",))),
+    return stated(
         "other",
-        plain_settings(data),
+        positive=prompt,
+        negative=get(_NEGATIVE),
+        seed=get(("seed", "noise_seed")),
+        sampler=get(_SAMPLER),
+        scheduler=get(("scheduler",)),
+        steps=get(_STEPS),
+        cfg=get(_CFG),
+        model=get(_MODEL),
+        width=get(("width",)),
+        height=get(("height",)),
+        settings=plain_settings(data),
     )

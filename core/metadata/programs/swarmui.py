@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from ..generation import Generation, Lora
+from ..generation import Generation, Lora, stated
 from ..said import Said
-from ..values import items, plain_settings, real, seed, table, text, whole
+from ..values import items, plain_settings, real, table, text
 
 
 def read_swarmui(said: Said) -> Generation | None:
@@ -18,19 +18,19 @@ def read_swarmui(said: Said) -> Generation | None:
     used = [table(one) for one in items(outer.get("sui_models"))]
     hashes = {text(one.get("name")).removesuffix(".safetensors"): text(one.get("hash")) for one in used}
     model = text(data.get("model"))
-    return Generation(
-        text(data.get("prompt")),
-        text(data.get("negativeprompt")),
-        seed(data.get("seed")),
-        text(data.get("sampler")) or text(data.get("comfyuisampler")) or text(data.get("autowebuisampler")),
-        text(data.get("scheduler")) or text(data.get("comfyuischeduler")),
-        whole(data.get("steps")),
-        real(data.get("cfgscale")),
-        model,
-        whole(data.get("width")),
-        whole(data.get("height")),
+    return stated(
         "swarmui",
-        plain_settings(data),
+        positive=data.get("prompt"),
+        negative=data.get("negativeprompt"),
+        seed=data.get("seed"),
+        sampler=text(data.get("sampler")) or text(data.get("comfyuisampler")) or text(data.get("autowebuisampler")),
+        scheduler=text(data.get("scheduler")) or text(data.get("comfyuischeduler")),
+        steps=data.get("steps"),
+        cfg=data.get("cfgscale"),
+        model=model,
+        width=data.get("width"),
+        height=data.get("height"),
+        settings=plain_settings(data),
         model_hash=hashes.get(model.removesuffix(".safetensors"), ""),
         loras=tuple(_loras(data, hashes)),
     )
