@@ -100,7 +100,7 @@ class Comparison:
         same = {
             name: (found, one.content)
             for name, found in files.items()
-            if (one := seen.get(Path(name))) and (one.size, one.mtime_ns) == (found.size, found.mtime_ns)
+            if (one := seen.get(Path(name))) and one.is_still(found)
         }
         self.recall(self.store, same)
         return {name: found for name, found in files.items() if not self._has(name, found)}

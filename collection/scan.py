@@ -186,7 +186,7 @@ class Scan:
         if self.store is None or self.options.fresh:
             return ScanPlan(listed, {})
         seen = self.store.files(found.path for found in listed)
-        same = {found.path: seen[found.path].content for found in listed if _unchanged(found, seen.get(found.path))}
+        same = {found.path: was.content for found in listed if (was := seen.get(found.path)) and was.is_still(found)}
         verdicts: dict[str, SeenVerdict] = {}
         for basis in self._serving():
             verdicts |= self.store.verdicts(set(same.values()) - verdicts.keys(), basis)
@@ -421,10 +421,6 @@ def is_final(judged: Judged) -> bool:
     """Whether the same image would have the same verdict and numbers the next time: not if a model did not answer."""
     answered = all(isinstance(answer, Prediction) for answer in judged.answers.values())
     return judged.verdict.lasts and (bool(judged.error) or answered)
-
-
-def _unchanged(found: Found, seen: SeenFile | None) -> bool:
-    return seen is not None and (seen.size, seen.mtime_ns) == (found.size, found.mtime_ns)
 
 
 def _never() -> Image:

@@ -19,6 +19,7 @@ from ..core.gates.gate import OUTCOMES, Outcome, Verdict
 from ..core.gates.unjudged import Unjudged, as_table, flawed, from_tables
 from ..core.metadata.generation import READER, Generation
 from ..core.pictures.quality import UNKNOWN
+from ..core.pictures.walk import Found
 from ..core.prediction import Labels, Prediction, Range, restored
 from .store_schema import MIGRATIONS
 
@@ -37,6 +38,10 @@ class SeenFile:
     mtime_ns: int
     content: str
     """sha256 of the bytes, hex."""
+
+    def is_still(self, found: Found) -> bool:
+        """Whether the file as it was found now is the one that was read: of the same size and time."""
+        return (self.size, self.mtime_ns) == (found.size, found.mtime_ns)
 
 
 @dataclass(frozen=True)

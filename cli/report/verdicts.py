@@ -125,7 +125,7 @@ class Verdicts:
         seen = self.store.files({path for several in names.values() for path in several})
         for one in files:
             before = [seen[path] for path in names[one.path] if path in seen]
-            same = [told.content for told in before if (told.size, told.mtime_ns) == (one.size, one.mtime_ns)]
+            same = [told.content for told in before if told.is_still(one)]
             yield one, same[0] if same else "", bool(before)
 
     def _wanted(self, newest: Iterable[SeenVerdict]) -> dict[str, str]:
